@@ -1,0 +1,144 @@
+"""The paper's six augmentations for image and mask together, batched on the training device (section 4.2).
+
+Drawing and applying are separate: `draw` makes random numbers, `augment` is a pure function of them. Zoom, rotation,
+flip and distortion are one resampling, so the image is interpolated once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CONTROL_POINTS = 13  # about 40 pixels apart at 512 x 512: the smoothness of the authors' distortion
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Strengths and probabilities.
+
+    Attributes:
+        zoom: smallest and largest scale of the content.
+        rotation: largest angle either way, degrees.
+        flip_vertical: probability of turning the slice upside down.
+        flip_horizontal: probability of swapping left and right (0 in the paper).
+        distortion: probability of an elastic distortion.
+        distortion_strength: its displacement, root mean square, as a fraction of the side.
+        erasing: probability of blanking a rectangle, in image and mask.
+        erasing_area: smallest and largest area of that rectangle, as a fraction of the slice.
+        noise: probability of salt-and-pepper noise.
+        noise_amount: fraction of pixels it hits.
+    """
+
+    zoom: tuple[float, float] = (0.8, 1.2)
+    rotation: float = 15.0
+    flip_vertical: float = 0.5
+    flip_horizontal: float = 0.0
+    distortion: float = 0.5
+    distortion_strength: float = 0.0035
+    erasing: float = 0.5
+    erasing_area: tuple[float, float] = (0.01, 0.05)
+    noise: float = 0.1
+    noise_amount: float = 0.05
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers for one batch of n slices.
+
+    Attributes:
+        affine: (n, 2, 3) for `torch.nn.functional.affine_grid`.
+        displacement: (n, 2, CONTROL_POINTS, CONTROL_POINTS), in grid units (2 is the side).
+        erased: (n, 4) top, bottom, left, right as fractions of the side; an empty rectangle where nothing is erased.
+        noise_seed: seed of the pixel noise.
+        noisy: bool (n,).
+    """
+
+    affine: Tensor
+    displacement: Tensor
+    erased: Tensor
+    noise_seed: int
+    noisy: Tensor
+
+
+def draw(count: int, settings: AugmentationSettings, generator: torch.Generator) -> Draw:
+    """Draw the parameters of ``count`` slices on the CPU, so that every device gets the same ones."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    def happens(probability: float) -> Tensor:
+        return torch.rand(count, generator=generator) < probability
+
+    angle = uniform(-settings.rotation, settings.rotation) * (math.pi / 180)
+    scale = 1 / uniform(*settings.zoom)
+    flip_y = torch.where(happens(settings.flip_vertical), -1.0, 1.0)
+    flip_x = torch.where(happens(settings.flip_horizontal), -1.0, 1.0)
+    cosine, sine, zero = torch.cos(angle) * scale, torch.sin(angle) * scale, torch.zeros(count)
+    rows = [torch.stack([cosine * flip_x, -sine, zero], 1), torch.stack([sine, cosine * flip_y, zero], 1)]
+    points = (count, 2, CONTROL_POINTS, CONTROL_POINTS)
+    strength = 2 * settings.distortion_strength * happens(settings.distortion)
+    displacement = torch.randn(points, generator=generator) * strength.view(-1, 1, 1, 1)
+    return Draw(
+        affine=torch.stack(rows, 1),
+        displacement=displacement,
+        erased=_rectangles(uniform, happens(settings.erasing), settings.erasing_area),
+        noise_seed=int(torch.randint(2**31, (1,), generator=generator)),
+        noisy=happens(settings.noise),
+    )
+
+
+def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 0.05) -> tuple[Tensor, Tensor]:
+    """Apply one draw.
+
+    Args:
+        images: float (n, channels, N, N) in [0, 1].
+        masks: bool (n, N, N).
+        numbers: what `draw` returned for n slices.
+        noise_amount: fraction of the pixels of a noisy slice that become 0 or 1.
+
+    Returns:
+        Images and masks of the same shapes and types. What moves in from outside is 0.
+    """
+    device, size = images.device, images.shape[-1]
+    grid = F.affine_grid(numbers.affine.to(device), [len(images), 1, size, size], align_corners=False)
+    shift = F.interpolate(numbers.displacement.to(device), size=(size, size), mode="bicubic", align_corners=False)
+    grid = grid + shift.permute(0, 2, 3, 1)
+    stacked = torch.cat([images, masks[:, None].to(images.dtype)], dim=1)
+    moved = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    kept = ~_inside(numbers.erased.to(device), size)
+    images = moved[:, :-1] * kept[:, None]
+    masks = (moved[:, -1] >= 0.5) & kept
+    return _salt_and_pepper(images, numbers, noise_amount), masks
+
+
+def _rectangles(uniform: Callable[[float, float], Tensor], happens: Tensor, area: tuple[float, float]) -> Tensor:
+    ratio = torch.exp(uniform(-0.7, 0.7))
+    fraction = uniform(*area) * happens
+    height, width = torch.sqrt(fraction * ratio), torch.sqrt(fraction / ratio)
+    top, left = uniform(0, 1) * (1 - height), uniform(0, 1) * (1 - width)
+    return torch.stack([top, top + height, left, left + width], 1)
+
+
+def _inside(rectangles: Tensor, size: int) -> Tensor:
+    """Bool (n, size, size): which pixel centres lie in each rectangle."""
+    centres = (torch.arange(size, device=rectangles.device) + 0.5) / size
+    rows = (centres >= rectangles[:, :1]) & (centres < rectangles[:, 1:2])
+    columns = (centres >= rectangles[:, 2:3]) & (centres < rectangles[:, 3:])
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _salt_and_pepper(images: Tensor, numbers: Draw, amount: float) -> Tensor:
+    chosen = torch.nonzero(numbers.noisy).flatten()
+    if len(chosen) == 0:
+        return images
+    generator = torch.Generator().manual_seed(numbers.noise_seed)
+    dice = torch.rand((len(chosen), 1, *images.shape[2:]), generator=generator).to(images.device)
+    chosen = chosen.to(images.device)
+    noisy = images[chosen]
+    noisy = torch.where(dice < amount / 2, 0.0, torch.where(dice > 1 - amount / 2, 1.0, noisy))
+    return images.index_copy(0, chosen, noisy)

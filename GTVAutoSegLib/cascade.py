@@ -1,0 +1,252 @@
+"""The cascade: a classifier picks the axial slices that show tumour, a segmenter outlines it on those only."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from scipy import ndimage
+from torch import nn
+
+from .applicability import applicability_warnings
+from .device import describe, resolve_device
+from .errors import InputError, ModelError
+from .inference import BatchRunner
+from .model import Bundle, NetworkInfo
+from .networks import CLASSIFIERS, SEGMENTERS, build_network
+from .preprocess import Box, body_box, network_input, paste_back
+from .volume import Volume
+from .volume_io import check_ct
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CascadeResult:
+    """What the cascade found.
+
+    A slice index counts along the stored axis that is closest to head-feet, as a viewer of the file counts it.
+
+    Attributes:
+        mask: uint8 (z, y, x) on the CT's own grid, 1 is tumour.
+        slice_probability: float32 (slices,), the classifier's output; NaN for slices left out by ``slices``.
+        threshold: slice probability from which a slice was segmented.
+        picked: bool (slices,), which slices were segmented.
+        reason: why nothing was found, or "" when something was.
+        warnings: sentences for the user.
+        device: where it ran.
+        timings: seconds by step.
+    """
+
+    mask: np.ndarray
+    slice_probability: np.ndarray
+    threshold: float
+    picked: np.ndarray
+    reason: str
+    warnings: tuple[str, ...]
+    device: str
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A model bundle, loaded.
+
+    Attributes:
+        bundle: where it came from; holds preprocessing, thresholds and identity.
+        classifiers: slice classifiers; their probabilities are averaged.
+        segmenters: segmentation networks; their probabilities are averaged.
+        device: where they run.
+    """
+
+    bundle: Bundle
+    classifiers: tuple[nn.Module, ...]
+    segmenters: tuple[nn.Module, ...]
+    device: torch.device
+
+    def segment(
+        self,
+        volume: Volume,
+        *,
+        progress: Progress | None = None,
+        slices: range | None = None,
+        threshold: float | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> CascadeResult:
+        """Outline the tumour on a CT.
+
+        Args:
+            volume: the CT, in any axis order.
+            progress: called with stage ("classifying" or "segmenting"), slices done, and slices in all.
+            slices: only look at these slice indices; the others stay empty.
+            threshold: slice probability from which a slice is segmented; the bundle's own by default.
+            cancelled: asked between batches; the run stops when it returns True.
+
+        Raises:
+            InputError: the volume is not a usable CT, or ``slices`` or ``threshold`` are out of range.
+            Cancelled: ``cancelled`` returned True.
+            RunError: memory ran out on the CPU as well.
+        """
+        check_ct(volume)
+        return _Run(self, volume, progress, cancelled).result(slices, threshold)
+
+
+def load_cascade(bundle: Bundle, device: str) -> Cascade:
+    """Build the networks of a bundle and load their weights; see `GTVAutoSegLib.model.load_model`."""
+    target = resolve_device(device)
+    classifiers = tuple(
+        _load_network(bundle, CLASSIFIERS, bundle.info.classifier, f) for f in bundle.info.classifier.files
+    )
+    segmenters = tuple(_load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
+    return Cascade(bundle, classifiers, segmenters, target)
+
+
+def _load_network(
+    bundle: Bundle, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
+) -> nn.Module:
+    content = bundle.weights(name)
+    where = bundle.path / name
+    try:
+        tensors = load(content)
+        with torch.device("meta"):  # shapes only: nothing is allocated before the file has proved right
+            expected = build_network(registry, info.network, info.arguments).state_dict()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{bundle.path}: {error}; install the model again") from error
+    except SafetensorError as error:
+        raise ModelError(f"{where} is not a safetensors file ({error}); install the model again") from error
+    for key in sorted(expected.keys() | tensors.keys()):
+        got = tuple(tensors[key].shape) if key in tensors else "absent"
+        wanted = tuple(expected[key].shape) if key in expected else "absent"
+        if got != wanted:
+            raise ModelError(f"{where}: tensor '{key}' is {got}, model.json describes {wanted}; install it again")
+    network = build_network(registry, info.network, info.arguments)
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+class _Run:
+    """One pass of a cascade over one volume; everything in here counts axial slices."""
+
+    def __init__(
+        self, cascade: Cascade, volume: Volume, progress: Progress | None, cancelled: Callable[[], bool] | None
+    ) -> None:
+        self.info = cascade.bundle.info
+        self.cascade = cascade
+        self.volume = volume
+        self.hu = volume.axial.of(volume.array)
+        self.boxes: dict[int, Box] = {}
+        self.timings: dict[str, float] = defaultdict(float)
+        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled)
+
+    def result(self, slices: range | None, threshold: float | None) -> CascadeResult:
+        if threshold is None:
+            threshold = self.info.thresholds.slice
+        if not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
+        started = time.perf_counter()
+        wanted = self._wanted(slices)
+        probability = self._classify(wanted)
+        # NaN compares false: slices left out are never picked.
+        picked = _fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
+        mask = self._segment(np.flatnonzero(picked))
+        self._keep_components(mask)
+        self.timings["total"] = time.perf_counter() - started
+        found = applicability_warnings(self.volume, self.info.training_data)
+        return CascadeResult(
+            mask=np.ascontiguousarray(self.volume.axial.undo(mask)),
+            slice_probability=self._as_stored(probability),
+            threshold=threshold,
+            picked=self._as_stored(picked),
+            reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
+            warnings=(*self.volume.notes, *found, *self.runner.notes),
+            device=describe(self.runner.device),
+            timings=dict(self.timings),
+        )
+
+    def _wanted(self, slices: range | None) -> np.ndarray:
+        count = len(self.hu)
+        wanted = np.zeros(count, bool)
+        if slices is None:
+            wanted[:] = True
+        elif len(slices) == 0 or min(slices) < 0 or max(slices) >= count:
+            raise InputError(f"slices {slices.start}:{slices.stop} are not in this volume, expected some of 0:{count}")
+        else:
+            wanted[slices] = True
+        return self._as_stored(wanted)
+
+    def _as_stored(self, values: np.ndarray) -> np.ndarray:
+        """Slice values from axial to stored order; the same the other way."""
+        return values[::-1].copy() if 0 in self.volume.axial.flips else values
+
+    def _classify(self, wanted: np.ndarray) -> np.ndarray:
+        probability = np.full(len(self.hu), np.nan, np.float32)
+        indices = np.flatnonzero(wanted)
+        for chosen, output in self.runner.run(
+            "classifying", self.cascade.classifiers, indices, self._input, self._timed
+        ):
+            probability[chosen] = output[:, 1].numpy()
+        return probability
+
+    def _segment(self, indices: np.ndarray) -> np.ndarray:
+        mask = np.zeros(self.hu.shape, np.uint8)
+        threshold = self.info.thresholds.mask
+        for chosen, output in self.runner.run("segmenting", self.cascade.segmenters, indices, self._input, self._timed):
+            with self._timed("back-projection"):
+                for index, probability in zip(chosen, output[:, 1]):
+                    paste_back(probability, self.boxes[index], mask[index], threshold)
+        return mask
+
+    def _input(self, indices: Sequence[int]) -> torch.Tensor:
+        settings = self.info.preprocessing
+        with self._timed("preprocess"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            missing = [index for index in indices if index not in self.boxes]
+            self.boxes.update(zip(missing, pool.map(lambda index: body_box(self.hu[index], settings), missing)))
+            return network_input(self.hu, indices, [self.boxes[index] for index in indices], settings)
+
+    def _keep_components(self, mask: np.ndarray) -> None:
+        keep = self.info.postprocessing.keep_components
+        if keep == 0:
+            return
+        labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+        if count > keep:
+            sizes = np.bincount(labels.ravel())[1:]
+            largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
+            mask[~np.isin(labels, largest)] = 0
+
+    @staticmethod
+    def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
+        if mask.any():
+            return ""
+        if picked:
+            return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
+        best = int(np.nanargmax(probability))
+        return (
+            f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "
+            f"{probability[best]:.2f}, at slice {best}"
+        )
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings[step] += time.perf_counter() - started
+
+
+def _fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:
+    """Also pick runs of up to ``longest`` rejected slices between two picked ones."""
+    filled = picked.copy()
+    chosen = np.flatnonzero(picked)
+    for before, after in pairwise(chosen):
+        if after - before - 1 <= longest:
+            filled[before:after] = True
+    return filled & wanted

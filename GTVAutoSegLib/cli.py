@@ -1,0 +1,79 @@
+"""The command line ``gtvautoseg``: finds the subcommand, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from . import __version__
+from .errors import Cancelled, GTVAutoSegError
+
+# name: (module with add_arguments and run, help). Modules are imported only when their command is given.
+COMMANDS = {
+    "segment": ("GTVAutoSegLib.commands.segment", "segment the gross tumour volume on one CT"),
+    "model": ("GTVAutoSegLib.commands.model", "list, show and verify model bundles"),
+}
+
+EXIT_CODES = "exit codes: 0 done; 2 wrong usage or unsuitable input; 3 model or PyTorch missing or damaged; 4 the run "
+EXIT_CODES += "failed; 130 cancelled"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+
+    Returns:
+        The exit code, see ``gtvautoseg --help``.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _Parser(prog="gtvautoseg", description="Gross tumour volume segmentation on CT.", epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"gtvautoseg {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = None
+    for name, (module, text) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name in arguments[:1]:
+            chosen = import_module(module)
+            chosen.add_arguments(subparser)
+            subparser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    values = parser.parse_args(arguments)
+    assert chosen is not None  # noqa: S101 - argparse requires a known command
+    return _guarded(chosen.run, values)
+
+
+def _guarded(run, values: argparse.Namespace) -> int:  # noqa: ANN001
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(values) or 0
+    except GTVAutoSegError as error:
+        return _fail(str(error), error.exit_code, values.debug)
+    except KeyboardInterrupt:
+        return _fail("cancelled; unfinished files were removed", Cancelled.exit_code, values.debug)
+    except BrokenPipeError:
+        # The reader of our output went away (`gtvautoseg ... | head`): nothing is left to say.
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        message = f"the run failed unexpectedly ({type(error).__name__}: {error}); run again with --debug and report it"
+        return _fail(message, 4, values.debug)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"gtvautoseg: {' '.join(message.split())}", file=sys.stderr)
+    return code

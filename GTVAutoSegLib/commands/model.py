@@ -1,0 +1,61 @@
+"""``gtvautoseg model``: look at the model bundles on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from ..errors import ModelError
+from ..model import iterate_bundles, model_folders, read_bundle, verify_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="every model found, with site and measured DSC")
+    for name, text in (("info", "all of a model's description, as JSON"), ("verify", "check files and hashes")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Dispatch to the action."""
+    return ACTIONS[arguments.action](arguments)
+
+
+def list_models(_: argparse.Namespace) -> int:
+    """Print one line a bundle; a damaged one is listed with what is wrong."""
+    paths = list(iterate_bundles())
+    if not paths:
+        print("no model found in: " + ", ".join(str(folder) for folder in model_folders()))
+        return 0
+    for path in paths:
+        try:
+            info = read_bundle(path).info
+        except ModelError as error:
+            print(f"{path.stem:<12} damaged: {error}")
+            continue
+        dsc = info.metrics.get("dsc")
+        measured = "" if dsc is None else f"  DSC {dsc:.2f} ({info.metrics.get('split')})"
+        print(f"{info.id:<12} {info.version:<8} {info.title}  [{info.task.site}]{measured}")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the description as JSON."""
+    bundle = read_bundle(arguments.model)
+    print(json.dumps({"path": str(bundle.path), "digest": bundle.digest, **asdict(bundle.info)}, indent=2))
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Check every file; raises ModelError naming the first that is wrong."""
+    bundle = verify_model(arguments.model)
+    print(
+        f"{bundle.info.id} {bundle.info.version}: {len(bundle.info.weight_files)} weight files are whole and unchanged"
+    )
+    return 0
+
+
+ACTIONS = {"list": list_models, "info": show, "verify": verify}

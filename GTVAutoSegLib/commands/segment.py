@@ -1,0 +1,86 @@
+"""``gtvautoseg segment``: one CT in, segmentation files out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "ct", metavar="CT", help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder with a DICOM series"
+    )
+    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    parser.add_argument(
+        "--output",
+        required=True,
+        action="append",
+        type=Path,
+        help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha",
+    )
+    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--slices", type=slice_range, metavar="A:B", help="only look at slices A to B-1, from 0")
+    parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
+    parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Segment, write, and say what was found."""
+    from ..model import load_model, read_bundle
+    from ..summary import summarise
+    from ..terminal import progress_bar
+    from ..volume_io import check_outputs, read_volume, segment_of, write_mask, write_text
+
+    bundle = read_bundle(arguments.model)
+    check_outputs([*arguments.output, *_json_file(arguments)], arguments.ct)
+    volume = read_volume(arguments.ct, series=arguments.series)
+    model = load_model(bundle.path, device=arguments.device)
+    with progress_bar() as progress:
+        result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
+    for path in arguments.output:
+        write_mask(result.mask, volume, path, segment_of(bundle))
+    summary = summarise(result, volume, bundle)
+    for path in _json_file(arguments):
+        write_text(path, json.dumps(summary, indent=2) + "\n")
+    _say(summary, arguments)
+
+
+def slice_range(text: str) -> range:
+    """Parse ``A:B`` as slices A to B-1."""
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range of slices, expected A:B with A < B")
+    return range(int(match[1]), int(match[2]))
+
+
+def _json_file(arguments: argparse.Namespace) -> list[Path]:
+    return [Path(arguments.json)] if arguments.json not in (None, "-") else []
+
+
+def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:
+    for warning in summary["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json == "-":
+        print(json.dumps(summary, indent=2))
+        return
+    print(sentence(summary))
+    for path in arguments.output:
+        print(f"written: {path}")
+
+
+def sentence(summary: dict[str, Any]) -> str:
+    """What was found, in one line."""
+    if summary["reason"]:
+        return f"No tumour found: {summary['reason']}."
+    slices = summary["tumour_slices"]
+    extent = " x ".join(f"{length:.0f}" for length in summary["extent_mm"])
+    return (
+        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {len(slices)} slices ({slices[0]} to {slices[-1]}), "
+        f"extent {extent} mm; {summary['timings']['total']:.1f} s on {summary['device']}"
+    )

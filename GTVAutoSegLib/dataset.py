@@ -1,0 +1,104 @@
+"""Data sets on disk (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``, StructSeg 2019's layout) and their slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .preprocess import body_box, network_input, stretch_mask
+from .settings import PreprocessSettings
+from .volume import Volume, read_volume
+
+SUFFIXES = (".nii.gz", ".nrrd")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient: where the CT and its label are."""
+
+    name: str
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class SliceSet:
+    """Preprocessed slices of many cases.
+
+    Attributes:
+        images: uint8 (n, channels, N, N), 255 is the top of the window.
+        masks: bool (n, N, N).
+        abnormal: bool (n,), which slices show tumour on the native grid.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    abnormal: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images as float32 (k, channels, N, N) in [0, 1] and masks as bool (k, N, N)."""
+        return torch.from_numpy(self.images[indices]).float().div_(255), torch.from_numpy(self.masks[indices])
+
+
+def find_cases(root: Path) -> list[Case]:
+    """List the cases of a data set folder, by name.
+
+    Raises:
+        InputError: the folder does not exist, or holds no case, or a case has no label.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; expected a data set with one folder per case")
+    cases = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        image, label = _find(folder, "data"), _find(folder, "label")
+        if image is not None and label is None:
+            raise InputError(f"{folder} has data but no label; expected label.nii.gz beside it")
+        if image is not None and label is not None:
+            cases.append(Case(folder.name, image, label))
+    if not cases:
+        raise InputError(f"{root} holds no case; expected <case>/data.nii.gz and <case>/label.nii.gz")
+    return cases
+
+
+def read_label(case: Case, image: Volume) -> np.ndarray:
+    """Read the label of a case as bool (z, y, x).
+
+    Raises:
+        InputError: its grid is not the image's, or it holds other values than 0 and 1.
+    """
+    label = read_volume(case.label)
+    if not label.same_grid(image):
+        raise InputError(f"{case.label} lies on another grid than {case.image}; expected the same size and geometry")
+    values = np.unique(label.array)
+    if not np.isin(values, (0, 1)).all():
+        raise InputError(f"{case.label} holds the values {values.tolist()[:6]}; expected only 0 and 1")
+    return label.array.astype(bool)
+
+
+def load_slices(cases: Iterable[Case], settings: PreprocessSettings) -> SliceSet:
+    """Read and preprocess every slice of the cases into memory."""
+    images, masks, abnormal = [], [], []
+    for case in cases:
+        volume = read_volume(case.image)
+        label = volume.axial.of(read_label(case, volume))
+        hu = volume.axial.of(volume.array)
+        boxes = [body_box(plane, settings) for plane in hu]
+        scaled = network_input(hu, range(len(hu)), boxes, settings)
+        images.append((scaled * 255).round().to(torch.uint8).numpy())
+        masks.append(np.stack([stretch_mask(m, box, settings.size) for m, box in zip(label, boxes)]))
+        abnormal.append(label.any(axis=(1, 2)))
+    return SliceSet(np.concatenate(images), np.concatenate(masks), np.concatenate(abnormal))
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    candidates = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)

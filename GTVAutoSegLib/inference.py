@@ -1,0 +1,108 @@
+"""Networks over many slices in batches: progress, cancelling, and what to do when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .device import describe, is_out_of_memory
+from .errors import Cancelled, OutOfMemoryError, RunError
+
+# Pixels of network input per batch: 4 slices of 512 x 512 on a CPU, whose caches gain nothing from more.
+CPU_BATCH_PIXELS = 4 * 512 * 512
+GPU_BATCH_PIXELS = 32 * 512 * 512
+
+
+class BatchRunner:
+    """Runs networks batch by batch; when memory runs out it halves the batch, then moves to the CPU.
+
+    Attributes:
+        device: where it runs now.
+        notes: what had to be changed, as sentences for the user.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        size: int,
+        progress: Callable[[str, int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.device = device
+        self.notes: list[str] = []
+        self._size = size
+        self._batch = self._first_batch()
+        self._progress = progress or (lambda *_: None)
+        self._cancelled = cancelled or (lambda: False)
+
+    def run(
+        self,
+        stage: str,
+        networks: Sequence[nn.Module],
+        indices: np.ndarray,
+        make_input: Callable[[list[int]], Tensor],
+        timed: Callable[[str], AbstractContextManager[None]],
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield (slice indices, mean class probabilities on the CPU) batch by batch, in order.
+
+        Args:
+            stage: name for the progress callback and the timings.
+            networks: ensemble of one stage.
+            indices: which slices.
+            make_input: slice indices -> float tensor (n, channels, N, N).
+            timed: context manager that adds to a named timing.
+
+        Raises:
+            Cancelled: the user asked to stop.
+            OutOfMemoryError: out of memory with one slice on the CPU.
+        """
+        done = 0
+        self._progress(stage, 0, len(indices))
+        while done < len(indices):
+            if self._cancelled():
+                raise Cancelled("the run was cancelled; nothing was written")
+            chosen = [int(index) for index in indices[done : done + self._batch]]
+            images = make_input(chosen)
+            with timed(stage):
+                output = self._probabilities(networks, images)
+            if output is None:
+                continue
+            done += len(chosen)
+            self._progress(stage, done, len(indices))
+            yield chosen, output
+
+    @torch.inference_mode()
+    def _probabilities(self, networks: Sequence[nn.Module], images: Tensor) -> Tensor | None:
+        """Mean softmax over the ensemble; None when memory ran out and less must be tried."""
+        try:
+            images = images.to(self.device, memory_format=torch.channels_last)
+            outputs = [network.to(self.device)(images).softmax(dim=1) for network in networks]
+            return torch.stack(outputs).mean(dim=0).cpu()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise RunError(f"the network failed on {describe(self.device)}: {error}; try device cpu") from error
+        self._give_way(networks)
+        return None
+
+    def _give_way(self, networks: Sequence[nn.Module]) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._batch > 1:
+            self._batch //= 2
+            self.notes.append(f"memory ran out on {describe(self.device)}: went on with {self._batch} slices at a time")
+        elif self.device.type != "cpu":
+            self.notes.append(f"memory ran out on {describe(self.device)} with a single slice: went on on the CPU")
+            for network in networks:
+                network.cpu()
+            self.device = torch.device("cpu")
+            self._batch = self._first_batch()
+        else:
+            raise OutOfMemoryError("memory ran out on the CPU with a single slice; close other programs and run again")
+
+    def _first_batch(self) -> int:
+        pixels = CPU_BATCH_PIXELS if self.device.type == "cpu" else GPU_BATCH_PIXELS
+        return max(1, min(64, pixels // self._size**2))

@@ -1,0 +1,282 @@
+"""The model bundle: a folder, or its .zip, with ``model.json`` and safetensors weights.
+
+Nothing here imports torch until `load_model`, so that Slicer's own process can list and verify bundles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError, TorchBrokenError, TorchMissingError
+from .settings import PostprocessSettings, PreprocessSettings, parse_settings
+
+if TYPE_CHECKING:
+    from .cascade import Cascade
+
+SCHEMA = 1
+DESCRIPTION = "model.json"
+FOLDER_VARIABLE = "GTVAUTOSEG_MODELS"
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What the model outlines.
+
+    Attributes:
+        id: of the task.
+        site: anatomy, for people.
+        roi: name of the segment and of the RTSTRUCT ROI, at most 16 characters (AAPM TG-263).
+        terminology: DICOM codes in Slicer's notation, context names included.
+        color: of the segment, red, green, blue in [0, 1].
+    """
+
+    id: str
+    site: str
+    roi: str
+    terminology: str
+    color: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """One stage: registry name, arguments, and one weight file for each member of the ensemble."""
+
+    network: str
+    arguments: dict[str, Any]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probability from which a slice, and a pixel, counts as tumour."""
+
+    slice: float = 0.5
+    mask: float = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What the model has seen, for the applicability check.
+
+    Attributes:
+        description: data set, licence, attribution.
+        cases: number of patients.
+        spacing_mm: smallest and largest spacing of the axial x, y and z axes.
+        extent_mm: smallest and largest extent along them.
+        hu_percentiles: 1st and 99th percentile of all training voxels, HU.
+    """
+
+    description: str
+    cases: int
+    spacing_mm: tuple[tuple[float, float], ...]
+    extent_mm: tuple[tuple[float, float], ...]
+    hu_percentiles: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """``model.json``, decoded."""
+
+    schema: int
+    id: str
+    title: str
+    version: str
+    licence: str
+    intended_use: str
+    task: TaskInfo
+    preprocessing: PreprocessSettings
+    classifier: NetworkInfo
+    segmenter: NetworkInfo
+    training_data: TrainingData
+    sha256: dict[str, str]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    postprocessing: PostprocessSettings = field(default_factory=PostprocessSettings)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weight_files(self) -> tuple[str, ...]:
+        """Names of all weight files, classifiers first."""
+        return (*self.classifier.files, *self.segmenter.files)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose ``model.json`` is valid; `digest` identifies it in results.
+
+    Attributes:
+        path: the folder or .zip.
+        info: its description.
+        digest: sha256 of ``model.json``, which in turn holds those of the weights.
+    """
+
+    path: Path
+    info: ModelInfo
+    digest: str
+
+    def weights(self, name: str) -> bytes:
+        """Content of a weight file, checked against its sha256.
+
+        Raises:
+            ModelError: the file is missing, truncated or tampered with.
+        """
+        content = _read_member(self.path, name)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.info.sha256[name]:
+            raise ModelError(
+                f"{self.path / name} has sha256 {digest[:12]}..., model.json expects "
+                f"{self.info.sha256[name][:12]}...: the file is damaged or was changed; install the model again"
+            )
+        return content
+
+
+def model_folders() -> list[Path]:
+    """Where bundles are looked for by id, first hit wins.
+
+    The folder named by the environment variable GTVAUTOSEG_MODELS, the user's own, and the shipped ones: beside the
+    library in the source tree and in Slicer, inside it in a wheel.
+    """
+    library = Path(__file__).resolve().parent
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    folders = [Path(chosen)] if chosen else []
+    return [*folders, user_folder(), library.parent / "Resources" / "Models", library / "Resources" / "Models"]
+
+
+def user_folder() -> Path:
+    """Where `install_model` puts bundles unless told otherwise."""
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "GTVAutoSeg" / "Models"
+
+
+def iterate_bundles(folders: Sequence[Path] | None = None) -> Iterator[Path]:
+    """Paths of all bundles in the folders (default: `model_folders`), each id once, valid or not."""
+    seen = set()
+    for folder in model_folders() if folders is None else folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if _bundle_id(path) and _bundle_id(path) not in seen:
+                seen.add(_bundle_id(path))
+                yield path
+
+
+def find_model(model: str | Path) -> Path:
+    """Path of a bundle given by path or id.
+
+    Raises:
+        ModelError: there is none; the message lists the ids that exist.
+    """
+    path = Path(model)
+    if _bundle_id(path):
+        return path
+    available = {_bundle_id(bundle): bundle for bundle in iterate_bundles()}
+    if str(model) in available:
+        return available[str(model)]
+    if path.exists():
+        raise ModelError(f"{path} is not a model bundle: it holds no {DESCRIPTION}; give a bundle's folder or .zip")
+    known = ", ".join(sorted(filter(None, available))) or "none is installed"
+    raise ModelError(f"model '{model}' does not exist; expected a bundle's folder or .zip, or one of: {known}")
+
+
+def read_bundle(model: str | Path) -> Bundle:
+    """Find a bundle and read its description; the weights are not touched.
+
+    Raises:
+        ModelError: no such bundle, or its ``model.json`` is not valid.
+    """
+    path = find_model(model)
+    content = _read_member(path, DESCRIPTION)
+    where = str(path / DESCRIPTION)
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise ModelError(f"{where} is not JSON ({error}); install the model again") from error
+    version = data.get("schema") if isinstance(data, dict) else None
+    if version != SCHEMA:
+        raise ModelError(f"{where} has schema {version!r}, this version reads {SCHEMA}; install a matching model")
+    try:
+        info = parse_settings(ModelInfo, data, where)
+    except ValueError as error:
+        raise ModelError(f"{error}; install the model again") from error
+    for name in info.weight_files:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(f"{where} names the weight file '{name}', expected a plain name ending in .safetensors")
+        if name not in info.sha256:
+            raise ModelError(f"{where} has no sha256 for {name}; install the model again")
+    return Bundle(path, info, hashlib.sha256(content).hexdigest())
+
+
+def verify_model(model: str | Path) -> Bundle:
+    """Check a bundle: description and the sha256 of every weight file. Does not need torch.
+
+    Raises:
+        ModelError: what is wrong, and with which file.
+    """
+    bundle = read_bundle(model)
+    for name in bundle.info.weight_files:
+        bundle.weights(name)
+    return bundle
+
+
+def load_model(model: str | Path, device: str = "auto") -> Cascade:
+    """Load a cascade from a bundle, validated before anything is built.
+
+    Args:
+        model: id of an installed or shipped bundle, or the path of its folder or .zip.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises:
+        ModelError: the bundle is missing or damaged, or PyTorch is.
+        InputError: there is no such device.
+    """
+    bundle = read_bundle(model)
+    check_torch()
+    from .cascade import load_cascade
+
+    return load_cascade(bundle, device)
+
+
+def check_torch() -> None:
+    """Import PyTorch and safetensors.
+
+    Raises:
+        TorchMissingError: one of them is not installed.
+        TorchBrokenError: one of them is installed and cannot be imported.
+    """
+    for name in ("torch", "safetensors"):
+        if find_spec(name) is None:
+            raise TorchMissingError(
+                f"{name} is not installed, and the networks need it; install it: in Slicer through the module's "
+                "Dependencies section, elsewhere with pip"
+            )
+        try:
+            # A half-removed torch fails with TypeError, a missing DLL with OSError.
+            import_module(name)
+        except (ImportError, OSError, TypeError, AttributeError, RuntimeError) as error:
+            raise TorchBrokenError(
+                f"{name} is installed but cannot be imported ({error}); remove and install it again"
+            ) from error
+
+
+def _bundle_id(path: Path) -> str | None:
+    """Id by file name: the folder's name or the .zip's stem; None when it is no bundle."""
+    if path.suffix == ".zip" and path.is_file():
+        return path.stem
+    return path.name if (path / DESCRIPTION).is_file() else None
+
+
+def _read_member(path: Path, name: str) -> bytes:
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                member = next((m for m in archive.namelist() if m in (name, f"{path.stem}/{name}")), name)
+                return archive.read(member)
+        return (path / name).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path / name} cannot be read ({error}); install the model again") from error

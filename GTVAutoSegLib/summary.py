@@ -1,0 +1,70 @@
+"""What a run found, as plain values for JSON, reports and people."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__
+from .model import Bundle
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from .cascade import CascadeResult
+
+
+def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str, Any]:
+    """Measure a result.
+
+    Returns:
+        JSON-ready values. ``volume_ml`` is in mL, ``extent_mm`` the tumour's size along the axial x, y and z axes in
+        mm, ``tumour_slices`` and ``slice_probability`` follow the slice index of `CascadeResult`, ``timings`` are in
+        seconds, ``mask_sha256`` is that of the mask's bytes (z, y, x).
+    """
+    import SimpleITK
+    import torch
+
+    return {
+        "input": {"source": volume.source, "size": list(volume.array.shape[::-1]), "spacing_mm": list(volume.spacing)},
+        "roi": bundle.info.task.roi,
+        "volume_ml": float(result.mask.sum(dtype=np.int64) * volume.voxel_ml),
+        "tumour_slices": tumour_slices(result.mask, volume),
+        "extent_mm": extent_mm(result.mask, volume),
+        "slice_probability": [None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability],
+        "threshold": result.threshold,
+        "picked_slices": np.flatnonzero(result.picked).tolist(),
+        "reason": result.reason,
+        "warnings": list(result.warnings),
+        "mask_sha256": hashlib.sha256(np.ascontiguousarray(result.mask)).hexdigest(),
+        "model": {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest},
+        "device": result.device,
+        "timings": {step: round(seconds, 4) for step, seconds in result.timings.items()},
+        "versions": {
+            "gtvautoseg": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "SimpleITK": SimpleITK.Version_VersionString(),
+            "numpy": np.__version__,
+        },
+    }
+
+
+def tumour_slices(mask: np.ndarray, volume: Volume) -> list[int]:
+    """Indices of the slices that hold tumour, along the stored axis closest to head-feet."""
+    slice_axis = volume.axial.axes[0]
+    others = tuple(axis for axis in range(3) if axis != slice_axis)
+    return np.flatnonzero(mask.any(axis=others)).tolist()
+
+
+def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
+    """Size of the tumour's bounding box along the axial x, y and z axes, mm; zeros when there is none."""
+    lengths = []
+    for axis in volume.axial.axes[::-1]:
+        others = tuple(other for other in range(3) if other != axis)
+        used = np.flatnonzero(mask.any(axis=others))
+        lengths.append(float((used[-1] - used[0] + 1) * volume.spacing[2 - axis]) if len(used) else 0.0)
+    return lengths

@@ -1,0 +1,76 @@
+"""Tiny model bundles with random weights, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS
+
+TERMINOLOGY = (
+    "Segmentation category and type - GTVAutoSeg~DCM^130041^RT Target~DCM^130052^GTV Primary~^^"
+    "~Anatomic codes - DICOM master list~^^~^^"
+)
+
+
+def make_bundle(folder: Path, *, width: int = 4, size: int = 64, bias: float = 0.0, **changes) -> Path:
+    """Write a bundle named after the folder.
+
+    Args:
+        folder: made; its name becomes the model's id.
+        width: of both networks.
+        size: of the network input.
+        bias: added to the tumour logits of both networks: large finds tumour everywhere, small nowhere.
+        changes: replaced keys of model.json.
+    """
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    arguments = {"in_channels": 1, "width": width}
+    networks = {
+        "classifier": CLASSIFIERS["resnet18"](**arguments),
+        "segmenter": SEGMENTERS["sanet"](**arguments),
+    }
+    for name, network in networks.items():
+        network.head.bias.data[1] += bias
+        save_file(network.state_dict(), folder / f"{name}.safetensors")
+    write_description(folder, size=size, arguments=arguments, **changes)
+    return folder
+
+
+def write_description(folder: Path, *, size: int, arguments: dict, **changes) -> None:
+    """Write model.json with the right sha256 for the weights that are there."""
+    description = {
+        "schema": 1,
+        "id": folder.name,
+        "title": "Random cascade for tests",
+        "version": "1.0.0",
+        "licence": "CC0",
+        "intended_use": "tests",
+        "task": {
+            "id": "test",
+            "site": "Phantom",
+            "roi": "GTVp",
+            "terminology": TERMINOLOGY,
+            "color": [0.9, 0.2, 0.2],
+        },
+        "preprocessing": {"window": [-160, 240], "size": size},
+        "classifier": {"network": "resnet18", "arguments": arguments, "files": ["classifier.safetensors"]},
+        "segmenter": {"network": "sanet", "arguments": arguments, "files": ["segmenter.safetensors"]},
+        "training_data": {
+            "description": "none",
+            "cases": 0,
+            "spacing_mm": [[0.5, 5], [0.5, 5], [0.5, 10]],
+            "extent_mm": [[1, 2000], [1, 2000], [1, 2000]],
+            "hu_percentiles": [-1000, 200],
+        },
+        "metrics": {},
+    }
+    description.update(changes)
+    description["sha256"] = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.safetensors"))
+    }
+    (folder / "model.json").write_text(json.dumps(description, indent=2))
