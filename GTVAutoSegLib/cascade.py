@@ -25,8 +25,7 @@ from .inference import BatchRunner
 from .model import Bundle, NetworkInfo
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
 from .preprocess import Box, body_box, network_input, paste_back
-from .volume import Volume
-from .volume_io import check_ct
+from .volume import Volume, check_ct
 
 Progress = Callable[[str, int, int], None]
 

@@ -1,19 +1,15 @@
-"""Data sets on disk (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``, StructSeg 2019's layout) and their slices."""
+"""Data sets on disk (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``, StructSeg 2019's layout)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .errors import InputError
-from .preprocess import body_box, network_input, stretch_mask
-from .settings import PreprocessSettings
-from .volume import Volume, read_volume
+from .volume import Volume
+from .volume_io import read_volume
 
 SUFFIXES = (".nii.gz", ".nrrd")
 
@@ -25,28 +21,6 @@ class Case:
     name: str
     image: Path
     label: Path
-
-
-@dataclass(frozen=True)
-class SliceSet:
-    """Preprocessed slices of many cases.
-
-    Attributes:
-        images: uint8 (n, channels, N, N), 255 is the top of the window.
-        masks: bool (n, N, N).
-        abnormal: bool (n,), which slices show tumour on the native grid.
-    """
-
-    images: np.ndarray
-    masks: np.ndarray
-    abnormal: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images as float32 (k, channels, N, N) in [0, 1] and masks as bool (k, N, N)."""
-        return torch.from_numpy(self.images[indices]).float().div_(255), torch.from_numpy(self.masks[indices])
 
 
 def find_cases(root: Path) -> list[Case]:
@@ -82,21 +56,6 @@ def read_label(case: Case, image: Volume) -> np.ndarray:
     if not np.isin(values, (0, 1)).all():
         raise InputError(f"{case.label} holds the values {values.tolist()[:6]}; expected only 0 and 1")
     return label.array.astype(bool)
-
-
-def load_slices(cases: Iterable[Case], settings: PreprocessSettings) -> SliceSet:
-    """Read and preprocess every slice of the cases into memory."""
-    images, masks, abnormal = [], [], []
-    for case in cases:
-        volume = read_volume(case.image)
-        label = volume.axial.of(read_label(case, volume))
-        hu = volume.axial.of(volume.array)
-        boxes = [body_box(plane, settings) for plane in hu]
-        scaled = network_input(hu, range(len(hu)), boxes, settings)
-        images.append((scaled * 255).round().to(torch.uint8).numpy())
-        masks.append(np.stack([stretch_mask(m, box, settings.size) for m, box in zip(label, boxes)]))
-        abnormal.append(label.any(axis=(1, 2)))
-    return SliceSet(np.concatenate(images), np.concatenate(masks), np.concatenate(abnormal))
 
 
 def _find(folder: Path, stem: str) -> Path | None:

@@ -15,6 +15,7 @@ from .errors import Cancelled, OutOfMemoryError, RunError
 # Pixels of network input per batch: 4 slices of 512 x 512 on a CPU, whose caches gain nothing from more.
 CPU_BATCH_PIXELS = 4 * 512 * 512
 GPU_BATCH_PIXELS = 32 * 512 * 512
+MAX_BATCH = 32
 
 
 class BatchRunner:
@@ -105,4 +106,5 @@ class BatchRunner:
 
     def _first_batch(self) -> int:
         pixels = CPU_BATCH_PIXELS if self.device.type == "cpu" else GPU_BATCH_PIXELS
-        return max(1, min(64, pixels // self._size**2))
+        # Progress and cancelling happen between batches, so small slices do not make endless ones.
+        return max(1, min(MAX_BATCH, pixels // self._size**2))

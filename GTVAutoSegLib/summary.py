@@ -11,6 +11,7 @@ import numpy as np
 
 from . import __version__
 from .model import Bundle
+from .segment_info import SegmentInfo
 from .volume import Volume
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
     return {
         "input": {"source": volume.source, "size": list(volume.array.shape[::-1]), "spacing_mm": list(volume.spacing)},
         "roi": bundle.info.task.roi,
-        "volume_ml": float(result.mask.sum(dtype=np.int64) * volume.voxel_ml),
+        "volume_ml": volume_ml(result.mask, volume),
         "tumour_slices": tumour_slices(result.mask, volume),
         "extent_mm": extent_mm(result.mask, volume),
         "slice_probability": [None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability],
@@ -51,6 +52,19 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
             "numpy": np.__version__,
         },
     }
+
+
+def volume_ml(mask: np.ndarray, volume: Volume) -> float:
+    """Volume of a mask in mL; a voxel of a sheared grid is a parallelepiped."""
+    voxel_mm3 = abs(np.linalg.det(np.reshape(volume.direction, (3, 3)))) * math.prod(volume.spacing)
+    return float(np.count_nonzero(mask) * voxel_mm3 / 1000)
+
+
+def describe_segment(bundle: Bundle) -> SegmentInfo:
+    """Name, colour, DICOM terminology and origin of the segment a model makes."""
+    info = bundle.info
+    origin = {"GTVAutoSeg.Model": info.id, "GTVAutoSeg.Version": info.version, "GTVAutoSeg.Digest": bundle.digest}
+    return SegmentInfo(info.task.roi, info.task.color, info.task.terminology, origin)
 
 
 def tumour_slices(mask: np.ndarray, volume: Volume) -> list[int]:

@@ -64,9 +64,10 @@ def segment(values: argparse.Namespace, send: Callable[..., None]) -> None:
     """Segment ``--input``, write ``--output``, and send the result."""
     cancelled = _watch(values)
     send("stage", stage="loading")
+    from .mask_writer import write_mask
     from .model import load_model
     from .summary import summarise
-    from .volume_io import read_volume, write_mask
+    from .volume_io import read_volume
 
     model = load_model(values.model, device=values.device)
     _stop_if(cancelled())

@@ -32,19 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
+    from ..files import check_writable, write_text
+    from ..mask_writer import check_outputs, mask_format, write_mask
     from ..model import load_model, read_bundle
-    from ..summary import summarise
+    from ..summary import describe_segment, summarise
     from ..terminal import progress_bar
-    from ..volume_io import check_outputs, read_volume, segment_of, write_mask, write_text
+    from ..volume_io import read_volume
 
     bundle = read_bundle(arguments.model)
-    check_outputs([*arguments.output, *_json_file(arguments)], arguments.ct)
+    for path in arguments.output:
+        mask_format(path)  # a mistyped suffix is said at once, not after reading the CT
     volume = read_volume(arguments.ct, series=arguments.series)
+    check_outputs(arguments.output, volume)
+    for path in _json_file(arguments):
+        check_writable(path)
     model = load_model(bundle.path, device=arguments.device)
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
     for path in arguments.output:
-        write_mask(result.mask, volume, path, segment_of(bundle))
+        write_mask(result.mask, volume, path, describe_segment(bundle))
     summary = summarise(result, volume, bundle)
     for path in _json_file(arguments):
         write_text(path, json.dumps(summary, indent=2) + "\n")

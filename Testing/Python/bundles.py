@@ -10,11 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS
-
-TERMINOLOGY = (
-    "Segmentation category and type - GTVAutoSeg~DCM^130041^RT Target~DCM^130052^GTV Primary~^^"
-    "~Anatomic codes - DICOM master list~^^~^^"
-)
+from GTVAutoSegLib.segment_info import GTV_TERMINOLOGY
 
 
 def make_bundle(folder: Path, *, width: int = 4, size: int = 64, bias: float = 0.0, **changes) -> Path:
@@ -54,7 +50,7 @@ def write_description(folder: Path, *, size: int, arguments: dict, **changes) ->
             "id": "test",
             "site": "Phantom",
             "roi": "GTVp",
-            "terminology": TERMINOLOGY,
+            "terminology": GTV_TERMINOLOGY,
             "color": [0.9, 0.2, 0.2],
         },
         "preprocessing": {"window": [-160, 240], "size": size},

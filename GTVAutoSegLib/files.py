@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import DiskError, InputError
+
+
+@contextmanager
+def whole_file(path: Path, suffix: str | None = None) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; it takes its place when the block ends well, else it is removed.
+
+    Args:
+        path: where the file shall be; one already there is replaced.
+        suffix: how the temporary name ends, for writers that pick the format by it; by default as ``path``.
+
+    Raises:
+        DiskError: the block or the renaming raised OSError, as on a full disk.
+    """
+    temporary = path.with_name(f".gtv-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise DiskError(
+            f"{path} could not be written ({error.strerror or error}); free space on the disk or choose another "
+            "folder, and run again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all; raises DiskError."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_writable(path: Path) -> None:
+    """Check before a run that a file can be written.
+
+    Raises:
+        InputError: it is a folder, or its folder does not exist or is not writable.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected the name of a file to write")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, so create it first")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} is not writable ({error.strerror}), so choose "
+            "another one"
+        ) from None

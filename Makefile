@@ -1,0 +1,32 @@
+# Everything sets itself up: on a fresh clone `make demo` or `make test` is the first and only command.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+# A later torch on Linux is a CUDA build of several GB; the library itself accepts any torch from 2.4 on.
+CONSTRAINTS := Testing/constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python Testing/demo.py demo-output
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# A stamp is older than its inputs when dependencies changed; then pip runs again.
+$(VENV)/.%: pyproject.toml $(CONSTRAINTS) | $(VENV)
+	$(PIP) torch
+	$(PIP) --editable '.[$*]'
+	touch $@
+
+$(VENV):
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) demo-output .pytest_cache .ruff_cache .mypy_cache

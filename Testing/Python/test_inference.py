@@ -1,0 +1,95 @@
+"""Batches over slices, and what happens when memory runs out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from GTVAutoSegLib.errors import OutOfMemoryError, RunError
+from GTVAutoSegLib.inference import BatchRunner
+
+
+class Limited(nn.Module):
+    """Sums its input; raises what PyTorch raises when more than ``limit`` slices come at once on ``device``."""
+
+    def __init__(self, limit: int, error: Exception | None = None) -> None:
+        super().__init__()
+        self.limit, self.error, self.batches = limit, error, []
+
+    def forward(self, x):
+        if len(x) > self.limit:
+            raise self.error or torch.cuda.OutOfMemoryError("CUDA out of memory")
+        self.batches.append(len(x))
+        return torch.stack([x.sum(dim=(1, 2, 3)), torch.zeros(len(x))], dim=1)
+
+
+def images(indices):
+    return torch.tensor(indices, dtype=torch.float32).view(-1, 1, 1, 1).expand(-1, 1, 32, 32) / 1024
+
+
+def run(runner, network, count):
+    found = {}
+    for chosen, output in runner.run("classifying", [network], np.arange(count), images, lambda _: nullcontext()):
+        found.update(zip(chosen, output[:, 0].tolist()))
+    return found
+
+
+def test_every_slice_is_answered_once_and_in_order():
+    found = run(BatchRunner(torch.device("cpu"), 512), Limited(99), 11)
+    expected = torch.sigmoid(torch.arange(11.0)).tolist()
+    assert list(found) == list(range(11))
+    assert list(found.values()) == pytest.approx(expected)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_said():
+    network = Limited(2)
+    runner = BatchRunner(torch.device("cpu"), 512)
+    assert len(run(runner, network, 9)) == 9
+    assert max(network.batches) == 2
+    assert runner.notes == ["memory ran out on cpu: went on with 2 slices at a time"]
+
+
+def test_a_gpu_that_cannot_hold_one_slice_hands_over_to_the_cpu():
+    class GpuLimited(Limited):
+        def forward(self, x):
+            if not self.on_cpu:
+                raise RuntimeError("MPS backend out of memory")
+            return super().forward(x)
+
+        def cpu(self):
+            self.on_cpu = True
+            return self
+
+        on_cpu = False
+
+    network = GpuLimited(99)
+    runner = BatchRunner(torch.device("cpu"), 512)
+    runner.device = FakeGpu()
+    network.to = lambda *_, **__: network  # the fake device holds nothing
+    assert len(run(runner, network, 6)) == 6
+    assert runner.device == torch.device("cpu")
+    assert "with a single slice: went on on the CPU" in runner.notes[-1]
+
+
+class FakeGpu(str):
+    """Stands for an accelerator that this machine lacks: tensors asked onto it stay where they are."""
+
+    __slots__ = ()
+    type = "mps"
+
+    def __new__(cls):
+        return super().__new__(cls, "cpu")
+
+
+def test_a_cpu_out_of_memory_with_one_slice_is_an_error_to_act_on():
+    with pytest.raises(OutOfMemoryError, match="close other programs"):
+        run(BatchRunner(torch.device("cpu"), 512), Limited(0), 3)
+
+
+def test_another_failure_of_the_network_is_not_taken_for_missing_memory():
+    with pytest.raises(RunError, match="the network failed on cpu: no kernel image"):
+        run(BatchRunner(torch.device("cpu"), 512), Limited(0, RuntimeError("no kernel image")), 3)
