@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from Testing.runtime.pytest_fixtures import _booted, load_module, slicer_runtime  # noqa: E402
+from Testing.runtime.pytest_fixtures import _booted, load_module, slicer_runtime
 
 __all__ = ["_booted", "load_module", "slicer_runtime"]

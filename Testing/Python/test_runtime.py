@@ -74,6 +74,7 @@ class SampleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.guiTag = self.parameters.connectGui(self.ui)
 
     def cleanup(self):
+        self.parameters.disconnectGui(self.guiTag)
         self.removeObservers()
 
     def onApply(self):

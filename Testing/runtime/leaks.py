@@ -1,0 +1,47 @@
+"""What a test leaves running: timers and child processes."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import shiboken6
+from PySide6 import QtCore
+
+from .errors_caught import LEAK, ErrorsCaught
+from .qt_classes import is_kind_of
+
+
+class Leaks:
+    """Compares what runs at the end of a test with what ran at its start."""
+
+    def __init__(self) -> None:
+        self._timers = {id(timer) for timer in _active_timers()}
+        self._processes = _child_processes()
+
+    def check(self, errors: ErrorsCaught) -> None:
+        for timer in _active_timers():
+            if id(timer) not in self._timers:
+                errors.record(LEAK, f"a timer with an interval of {timer.interval} ms is still running")
+        for process in _child_processes() - self._processes:
+            errors.record(LEAK, f"child process {process} is still running")
+
+
+def _active_timers() -> list[QtCore.QTimer]:
+    every = [o for o in gc.get_objects() if is_kind_of(o, QtCore.QTimer)]
+    return [timer for timer in every if shiboken6.isValid(timer) and timer.isActive()]
+
+
+def _child_processes() -> set[str]:
+    """Command lines of this process's living children; empty on systems without /proc."""
+    found = set()
+    for listing in Path("/proc/self/task").glob("*/children"):
+        for pid in listing.read_text().split():
+            try:
+                state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+                command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+            except OSError:
+                continue
+            if state != "Z" and "resource_tracker" not in command:
+                found.add(f"{pid} ({command})")
+    return found

@@ -1,0 +1,48 @@
+"""Fixtures: a running Slicer runtime with a clean scene, and a verdict on what went wrong in it.
+
+A test that asks for ``slicer_runtime`` fails at its end when anything was recorded that it did not take out with
+``slicer_runtime.errors.take(...)``, and when it leaves a running timer or process behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def _booted() -> Any:
+    from . import boot
+
+    return boot()
+
+
+@pytest.fixture
+def slicer_runtime(_booted: Any) -> Iterator[Any]:
+    """The running :class:`boot.Runtime`, as fresh as after the start of the application."""
+    from .leaks import Leaks
+
+    _booted.reset()
+    _booted.errors.clear()
+    leaks = Leaks()
+    yield _booted
+    _booted.reset()
+    leaks.check(_booted.errors)
+    caught = [str(item) for item in _booted.errors.items]
+    _booted.errors.clear()
+    if caught:
+        pytest.fail("Slicer would have gone on after:\n" + "\n".join(caught), pytrace=False)
+
+
+@pytest.fixture
+def load_module(slicer_runtime: Any) -> Callable[..., Any]:
+    """Function that loads a scripted module's file: ``load_module(path)`` -> ``modules.LoadedModule``."""
+    from . import load_module as load
+
+    def load_file(path: str | Path, with_widget: bool = True) -> Any:
+        return load(path, with_widget)
+
+    return load_file
