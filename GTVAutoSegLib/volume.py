@@ -71,8 +71,8 @@ class Volume:
         """How to see this volume in axial order."""
         # Row i: the physical axis (S, P, L); column j: the stored array axis (z, y, x).
         matrix = np.reshape(self.direction, (3, 3))[::-1, ::-1]
-        axes = max(permutations(range(3)), key=lambda order: sum(abs(matrix[i, j]) for i, j in enumerate(order)))
-        return AxialView(axes, tuple(i for i, j in enumerate(axes) if matrix[i, j] < 0))
+        a, b, c = max(permutations(range(3)), key=lambda order: sum(abs(matrix[i, j]) for i, j in enumerate(order)))
+        return AxialView((a, b, c), tuple(i for i, j in enumerate((a, b, c)) if matrix[i, j] < 0))
 
     @property
     def sheared(self) -> bool:

@@ -1,0 +1,176 @@
+"""Writing a mask on its volume's grid; the suffix of the file decides the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+from .files import check_writable, whole_file
+from .itk import quiet_itk, reason
+from .segment_info import SegmentInfo
+from .volume import Volume
+
+
+@dataclass(frozen=True)
+class MaskFormat:
+    """One way to store a mask.
+
+    Attributes:
+        write: writes a uint8 mask (z, y, x) to a path that does not exist yet; raises OSError.
+        check: raises InputError when the format cannot hold a mask on the volume's grid at a path.
+    """
+
+    write: Callable[[np.ndarray, Volume, Path, SegmentInfo], None]
+    check: Callable[[Volume, Path], None]
+
+
+def mask_format(path: Path) -> tuple[str, MaskFormat]:
+    """The suffix of an output in lower case, and its format.
+
+    Raises:
+        InputError: no format has this suffix.
+    """
+    matches = [suffix for suffix in FORMATS if path.name.lower().endswith(suffix)]
+    if not matches:
+        raise InputError(f"{path} has an unknown suffix for a result; expected one of {', '.join(FORMATS)}")
+    suffix = max(matches, key=len)
+    return suffix, FORMATS[suffix]
+
+
+def check_outputs(paths: Iterable[str | Path], volume: Volume) -> None:
+    """Check before a run that its masks can be written.
+
+    Args:
+        paths: where the mask shall go.
+        volume: the input, whose grid the mask will have.
+
+    Raises:
+        InputError: unknown suffix, a format that cannot hold the geometry, a folder missing or not writable, the same
+            file twice, or a file of the input.
+    """
+    inputs = [file for file in _inputs(volume) if file.exists()]
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        mask_format(path)[1].check(volume, path)
+        check_writable(path)
+        if path.resolve() in seen:
+            raise InputError(f"{path} is asked for twice; expected every result in a file of its own")
+        seen.add(path.resolve())
+        if path.exists() and any(file.samefile(path) for file in inputs):
+            raise InputError(f"{path} is the input itself; expected another file for the result")
+
+
+def write_mask(mask: np.ndarray, volume: Volume, path: str | Path, segment: SegmentInfo | None = None) -> None:
+    """Write a mask on the volume's grid, whole or not at all.
+
+    Args:
+        mask: (z, y, x), 0 or 1, in the volume's storage order.
+        volume: the image it belongs to.
+        path: a key of ``FORMATS`` ends its name; a file already there is replaced.
+        segment: name, colour and meaning, for formats that hold them.
+
+    Raises:
+        InputError: as for ``check_outputs``.
+        DiskError: writing failed, for instance because the disk is full; nothing is left behind.
+        ValueError: the mask has another shape than the volume, or other values than 0 and 1.
+    """
+    path = Path(path)
+    if mask.shape != volume.array.shape:
+        raise ValueError(f"the mask has shape {mask.shape}, expected the volume's {volume.array.shape}")
+    if mask.dtype != bool and mask.size and (mask.min() < 0 or mask.max() > 1):
+        raise ValueError(f"the mask has values from {mask.min()} to {mask.max()}, expected 0 and 1")
+    check_outputs([path], volume)
+    suffix, chosen = mask_format(path)
+    # In lower case: ITK refuses some suffixes in upper case, and writes .MHA as two files.
+    with whole_file(path, suffix) as temporary:
+        chosen.write(np.ascontiguousarray(mask, dtype=np.uint8), volume, temporary, segment or SegmentInfo())
+
+
+def _inputs(volume: Volume) -> list[Path]:
+    return [*([Path(volume.source)] if volume.source else []), *volume.dicom_files]
+
+
+def _check_any(volume: Volume, path: Path) -> None:  # noqa: ARG001  NRRD and MetaImage hold any geometry
+    return
+
+
+def _check_right_angles(volume: Volume, path: Path) -> None:
+    if volume.sheared:
+        raise InputError(
+            f"{path} cannot hold the geometry of {volume.source}, whose axes are not at right angles (tilted gantry); "
+            "expected .nrrd, .seg.nrrd or .mha"
+        )
+
+
+def _write_image(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:  # noqa: ARG001
+    _write(_on_grid(mask, volume), volume, path)
+
+
+def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
+    """3D Slicer's segmentation file: an NRRD label map with the segment described in its header."""
+    tags = {"TerminologyEntry": segment.terminology, **segment.tags}
+    fields = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        # The first is read by Slicer before 5.2, the second from then on.
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_SourceRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+        "Segment0_ID": "Segment_1",
+        "Segment0_Name": segment.name,
+        "Segment0_NameAutoGenerated": "0",
+        "Segment0_Color": " ".join(f"{part:g}" for part in segment.color),
+        "Segment0_ColorAutoGenerated": "0",
+        "Segment0_LabelValue": "1",
+        "Segment0_Layer": "0",
+        "Segment0_Extent": " ".join(str(index) for index in _extent(mask)),
+        "Segment0_Tags": "".join(f"{name}:{value}|" for name, value in tags.items()),
+    }
+    image = _on_grid(mask, volume)
+    for key, value in fields.items():
+        image.SetMetaData(key, value)
+    _write(image, volume, path)
+
+
+def _extent(mask: np.ndarray) -> list[int]:
+    """First and last index of the segment along x, y and z; 0 and -1 when it is empty."""
+    extent = []
+    for axis in (2, 1, 0):
+        inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        extent += [int(inside[0]), int(inside[-1])] if len(inside) else [0, -1]
+    return extent
+
+
+def _on_grid(mask: np.ndarray, volume: Volume) -> sitk.Image:
+    image = sitk.GetImageFromArray(mask)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    return image
+
+
+def _write(image: sitk.Image, volume: Volume, path: Path) -> None:
+    """Write an image and read it back: ITK does not notice a disk that fills up."""
+    try:
+        with quiet_itk():
+            sitk.WriteImage(image, str(path), useCompression=True)
+            written = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise OSError(reason(error)) from error
+    array = sitk.GetArrayViewFromImage(written)
+    grid = Volume(array, written.GetSpacing(), written.GetOrigin(), written.GetDirection())
+    if not (grid.same_grid(volume) and np.array_equal(array, sitk.GetArrayViewFromImage(image))):
+        raise OSError("the file read back differs from what was written")
+
+
+FORMATS: dict[str, MaskFormat] = {
+    ".seg.nrrd": MaskFormat(_write_segmentation, _check_any),
+    ".nrrd": MaskFormat(_write_image, _check_any),
+    ".nii.gz": MaskFormat(_write_image, _check_right_angles),
+    ".nii": MaskFormat(_write_image, _check_right_angles),
+    ".mha": MaskFormat(_write_image, _check_any),
+}
