@@ -60,6 +60,18 @@ def volume_ml(mask: np.ndarray, volume: Volume) -> float:
     return float(np.count_nonzero(mask) * voxel_mm3 / 1000)
 
 
+def sentence(summary: dict[str, Any]) -> str:
+    """What was found, in one line."""
+    if summary["reason"]:
+        return f"No tumour found: {summary['reason']}."
+    slices = summary["tumour_slices"]
+    extent = " x ".join(f"{length:.0f}" for length in summary["extent_mm"])
+    return (
+        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {len(slices)} slices ({slices[0]} to {slices[-1]}), "
+        f"extent {extent} mm; {summary['timings']['total']:.1f} s on {summary['device']}"
+    )
+
+
 def describe_segment(bundle: Bundle) -> SegmentInfo:
     """Name, colour, DICOM terminology and origin of the segment a model makes."""
     info = bundle.info

@@ -64,6 +64,7 @@ def segment(values: argparse.Namespace, send: Callable[..., None]) -> None:
     """Segment ``--input``, write ``--output``, and send the result."""
     cancelled = _watch(values)
     send("stage", stage="loading")
+    _stop_if(cancelled())
     from .mask_writer import write_mask
     from .model import load_model
     from .summary import summarise

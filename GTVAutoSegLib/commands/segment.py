@@ -70,6 +70,8 @@ def _json_file(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:
+    from ..summary import sentence
+
     for warning in summary["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.json == "-":
@@ -78,15 +80,3 @@ def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:
     print(sentence(summary))
     for path in arguments.output:
         print(f"written: {path}")
-
-
-def sentence(summary: dict[str, Any]) -> str:
-    """What was found, in one line."""
-    if summary["reason"]:
-        return f"No tumour found: {summary['reason']}."
-    slices = summary["tumour_slices"]
-    extent = " x ".join(f"{length:.0f}" for length in summary["extent_mm"])
-    return (
-        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {len(slices)} slices ({slices[0]} to {slices[-1]}), "
-        f"extent {extent} mm; {summary['timings']['total']:.1f} s on {summary['device']}"
-    )
