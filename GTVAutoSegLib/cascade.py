@@ -80,6 +80,7 @@ class Cascade:
         progress: Progress | None = None,
         slices: range | None = None,
         threshold: float | None = None,
+        picked: np.ndarray | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> CascadeResult:
         """Outline the tumour on a CT.
@@ -89,6 +90,8 @@ class Cascade:
             progress: called with stage ("classifying" or "segmenting"), slices done, and slices in all.
             slices: only look at these slice indices; the others stay empty.
             threshold: slice probability from which a slice is segmented; the bundle's own by default.
+            picked: bool (slices,), segment just these slices; the classifier is not asked. For measuring the stages
+                apart.
             cancelled: asked between batches; the run stops when it returns True.
 
         Raises:
@@ -97,7 +100,7 @@ class Cascade:
             RunError: memory ran out on the CPU as well.
         """
         check_ct(volume)
-        return _Run(self, volume, progress, cancelled).result(slices, threshold)
+        return _Run(self, volume, progress, cancelled).result(slices, threshold, picked)
 
 
 def load_cascade(bundle: Bundle, device: str) -> Cascade:
@@ -147,16 +150,18 @@ class _Run:
         self.timings: dict[str, float] = defaultdict(float)
         self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled)
 
-    def result(self, slices: range | None, threshold: float | None) -> CascadeResult:
+    def result(self, slices: range | None, threshold: float | None, given: np.ndarray | None) -> CascadeResult:
         if threshold is None:
             threshold = self.info.thresholds.slice
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
         started = time.perf_counter()
         wanted = self._wanted(slices)
-        probability = self._classify(wanted)
+        probability = self._classify(wanted if given is None else np.zeros_like(wanted))
         # NaN compares false: slices left out are never picked.
         picked = _fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
+        if given is not None:
+            picked = wanted & self._as_stored(given)
         mask = self._segment(np.flatnonzero(picked))
         self._keep_components(mask)
         self.timings["total"] = time.perf_counter() - started
@@ -226,6 +231,8 @@ class _Run:
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
         if mask.any():
             return ""
+        if np.isnan(probability).all():
+            return f"the segmenter outlined nothing on the {picked} slices it was given"
         if picked:
             return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
         best = int(np.nanargmax(probability))

@@ -193,3 +193,18 @@ def test_input_and_weights_are_left_as_they_were(cascade):
     cascade.segment(volume, threshold=0.0)
     assert np.array_equal(volume.array, before)
     assert all(torch.equal(a, b) for a, b in zip(weights, cascade.segmenters[0].parameters()))
+
+
+def test_given_slices_are_segmented_without_asking_the_classifier(cascade):
+    volume = phantom()
+    threshold = middle_threshold(cascade, volume)
+    expected = cascade.segment(volume, threshold=threshold)
+
+    for stored, picked in ((volume, expected.picked), (reordered(volume, (0, 1, 2), (0,)), expected.picked[::-1])):
+        result = cascade.segment(stored, picked=picked)
+        assert np.array_equal(result.picked, picked)
+        assert np.isnan(result.slice_probability).all()
+        assert result.mask.sum() == expected.mask.sum() > 0
+    nothing = cascade.segment(volume, picked=np.zeros(10, bool))
+    assert not nothing.mask.any()
+    assert nothing.reason == "the segmenter outlined nothing on the 0 slices it was given"
