@@ -8,19 +8,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .PHONY: demo test lint clean
 
-demo: $(VENV)/.demo
+demo: $(VENV)/.stamp-demo
 	$(BIN)/python Testing/demo.py demo-output
 
-test: $(VENV)/.test
+test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.stamp-lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 # A stamp is older than its inputs when dependencies changed; then pip runs again.
-$(VENV)/.%: pyproject.toml $(CONSTRAINTS) | $(VENV)
+$(VENV)/.stamp-%: pyproject.toml $(CONSTRAINTS) | $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[$*]'
 	touch $@
