@@ -28,6 +28,10 @@ TAGS = (
     "SpacingBetweenSlices",
     "RescaleSlope",
     "RescaleIntercept",
+    "PatientID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "SOPInstanceUID",
 )
 # Objects with rows and columns, or without, that are not a scan.
 NOT_A_SCAN = {"RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SEG", "REG", "SR", "PR", "KO", "DOC", "FID"}
@@ -43,6 +47,10 @@ class SliceHeader:
         spacing: PixelSpacing (between rows, between columns), mm.
         thickness: SliceThickness, else SpacingBetweenSlices, mm.
         rescale: RescaleSlope and RescaleIntercept.
+        patient: PatientID.
+        study: StudyInstanceUID.
+        frame_of_reference: FrameOfReferenceUID.
+        instance: SOPInstanceUID.
     """
 
     path: Path
@@ -57,6 +65,10 @@ class SliceHeader:
     spacing: tuple[float, ...]
     thickness: tuple[float, ...]
     rescale: tuple[float, ...]
+    patient: str
+    study: str
+    frame_of_reference: str
+    instance: str
 
     @property
     def missing(self) -> list[str]:
@@ -85,13 +97,13 @@ def read_headers(folder: Path) -> tuple[list[SliceHeader], list[Path]]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.stat().st_size == 0:
             empty.append(path)
-        elif (header := _read_header(path)) is not None:
+        elif (header := read_header(path)) is not None:
             headers.append(header)
     return headers, empty
 
 
-def _read_header(path: Path) -> SliceHeader | None:
-    """The header of an image, None for any other file."""
+def read_header(path: Path) -> SliceHeader | None:
+    """The header of an image, None for any other file; raises InputError when the file is damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
@@ -114,6 +126,10 @@ def _read_header(path: Path) -> SliceHeader | None:
                 _positive(_numbers(data, "PixelSpacing", 2)),
                 _positive(_numbers(data, "SliceThickness", 1)) or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
                 _numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
+                str(data.get("PatientID", "")),
+                str(data.get("StudyInstanceUID", "")),
+                str(data.get("FrameOfReferenceUID", "")),
+                str(data.get("SOPInstanceUID", "")),
             )
     except InvalidDicomError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,37 +26,53 @@ NAMED_AT_MOST = 3
 def read_dicom_series(folder: Path, series: str | None = None) -> Volume:
     """Read the image series of a folder and its subfolders.
 
-    A tilted gantry's geometry is kept exactly: the third direction then is not at right angles to the others.
-
     Args:
         folder: where to look; other files and DICOM objects that are not images are left aside.
         series: the SeriesInstanceUID to read; needed when there are several image series.
 
     Returns:
-        The volume, slices in the order of their position along the normal; HU for a CT.
+        The volume as `stack` makes it.
 
     Raises:
-        InputError: no series, several, or one with duplicate, missing or unequal slices, missing tags or unreadable
-            pixels.
+        InputError: no series, several, or one that cannot be stacked.
     """
     headers, empty = read_headers(folder)
     if not headers:
         found = "only empty files" if empty else "no DICOM image"
         names = f", such as {empty[0].name}" if empty else ""
         raise InputError(f"{folder} holds {found}{names}; expected one DICOM series of a CT")
-    slices = _choose(folder, headers, series)
+    volume = stack(_choose(folder, headers, series), str(folder))
+    if not empty:
+        return volume
+    note = f"{len(empty)} empty files such as {empty[0].name} were left aside; slices may be missing"
+    return replace(volume, notes=(*volume.notes, note))
+
+
+def stack(slices: Sequence[SliceHeader], source: str) -> Volume:
+    """Read the slices of one series into a volume.
+
+    A tilted gantry's geometry is kept exactly: the third direction then is not at right angles to the others.
+
+    Args:
+        slices: in any order.
+        source: where they came from, for messages.
+
+    Returns:
+        The volume, slices in the order of their position along the normal; HU for a CT.
+
+    Raises:
+        InputError: duplicate, missing or unequal slices, missing tags or unreadable pixels.
+    """
     _check_alike(slices)
     slices = sorted(slices, key=lambda header: header.height)
     _check_positions(slices)
     spacing, direction, notes = _geometry(slices)
-    if empty:
-        notes = (*notes, f"{len(empty)} empty files such as {empty[0].name} were left aside; slices may be missing")
     return Volume(
         _read_pixels(slices),
         spacing,
         (slices[0].position[0], slices[0].position[1], slices[0].position[2]),
         direction,
-        str(folder),
+        source,
         slices[0].modality or None,
         tuple(header.path for header in slices),
         notes,
@@ -90,7 +107,7 @@ def _listed(groups: dict[str, list[SliceHeader]]) -> str:
     )
 
 
-def _check_alike(slices: list[SliceHeader]) -> None:
+def _check_alike(slices: Sequence[SliceHeader]) -> None:
     """Raise unless every slice has its tags and all agree in size, orientation and pixel spacing."""
     first = slices[0]
     for header in slices:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
+
+from .volume import Volume
 
 
 @contextmanager
@@ -25,3 +29,32 @@ def reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # "ITK ERROR: NiftiImageIO(0x55...): " tells a user nothing.
     return re.sub(r"^(\w+::?|ITK )ERROR: |\w+\(0x\w+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
+
+
+def image_on_grid(array: np.ndarray, volume: Volume) -> sitk.Image:
+    """An array (z, y, x) as an image with the geometry of a volume."""
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    return image
+
+
+def write_image(image: sitk.Image, path: Path) -> None:
+    """Write an image, compressed, and read it back: ITK does not notice a disk that fills up.
+
+    Raises:
+        OSError: it could not be written, or what was read back differs.
+    """
+    try:
+        with quiet_itk():
+            sitk.WriteImage(image, str(path), useCompression=True)
+            written = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise OSError(reason(error)) from error
+    expected, got = (
+        Volume(sitk.GetArrayViewFromImage(one), one.GetSpacing(), one.GetOrigin(), one.GetDirection())
+        for one in (image, written)
+    )
+    if not (got.same_grid(expected) and np.array_equal(got.array, expected.array)):
+        raise OSError("the file read back differs from what was written")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from .errors import InputError
 from .files import check_writable, whole_file
-from .itk import quiet_itk, reason
+from .itk import image_on_grid, write_image
 from .segment_info import SegmentInfo
 from .volume import Volume
 
@@ -108,7 +107,7 @@ def _check_right_angles(volume: Volume, path: Path) -> None:
 
 
 def _write_image(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:  # noqa: ARG001
-    _write(_on_grid(mask, volume), volume, path)
+    write_image(image_on_grid(mask, volume), path)
 
 
 def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
@@ -130,10 +129,10 @@ def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: S
         "Segment0_Extent": " ".join(str(index) for index in _extent(mask)),
         "Segment0_Tags": "".join(f"{name}:{value}|" for name, value in tags.items()),
     }
-    image = _on_grid(mask, volume)
+    image = image_on_grid(mask, volume)
     for key, value in fields.items():
         image.SetMetaData(key, value)
-    _write(image, volume, path)
+    write_image(image, path)
 
 
 def _extent(mask: np.ndarray) -> list[int]:
@@ -143,28 +142,6 @@ def _extent(mask: np.ndarray) -> list[int]:
         inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
         extent += [int(inside[0]), int(inside[-1])] if len(inside) else [0, -1]
     return extent
-
-
-def _on_grid(mask: np.ndarray, volume: Volume) -> sitk.Image:
-    image = sitk.GetImageFromArray(mask)
-    image.SetSpacing(volume.spacing)
-    image.SetOrigin(volume.origin)
-    image.SetDirection(volume.direction)
-    return image
-
-
-def _write(image: sitk.Image, volume: Volume, path: Path) -> None:
-    """Write an image and read it back: ITK does not notice a disk that fills up."""
-    try:
-        with quiet_itk():
-            sitk.WriteImage(image, str(path), useCompression=True)
-            written = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise OSError(reason(error)) from error
-    array = sitk.GetArrayViewFromImage(written)
-    grid = Volume(array, written.GetSpacing(), written.GetOrigin(), written.GetDirection())
-    if not (grid.same_grid(volume) and np.array_equal(array, sitk.GetArrayViewFromImage(image))):
-        raise OSError("the file read back differs from what was written")
 
 
 FORMATS: dict[str, MaskFormat] = {
