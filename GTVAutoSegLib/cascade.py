@@ -23,7 +23,7 @@ from .device import describe, resolve_device
 from .errors import InputError, ModelError
 from .inference import BatchRunner
 from .model import Bundle, NetworkInfo
-from .networks import CLASSIFIERS, SEGMENTERS, build_network
+from .networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from .preprocess import Box, body_box, network_input, paste_back
 from .volume import Volume, check_ct
 
@@ -133,7 +133,7 @@ def _load_network(
             raise ModelError(f"{where}: tensor '{key}' is {got}, model.json describes {wanted}; install it again")
     network = build_network(registry, info.network, info.arguments)
     network.load_state_dict(tensors)
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return channels_last(network.eval().requires_grad_(False))
 
 
 class _Run:

@@ -54,7 +54,7 @@ def write_contact_sheet(
     rows = -(-len(chosen) // COLUMNS)
     figure = Figure(figsize=(14, 2 + rows * 2.25 * height / width + 2), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=13)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[rows * 2.25 * height / width, 2])
+    upper, lower = figure.subfigures(2, 1, height_ratios=[rows * 2.25 * height / width, 2], squeeze=False).ravel()
     panels = upper.subplots(rows, COLUMNS, squeeze=False).ravel()
     flipped = 0 in view.flips
     for panel, index in zip(panels, chosen):

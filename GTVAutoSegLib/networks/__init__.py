@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from .blocks import channels_last
 from .resnet import SliceClassifier
 from .sanet import SANet
 
@@ -28,4 +29,4 @@ def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, argu
         raise ValueError(f"network '{name}' does not take these arguments: {error}") from error
 
 
-__all__ = ["CLASSIFIERS", "SEGMENTERS", "SANet", "SliceClassifier", "build_network"]
+__all__ = ["CLASSIFIERS", "SEGMENTERS", "SANet", "SliceClassifier", "build_network", "channels_last"]

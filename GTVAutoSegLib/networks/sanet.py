@@ -118,10 +118,11 @@ class SANet(nn.Module):
                     if module.bias is not None:
                         nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-        if not self.compat:
-            for alignment in self.alignments:
-                nn.init.zeros_(alignment.flow.weight)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
+        for module in self.modules():
+            if isinstance(module, SpatialAlignment) and not self.compat:
+                nn.init.zeros_(module.flow.weight)
 
 
 def _grid_coordinates(count: int, corner_aligned: bool, like: Tensor) -> Tensor:
