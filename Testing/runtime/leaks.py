@@ -16,23 +16,24 @@ class Leaks:
     """Compares what runs at the end of a test with what ran at its start."""
 
     def __init__(self) -> None:
-        self._timers = {id(timer) for timer in _active_timers()}
-        self._processes = _child_processes()
+        self._timers = {id(timer) for timer in active_timers()}
+        self._processes = child_processes()
 
     def check(self, errors: ErrorsCaught) -> None:
-        for timer in _active_timers():
+        for timer in active_timers():
             if id(timer) not in self._timers:
                 errors.record(LEAK, f"a timer with an interval of {timer.interval} ms is still running")
-        for process in _child_processes() - self._processes:
+        for process in child_processes() - self._processes:
             errors.record(LEAK, f"child process {process} is still running")
 
 
-def _active_timers() -> list[QtCore.QTimer]:
+def active_timers() -> list[QtCore.QTimer]:
+    """Every timer of the process that is running; of single shots see :data:`qt_module.single_shots`."""
     every = [o for o in gc.get_objects() if is_kind_of(o, QtCore.QTimer)]
     return [timer for timer in every if shiboken6.isValid(timer) and timer.isActive()]
 
 
-def _child_processes() -> set[str]:
+def child_processes() -> set[str]:
     """Command lines of this process's living children; empty on systems without /proc."""
     found = set()
     for listing in Path("/proc/self/task").glob("*/children"):

@@ -47,6 +47,7 @@ class Mrml:
         self.application_logic.SetViewLogics(vtk.vtkCollection())
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
         self.logics = {"Colors": self.application_logic.GetColorLogic()}
+        self.application_logic.SetModuleLogic("Colors", self.logics["Colors"])  # the Volumes logic asks for it by name
         for name, class_name in LOGIC_CLASSES.items():
             self.logics[name] = self._make_logic(name, class_name)
         self._connect_data_io()

@@ -31,10 +31,7 @@ def slicer_runtime(_booted: Any) -> Iterator[Any]:
     yield _booted
     _booted.reset()
     leaks.check(_booted.errors)
-    caught = [str(item) for item in _booted.errors.items]
-    _booted.errors.clear()
-    if caught:
-        pytest.fail("Slicer would have gone on after:\n" + "\n".join(caught), pytrace=False)
+    fail_if_anything_was_caught(_booted.errors)
 
 
 @pytest.fixture
@@ -46,3 +43,11 @@ def load_module(slicer_runtime: Any) -> Callable[..., Any]:
         return load(path, with_widget)
 
     return load_file
+
+
+def fail_if_anything_was_caught(errors: Any) -> None:
+    """Fail the running test when anything is recorded, and forget it."""
+    caught = [str(item) for item in errors.items]
+    errors.clear()
+    if caught:
+        pytest.fail("Slicer would have gone on after:\n" + "\n".join(caught), pytrace=False)

@@ -16,6 +16,9 @@ from .qt_signals import Slot
 # Messages of Qt's offscreen platform about what it cannot do; nothing a module could do about them.
 _PLATFORM_NOISE = ("This plugin does not support", "propagateSizeHints", "QFont", "fonts")
 
+# Single shots that are still to come; each is a key of its own.
+single_shots: set[object] = set()
+
 
 def install() -> QtWidgets.QApplication:
     """Create the application object and put ``qt`` into ``sys.modules``; patches PySide6."""
@@ -72,8 +75,14 @@ def _accept_any_single_shot() -> None:
     original = QtCore.QTimer.singleShot
 
     def single_shot(milliseconds: float, *arguments: Any) -> None:
-        slot = Slot(arguments[-1])
-        original(int(milliseconds), lambda: slot())
+        slot, key = Slot(arguments[-1]), object()
+
+        def fire() -> None:
+            single_shots.discard(key)
+            slot()
+
+        single_shots.add(key)
+        original(int(milliseconds), fire)
 
     QtCore.QTimer.singleShot = staticmethod(single_shot)
 
