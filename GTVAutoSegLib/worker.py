@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -139,15 +139,28 @@ def _send_error(send: Callable[..., None], kind: str, message: str) -> None:
 
 def _watch(values: argparse.Namespace) -> Callable[[], bool]:
     """Whether the parent wants the run to stop."""
-    closed = threading.Event()
+    return lambda: (values.watch_stdin and _stdin_closed()) or (
+        values.cancel_file is not None and values.cancel_file.exists()
+    )
 
-    def wait_for_end() -> None:
-        sys.stdin.buffer.read()
-        closed.set()
 
-    if values.watch_stdin:
-        threading.Thread(target=wait_for_end, daemon=True).start()
-    return lambda: closed.is_set() or (values.cancel_file is not None and values.cancel_file.exists())
+def _stdin_closed() -> bool:
+    """Whether the other end of standard input is closed; never waits.
+
+    A thread that waits would do harm: Python cannot end while it holds the buffer's lock, and on Windows the pending
+    read blocks the loading of some DLLs.
+    """
+    if sys.platform == "win32":
+        import _winapi
+        import msvcrt
+
+        try:
+            _winapi.PeekNamedPipe(msvcrt.get_osfhandle(0), 0)
+        except OSError:
+            return True
+        return False
+    ready, _, _ = select.select([0], [], [], 0)
+    return bool(ready) and not os.read(0, 1024)
 
 
 def _stop_if(cancelled: bool) -> None:
