@@ -16,11 +16,17 @@ from .errors import Cancelled, GTVAutoSegError
 # name: (module with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
     "segment": ("GTVAutoSegLib.commands.segment", "segment the gross tumour volume on one CT"),
+    "import": ("GTVAutoSegLib.commands.import_", "make a data set from DICOM CT series and their structure sets"),
+    "train": ("GTVAutoSegLib.commands.train", "train a cascade on a data set, or continue to"),
+    "samples": ("GTVAutoSegLib.commands.samples", "draw what the networks see during training"),
+    "evaluate": ("GTVAutoSegLib.commands.evaluate", "measure models, or masks of any origin, on a data set"),
     "model": ("GTVAutoSegLib.commands.model", "list, show and verify model bundles"),
 }
 
-EXIT_CODES = "exit codes: 0 done; 2 wrong usage or unsuitable input; 3 model or PyTorch missing or damaged; 4 the run "
-EXIT_CODES += "failed; 130 cancelled"
+EXIT_CODES = (
+    "exit codes: 0 done; 1 some of several cases failed; 2 wrong usage or unsuitable input; 3 model or PyTorch "
+    "missing or damaged; 4 the run failed; 130 cancelled"
+)
 
 
 class _Parser(argparse.ArgumentParser):

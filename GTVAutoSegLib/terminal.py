@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from .cascade import Progress
+if TYPE_CHECKING:
+    from .cascade import Progress
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress | None]:
-    """Progress callback drawing one bar a stage on standard error; None when that is not a terminal."""
+def progress_bar(unit: str = "slice") -> Iterator[Progress | None]:
+    """Progress callback drawing one bar a stage on standard error; None when that is not a terminal.
+
+    Args:
+        unit: what is counted, in the singular.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -24,7 +30,7 @@ def progress_bar() -> Iterator[Progress | None]:
 
     def update(stage: str, done: int, total: int) -> None:
         if stage not in bars:
-            bars[stage] = tqdm(total=total, desc=stage, unit="slice", file=sys.stderr)
+            bars[stage] = tqdm(total=total, desc=stage, unit=unit, file=sys.stderr)
         bars[stage].update(done - bars[stage].n)
 
     try:
