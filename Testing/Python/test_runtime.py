@@ -251,11 +251,12 @@ def test_the_node_selector_follows_the_scene(slicer_runtime):
 def test_closing_the_scene_is_told_to_observers(slicer_runtime):
     import slicer
 
-    events = []
-    for event in (slicer.mrmlScene.StartCloseEvent, slicer.mrmlScene.EndCloseEvent):
-        slicer.mrmlScene.AddObserver(event, lambda _scene, name: events.append(name))
+    observer, heard = slicer.util.VTKObservationMixin(), []
+    observer.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, lambda *_: heard.append("start"))
+    observer.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, lambda *_: heard.append("end"))
     slicer.mrmlScene.Clear(0)
-    assert events == ["StartCloseEvent", "EndCloseEvent"]
+    observer.removeObservers()
+    assert heard == ["start", "end"]
 
 
 def test_a_module_is_reloaded_from_its_changed_source(sample, tmp_path):

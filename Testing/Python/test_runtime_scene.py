@@ -68,28 +68,45 @@ def test_a_bundle_brings_volume_and_segments_back(ct, segmentation, tmp_path):
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     loaded_ct = slicer.util.getFirstNodeByName("CT")
     loaded = slicer.util.getFirstNodeByName("structures")
-    matrix = slicer.vtkMRMLTransformNode()  # any holder of a 4x4 will do
     geometry = slicer.util.vtkMatrixFromArray(np.eye(4))
     loaded_ct.GetIJKToRASMatrix(geometry)
-    assert matrix is not None
     assert np.allclose(slicer.util.arrayFromVTKMatrix(geometry), oblique_matrix(), atol=1e-4)
     assert np.array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(loaded, "GTV", loaded_ct), ball(5))
     assert loaded.GetSegmentation().GetSegment("GTV").GetTerminology() == TERMINOLOGY
 
 
-def test_nodes_have_items_in_the_subject_hierarchy_also_after_loading(ct, segmentation, tmp_path):
+def subject_hierarchy():
+    """Not to be kept over the loading of a scene: the items of an outlived node are reported missing."""
     import slicer
 
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    assert hierarchy.GetItemOwnerPluginName(hierarchy.GetItemByDataNode(ct)) == "Volumes"
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+
+def parent_name(node):
+    hierarchy = subject_hierarchy()
+    return hierarchy.GetItemName(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)))
+
+
+def move_to_new_study(node):
+    hierarchy = subject_hierarchy()
     study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(ct), study)
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), study)
+
+
+def test_a_data_node_gets_an_item_of_its_plugin_in_the_subject_hierarchy(ct, segmentation):
+    for node, owner in ((ct, "Volumes"), (segmentation, "Segmentations")):
+        item = subject_hierarchy().GetItemByDataNode(node)
+        assert subject_hierarchy().GetItemOwnerPluginName(item) == owner
+
+
+def test_the_subject_hierarchy_is_loaded_over_the_one_of_the_scene(ct, segmentation, tmp_path):
+    import slicer
+
+    move_to_new_study(ct)
     slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = hierarchy.GetItemByDataNode(slicer.util.getFirstNodeByName("CT"))
-    assert hierarchy.GetItemName(hierarchy.GetItemParent(item)) == "Study"
-    assert hierarchy.GetItemByDataNode(slicer.util.getFirstNodeByName("structures"))
+    assert parent_name(slicer.util.getFirstNodeByName("CT")) == "Study"
+    assert subject_hierarchy().GetItemByDataNode(slicer.util.getFirstNodeByName("structures"))
 
 
 def test_a_terminology_entry_is_found_in_its_context(slicer_runtime):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pydicom
-
 
 class DicomDatabase:
     """Knows files by their SOP instance and series UIDs."""
@@ -20,6 +18,8 @@ class DicomDatabase:
 
     def add_folder(self, folder: str | Path) -> None:
         """Index every DICOM file in a folder; for tests."""
+        import pydicom
+
         for path in sorted(Path(folder).iterdir()):
             header = pydicom.dcmread(path, stop_before_pixels=True)
             self._files[header.SOPInstanceUID] = (str(path), header.SeriesInstanceUID)
@@ -43,6 +43,8 @@ class DicomDatabase:
         """The text of a tag written as ``0008,0018``; empty when the file or the tag is missing."""
         if not path:
             return ""
+        import pydicom
+
         group, element = (int(part, 16) for part in tag.split(","))
         found = pydicom.dcmread(path, stop_before_pixels=True).get((group, element))
         return "" if found is None else str(found.value)

@@ -117,11 +117,14 @@ class SubjectHierarchyPlugins:
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def on_removed(_scene: Any, _event: str, node: Any) -> None:
-            self.remove_item(node)
+            if not scene.IsClosing():
+                self.remove_item(node)
 
         scene.AddObserver(scene.NodeAddedEvent, on_added)
         scene.AddObserver(scene.NodeAboutToBeRemovedEvent, on_removed)
         scene.AddObserver(scene.EndImportEvent, lambda *_: self.add_missing_items())
+        scene.AddObserver(scene.EndCloseEvent, lambda *_: self._hierarchy())  # closing has removed it: make a new one
+        self._hierarchy()
 
     def add_missing_items(self) -> None:
         for index in range(self.scene.GetNumberOfNodes()):
@@ -131,7 +134,7 @@ class SubjectHierarchyPlugins:
         owner = self._owner(node)
         if owner is None or node.GetHideFromEditors():
             return
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+        hierarchy = self._hierarchy()
         if not hierarchy.GetItemByDataNode(node):
             item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
             hierarchy.SetItemOwnerPluginName(item, owner)
@@ -139,10 +142,13 @@ class SubjectHierarchyPlugins:
     def remove_item(self, node: Any) -> None:
         if self._owner(node) is None:
             return
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+        hierarchy = self._hierarchy()
         item = hierarchy.GetItemByDataNode(node)
         if item:
             hierarchy.RemoveItem(item, False)
+
+    def _hierarchy(self) -> Any:
+        return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
 
     def _owner(self, node: Any) -> str | None:
         return next((owner for class_name, owner in self.OWNERS if node.IsA(class_name)), None)
