@@ -128,7 +128,7 @@ class Bundle:
         Raises:
             ModelError: the file is missing, truncated or tampered with.
         """
-        content = _read_member(self.path, name)
+        content = read_member(self.path, name)
         digest = hashlib.sha256(content).hexdigest()
         if digest != self.info.sha256[name]:
             raise ModelError(
@@ -191,7 +191,7 @@ def read_bundle(model: str | Path) -> Bundle:
         ModelError: no such bundle, or its ``model.json`` is not valid.
     """
     path = find_model(model)
-    content = _read_member(path, DESCRIPTION)
+    content = read_member(path, DESCRIPTION)
     where = str(path / DESCRIPTION)
     try:
         data = json.loads(content)
@@ -271,7 +271,8 @@ def _bundle_id(path: Path) -> str | None:
     return path.name if (path / DESCRIPTION).is_file() else None
 
 
-def _read_member(path: Path, name: str) -> bytes:
+def read_member(path: Path, name: str) -> bytes:
+    """Content of a file of a bundle, given by the path of its folder or .zip; raises ModelError."""
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:

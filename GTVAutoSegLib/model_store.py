@@ -1,0 +1,123 @@
+"""Installing and removing model bundles. Does not need torch."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import DiskError, InputError, ModelError
+from .model import DESCRIPTION, Bundle, find_model, model_folders, read_bundle, read_member, user_folder, verify_model
+
+# An id becomes the name of a folder on every system.
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+SHIPPED_FOLDERS = 2
+
+
+def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
+    """Copy a bundle to where models are found by id; it appears whole or not at all.
+
+    Args:
+        source: the bundle's folder or .zip, or the id of one.
+        folder: where models are kept; by default `user_folder`, made when it is not there. A model of the same id in
+            it is replaced.
+
+    Returns:
+        The installed bundle.
+
+    Raises:
+        ModelError: there is no such bundle, it is damaged, or its id cannot name a folder.
+        InputError: it is already there.
+        DiskError: it could not be written; nothing has changed.
+    """
+    folder = user_folder() if folder is None else folder
+    bundle = verify_model(source)
+    name = bundle.info.id
+    if not re.fullmatch(ID_PATTERN, name) or name.endswith("."):
+        raise ModelError(
+            f"{bundle.path} has the id '{name}', expected up to 63 letters, digits, '.', '_' and '-'; ask its maker "
+            "for another one"
+        )
+    target = folder / name
+    if target.exists() and target.samefile(bundle.path):
+        raise InputError(f"{bundle.path} is installed already; give a bundle from somewhere else")
+    with _on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy(bundle, target)
+    return read_bundle(target)
+
+
+def remove_model(model: str | Path, folder: Path | None = None) -> Path:
+    """Remove an installed bundle.
+
+    Args:
+        model: its id or path.
+        folder: where the user keeps models, if that is not one of `model_folders`.
+
+    Returns:
+        Where it was.
+
+    Raises:
+        ModelError: there is no such bundle.
+        InputError: it was shipped with GTVAutoSeg, or lies outside the folders for models.
+        DiskError: it could not be removed.
+    """
+    by_id = folder / model if folder is not None else None
+    path = (by_id if by_id is not None and by_id.exists() else find_model(model)).resolve()
+    folders = [place.resolve() for place in model_folders()]
+    if path.parent in folders[-SHIPPED_FOLDERS:]:
+        raise InputError(f"model '{model}' is shipped with GTVAutoSeg; only models installed later can be removed")
+    if path.parent not in folders and (folder is None or path.parent != folder.resolve()):
+        raise InputError(f"{path} lies outside the folders for models; delete it yourself if it is not needed")
+    with _on_disk(path.parent):
+        _discard(path)
+    return path
+
+
+def _copy(bundle: Bundle, target: Path) -> None:
+    """Write beside the target, then put in its place; what was there comes back when that fails."""
+    fresh = _beside(target)
+    try:
+        fresh.mkdir()
+        (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
+        for name in bundle.info.weight_files:
+            (fresh / name).write_bytes(bundle.weights(name))
+        if target.exists():
+            former = target.rename(_beside(target))
+            try:
+                fresh.rename(target)
+            except OSError:
+                former.rename(target)
+                raise
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _discard(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+        return
+    # Renamed first: a folder that is removed only in part would be a damaged model.
+    doomed = path.rename(_beside(path))
+    shutil.rmtree(doomed)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".gtv-{secrets.token_hex(6)}")
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{folder} could not be changed ({error.strerror or error}); free space on the disk, or choose a folder "
+            "you may write to"
+        ) from error

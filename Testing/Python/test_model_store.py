@@ -1,0 +1,121 @@
+"""Installing and removing model bundles."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from bundles import make_bundle
+
+from GTVAutoSegLib import model_store
+from GTVAutoSegLib.errors import DiskError, InputError, ModelError
+from GTVAutoSegLib.model import find_model, verify_model
+from GTVAutoSegLib.model_store import install_model, remove_model
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("downloads") / "lung")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """The user's folder for models, not made yet."""
+    folder = tmp_path / "Ünï 空" / "Models"
+    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(folder))
+    return folder
+
+
+def test_a_bundle_is_installed_from_its_folder_and_found_by_id(bundle, store):
+    installed = install_model(bundle, store)
+    assert installed.path == store / "lung" == find_model("lung")
+    assert installed.digest == verify_model(bundle).digest == verify_model("lung").digest
+    assert [path.name for path in store.iterdir()] == ["lung"]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_bundle_is_installed_from_a_zip_with_or_without_a_folder_inside(bundle, store, tmp_path, wrapped):
+    arguments = (bundle.parent, "lung") if wrapped else (bundle, None)
+    archive = shutil.make_archive(str(tmp_path / "lung"), "zip", *arguments)
+    assert install_model(archive, store).path == store / "lung"
+    assert verify_model("lung").info.id == "lung"
+
+
+def test_the_default_is_the_users_folder(bundle, tmp_path, monkeypatch):
+    monkeypatch.delenv("GTVAUTOSEG_MODELS", raising=False)
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert install_model(bundle).path == tmp_path / "GTVAutoSeg" / "Models" / "lung"
+
+
+def test_a_damaged_bundle_is_not_installed(bundle, store, tmp_path):
+    damaged = shutil.copytree(bundle, tmp_path / "damaged")
+    (damaged / "classifier.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match="the file is damaged or was changed"):
+        install_model(damaged, store)
+    assert not store.exists()
+
+
+def test_an_id_that_is_a_path_is_refused(bundle, store, tmp_path):
+    evil = shutil.copytree(bundle, tmp_path / "evil")
+    description = json.loads((evil / "model.json").read_text())
+    (evil / "model.json").write_text(json.dumps({**description, "id": "../../escaped"}))
+    with pytest.raises(ModelError, match=r"has the id '\.\./\.\./escaped'"):
+        install_model(evil, store)
+    assert not store.exists()
+
+
+def test_a_newer_version_replaces_the_installed_one(bundle, store, tmp_path):
+    install_model(bundle, store)
+    newer = shutil.copytree(bundle, tmp_path / "lung")
+    description = json.loads((newer / "model.json").read_text())
+    (newer / "model.json").write_text(json.dumps({**description, "version": "2.0.0"}))
+    assert install_model(newer, store).info.version == "2.0.0"
+    assert [path.name for path in store.iterdir()] == ["lung"]
+
+
+def test_a_failed_write_leaves_the_installed_version(bundle, store, monkeypatch):
+    before = install_model(bundle, store).digest
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model_store.Path, "write_bytes", full)
+    with pytest.raises(DiskError, match="No space left on device"):
+        install_model(bundle, store)
+    monkeypatch.undo()
+    assert verify_model(store / "lung").digest == before
+    assert [path.name for path in store.iterdir()] == ["lung"]
+
+
+def test_installing_the_installed_one_is_refused(bundle, store):
+    installed = install_model(bundle, store)
+    with pytest.raises(InputError, match="is installed already"):
+        install_model(installed.path, store)
+    assert verify_model("lung")
+
+
+def test_an_installed_model_is_removed(bundle, store):
+    install_model(bundle, store)
+    assert remove_model("lung") == (store / "lung").resolve()
+    assert list(store.iterdir()) == []
+
+
+def test_a_model_in_a_chosen_folder_is_removed_by_id(bundle, store, tmp_path):
+    chosen = tmp_path / "chosen"
+    install_model(bundle, chosen)
+    remove_model("lung", chosen)
+    assert list(chosen.iterdir()) == []
+
+
+def test_shipped_models_and_bundles_elsewhere_are_not_removed(bundle, store, tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    install_model(bundle, shipped)
+    monkeypatch.setattr(model_store, "model_folders", lambda: [store, shipped, tmp_path / "none"])
+    with pytest.raises(InputError, match="is shipped with GTVAutoSeg"):
+        remove_model(shipped / "lung")
+    with pytest.raises(InputError, match="outside the folders for models"):
+        remove_model(bundle)
+    with pytest.raises(ModelError, match="does not exist"):
+        remove_model("nonsense")
+    assert verify_model(shipped / "lung") and verify_model(bundle)
