@@ -321,5 +321,18 @@ def test_packages_are_looked_up_and_never_installed(slicer_runtime):
     assert slicer.packaging.pip_check("numpy>=1.0")
     assert not slicer.packaging.pip_check("numpy>=1000")
     slicer.packaging.missing.add("torch")
-    slicer.packaging.pip_ensure(["torch>=2.4", "numpy"])
-    assert slicer.packaging.calls == [("ensure", ["torch>=2.4"])]
+    slicer.packaging.pip_ensure(["torch>=2.4", "numpy"], requester="Sample")
+    assert slicer.packaging.calls == [("install", ["torch>=2.4"])]
+    assert slicer_runtime.dialogs.texts("question") == ["Sample needs to install: torch>=2.4"]
+
+
+def test_a_declined_or_failed_installation_is_told(slicer_runtime):
+    import slicer
+
+    slicer.packaging.missing.add("torch")
+    slicer_runtime.dialogs.answers.append(False)
+    with pytest.raises(RuntimeError, match="declined"):
+        slicer.packaging.pip_ensure("torch")
+    slicer.packaging.return_code = 1
+    with pytest.raises(subprocess.CalledProcessError):
+        slicer.packaging.pip_ensure("torch", prompt_install=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,12 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ("--no-splash", "--no-main-window", "--python-script")
 
 SCRIPTS = {
-    "exits": "import slicer, sys\nprint(sys.argv[1:], slicer.util.mainWindow(), slicer.app.layoutManager())\n"
-    "slicer.util.exit(3)\nprint('still running')",
-    "exits later": "import qt, slicer\nqt.QTimer.singleShot(50, lambda: slicer.util.exit(7))",
+    "exits": "import qt, slicer, sys\nprint(sys.argv[1:], slicer.util.mainWindow(), slicer.app.layoutManager())\n"
+    "qt.QTimer.singleShot(50, lambda: slicer.util.exit(7))\nprint('still running')",
     "raises": "raise ValueError('nobody catches this')",
     "asks": "import slicer\nslicer.util.confirmOkCancelDisplay('sure?')\nslicer.util.exit(0)",
     "vtk error": "import slicer\nslicer.mrmlScene.AddNewNodeByClass('vtkMRMLNoSuchNode')\nslicer.util.exit(0)",
+    "overlay": "import slicer\nfrom slicer.i18n import tr\nprint(tr('text'))\nslicer.util.exit(0)",
+}
+
+# In place of Slicer's own files, which are not ours to ship.
+OVERLAY = {
+    "i18n.py": "def tr(text):\n    return 'overlay: ' + text",
+    "ScriptedLoadableModule.py": "from Testing.runtime.scripted_module import *",
+    "parameterNodeWrapper/__init__.py": "from qSlicerSubjectHierarchyModuleWidgetsPythonQt import *",
 }
 
 
@@ -26,26 +34,34 @@ SCRIPTS = {
 def ended(tmp_path_factory):
     """Every script run to its end, at the same time: name -> (exit code, output)."""
     folder = tmp_path_factory.mktemp("scripts")
-    running = {}
-    for name, source in SCRIPTS.items():
-        script = folder / f"{name}.py"
-        script.write_text(source)
-        arguments = command(*FLAGS, str(script), "--", "--input", "a b")
-        running[name] = subprocess.Popen(
-            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+    for name, source in OVERLAY.items():
+        file = folder / "overlay" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+    running = {name: start(folder, name, source) for name, source in SCRIPTS.items()}
     outputs = {name: process.communicate(timeout=120)[0] for name, process in running.items()}
     return {name: (running[name].returncode, outputs[name]) for name in running}
 
 
-def test_the_script_gets_its_arguments_and_its_exit_code_counts(ended):
+def start(folder, name, source):
+    script = folder / f"{name}.py"
+    script.write_text(source)
+    environment = dict(os.environ)
+    if name == "overlay":
+        environment["SLICER_PY_OVERLAY"] = str(folder / "overlay")
+    arguments = command(*FLAGS, str(script), "--", "--input", "a b")
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+def test_the_script_gets_its_arguments_and_the_event_loop_runs_until_it_exits(ended):
     code, output = ended["exits"]
-    assert code == 3
+    assert code == 7
     assert output.splitlines()[:2] == ["['--input', 'a b'] None None", "still running"]
 
 
-def test_the_event_loop_runs_until_somebody_exits(ended):
-    assert ended["exits later"][0] == 7
+def test_the_python_layer_of_an_overlay_is_used(ended):
+    assert ended["overlay"] == (0, "overlay: text\n")
 
 
 def test_an_uncaught_exception_hangs(ended):

@@ -137,20 +137,28 @@ def _install_python_layer() -> None:
     """The Python files of Slicer that are not in the wheel: our small ones, or Slicer's own from the overlay."""
     overlay = os.environ.get(OVERLAY_VARIABLE)
     if overlay:
-        slicer.__path__.append(overlay)
-        for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper"):
-            setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
+        _use_overlay(overlay)
     else:
         from . import parameter_node, scripted_module
 
         _provide("i18n", i18n)
         _provide("ScriptedLoadableModule", scripted_module)
         _provide("parameterNodeWrapper", parameter_node)
-    _provide("packaging", packaging)
+    _provide("packaging", packaging)  # also with an overlay: Slicer's own would run pip
     sys.modules["SampleData"] = sample_data
+
+
+def _use_overlay(folder: str) -> None:
     import slicer_core.MRMLCore
 
-    sys.modules.setdefault("MRMLCorePython", slicer_core.MRMLCore)
+    # two modules of Slicer's build that its Python layer imports by name
+    sys.modules["MRMLCorePython"] = slicer_core.MRMLCore
+    tree_module = types.ModuleType("qSlicerSubjectHierarchyModuleWidgetsPythonQt")
+    tree_module.qMRMLSubjectHierarchyTreeView = slicer.qMRMLSubjectHierarchyTreeView
+    sys.modules[tree_module.__name__] = tree_module
+    slicer.__path__.append(folder)
+    for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper"):
+        setattr(slicer, name, importlib.import_module(f"slicer.{name}"))
 
 
 def _provide(name: str, module: types.ModuleType) -> None:

@@ -105,6 +105,11 @@ class qMRMLPlotView(_TakesScene, QtWidgets.QWidget):
         pass
 
 
+@stands_for_cpp
+class qMRMLSubjectHierarchyTreeView(_TakesScene, QtWidgets.QTreeView):  # Slicer's own parameterNodeWrapper asks for it
+    """A tree of the subject hierarchy; stays empty."""
+
+
 WIDGETS: dict[str, type] = {
     cls.__name__: cls
     for cls in (
@@ -114,6 +119,7 @@ WIDGETS: dict[str, type] = {
         qMRMLRangeWidget,
         qMRMLSegmentationShow3DButton,
         qMRMLSliderWidget,
+        qMRMLSubjectHierarchyTreeView,
         qMRMLWidget,
         qSlicerWidget,
     )

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import slicer
 from packaging.requirements import Requirement
 
-# ("install" | "uninstall" | "ensure", requirements) of each call since the last reset.
+# ("install" | "uninstall", requirements) of each call since the last reset.
 calls: list[tuple[str, list[str]]] = []
 # Names to report as missing although they are here.
 missing: set[str] = set()
+# What pip ends with.
+return_code = 0
 
 
 def reset() -> None:
+    global return_code
     calls.clear()
     missing.clear()
+    return_code = 0
 
 
 def load_requirements(path: str | Path) -> list[Requirement]:
@@ -31,27 +38,63 @@ def pip_check(requirements: Any) -> bool:
     return all(_is_met(requirement) for requirement in _requirements(requirements))
 
 
-def pip_ensure(requirements: Any, **_options: Any) -> None:
-    """Install what is not there; here only recorded, as in Slicer's testing mode."""
-    wanted = [requirement for requirement in _requirements(requirements) if not _is_met(requirement)]
-    calls.append(("ensure", [str(requirement) for requirement in wanted]))
+def pip_ensure(
+    requirements: Any,
+    prompt_install: bool = True,
+    requester: str | None = None,
+    skip_in_testing: bool = True,
+    **_options: Any,
+) -> None:
+    """Ask, then install what is missing.
+
+    Raises:
+        RuntimeError: The user declined.
+        CalledProcessError: The installation failed (``return_code`` is not 0).
+    """
+    wanted = [str(requirement) for requirement in _requirements(requirements) if not _is_met(requirement)]
+    if not wanted or (skip_in_testing and slicer.app.testingEnabled()):
+        return
+    question = f"{requester or 'A module'} needs to install: {', '.join(wanted)}"
+    if prompt_install and not slicer.util.confirmOkCancelDisplay(question):
+        raise RuntimeError("Installation was declined")
+    pip_install(wanted)
 
 
-def pip_install(requirements: Any, **_options: Any) -> None:
-    calls.append(("install", _texts(requirements)))
+def pip_install(
+    requirements: Any,
+    blocking: bool = True,
+    logCallback: Callable[[str], None] | None = None,
+    completedCallback: Callable[[int], None] | None = None,
+    **_options: Any,
+) -> None:
+    """Record the request and end as ``return_code`` says."""
+    texts = requirements.split() if isinstance(requirements, str) else [str(part) for part in requirements]
+    calls.append(("install", texts))
+    if not blocking:
+        _complete_later(logCallback, completedCallback)
+    elif return_code:
+        raise subprocess.CalledProcessError(return_code, ["pip", "install", *texts])
 
 
 def pip_uninstall(requirements: Any, **_options: Any) -> None:
-    calls.append(("uninstall", _texts(requirements)))
+    texts = requirements.split() if isinstance(requirements, str) else [str(part) for part in requirements]
+    calls.append(("uninstall", texts))
+
+
+def _complete_later(log: Callable[[str], None] | None, completed: Callable[[int], None] | None) -> None:
+    import qt
+
+    def end() -> None:
+        if log is not None:
+            log("pip ran" if return_code == 0 else "ERROR: pip failed")
+        if completed is not None:
+            completed(return_code)
+
+    qt.QTimer.singleShot(0, end)
 
 
 def isPipInstallInProgress() -> bool:
     return False
-
-
-def _texts(requirements: Any) -> list[str]:
-    parts = requirements.split() if isinstance(requirements, str) else requirements
-    return [str(part) for part in parts]
 
 
 def _requirements(requirements: Any) -> list[Requirement]:
