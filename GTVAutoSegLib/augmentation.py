@@ -45,6 +45,21 @@ class AugmentationSettings:
     noise: float = 0.1
     noise_amount: float = 0.05
 
+    def __post_init__(self) -> None:
+        """Raise ValueError when a value makes no sense."""
+        for name in ("flip_vertical", "flip_horizontal", "distortion", "erasing", "noise", "noise_amount"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a probability from 0 to 1")
+        for name, low, high in (("zoom", 0.1, 10.0), ("erasing_area", 0.0, 0.5)):
+            first, last = getattr(self, name)
+            if not low <= first <= last <= high:
+                raise ValueError(f"{name} is {[first, last]}, expected [smallest, largest] within {low} and {high}")
+        if not 0 <= self.rotation <= 180 or not 0 <= self.distortion_strength <= 0.1:
+            raise ValueError(
+                f"rotation is {self.rotation} and distortion_strength {self.distortion_strength}, "
+                "expected 0 to 180 degrees and 0 to 0.1"
+            )
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -54,15 +69,17 @@ class Draw:
         affine: (n, 2, 3) for `torch.nn.functional.affine_grid`.
         displacement: (n, 2, CONTROL_POINTS, CONTROL_POINTS), in grid units (2 is the side).
         erased: (n, 4) top, bottom, left, right as fractions of the side; an empty rectangle where nothing is erased.
-        noise_seed: seed of the pixel noise.
-        noisy: bool (n,).
+        noise_seed: int64 (n,), seed of each slice's pixel noise; -1 where there is none.
     """
 
     affine: Tensor
     displacement: Tensor
     erased: Tensor
-    noise_seed: int
-    noisy: Tensor
+    noise_seed: Tensor
+
+    def of(self, rows: slice) -> Draw:
+        """The numbers of some slices of the batch; each slice has its own, so a batch may be cut anywhere."""
+        return Draw(self.affine[rows], self.displacement[rows], self.erased[rows], self.noise_seed[rows])
 
 
 def draw(count: int, settings: AugmentationSettings, generator: torch.Generator) -> Draw:
@@ -87,8 +104,7 @@ def draw(count: int, settings: AugmentationSettings, generator: torch.Generator)
         affine=torch.stack(rows, 1),
         displacement=displacement,
         erased=_rectangles(uniform, happens(settings.erasing), settings.erasing_area),
-        noise_seed=int(torch.randint(2**31, (1,), generator=generator)),
-        noisy=happens(settings.noise),
+        noise_seed=torch.where(happens(settings.noise), torch.randint(2**31, (count,), generator=generator), -1),
     )
 
 
@@ -133,12 +149,12 @@ def _inside(rectangles: Tensor, size: int) -> Tensor:
 
 
 def _salt_and_pepper(images: Tensor, numbers: Draw, amount: float) -> Tensor:
-    chosen = torch.nonzero(numbers.noisy).flatten()
+    chosen = torch.nonzero(numbers.noise_seed >= 0).flatten()
     if len(chosen) == 0:
         return images
-    generator = torch.Generator().manual_seed(numbers.noise_seed)
-    dice = torch.rand((len(chosen), 1, *images.shape[2:]), generator=generator).to(images.device)
-    chosen = chosen.to(images.device)
-    noisy = images[chosen]
-    noisy = torch.where(dice < amount / 2, 0.0, torch.where(dice > 1 - amount / 2, 1.0, noisy))
+    side = images.shape[2:]
+    seeds = numbers.noise_seed[chosen].tolist()
+    dice = torch.stack([torch.rand((1, *side), generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    dice, chosen = dice.to(images.device), chosen.to(images.device)
+    noisy = torch.where(dice < amount / 2, 0.0, torch.where(dice > 1 - amount / 2, 1.0, images[chosen]))
     return images.index_copy(0, chosen, noisy)

@@ -8,7 +8,7 @@ import numpy as np
 RATIOS: dict[str, float | None] = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "n": None}
 
 
-def balanced_indices(abnormal: np.ndarray, theta: str, seed: int, epoch: int) -> np.ndarray:
+def balanced_indices(abnormal: np.ndarray, theta: str, seed: int, epoch: int, *, static: bool = False) -> np.ndarray:
     """Choose and shuffle the slices of one epoch: all abnormal ones, and a fresh draw of normal ones.
 
     Args:
@@ -16,6 +16,7 @@ def balanced_indices(abnormal: np.ndarray, theta: str, seed: int, epoch: int) ->
         theta: "0", "1", "2", "4" or "n".
         seed: of the run.
         epoch: each epoch draws anew; the same seed and epoch give the same slices.
+        static: every epoch sees the normal slices of the first one, in another order (as the authors' code does).
 
     Returns:
         int64 indices into ``abnormal``.
@@ -25,9 +26,8 @@ def balanced_indices(abnormal: np.ndarray, theta: str, seed: int, epoch: int) ->
     """
     if theta not in RATIOS:
         raise ValueError(f"sampling ratio is '{theta}', expected one of {', '.join(RATIOS)}")
-    generator = np.random.default_rng((seed, epoch))
     positives, normals = np.flatnonzero(abnormal), np.flatnonzero(~abnormal)
     ratio = RATIOS[theta]
     wanted = len(normals) if ratio is None else min(len(normals), round(ratio * len(positives)))
-    drawn = generator.choice(normals, size=wanted, replace=False)
-    return generator.permutation(np.concatenate([positives, drawn]))
+    drawn = np.random.default_rng((seed, 0 if static else epoch)).choice(normals, size=wanted, replace=False)
+    return np.random.default_rng((seed, epoch, 1)).permutation(np.concatenate([positives, drawn]))

@@ -3,141 +3,288 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-from ..augmentation import AugmentationSettings, augment, draw
-from ..dataset import SliceSet
+from ..augmentation import augment, draw
+from ..device import describe, is_out_of_memory
+from ..errors import InputError, OutOfMemoryError, RunError
+from ..losses import LOSSES
 from ..sampling import balanced_indices
-from .stages import Stage, average_weights, f1_score
+from ..store import SliceSet
+from .batches import as_input, cut, read_ahead
+from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
+from .distributed import share_batch_norm
+from .monitor import Monitor
+from .presets import TrainSettings
+from .stages import Stage, f1_score
 
-EMA_DECAY = 0.99
 CLIP_NORM = 20.0
+# Batch normalisation after a global pooling needs two slices.
+SMALLEST_BATCH = 2
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """Hyper-parameters of one stage; the defaults are the paper's (section 4.2).
+class Job:
+    """One network to train.
 
     Attributes:
-        theta: Balance-Sampling Strategy ratio, see `sampling.RATIOS`.
-        epochs: upper limit.
-        patience: stop after so many epochs without a better validation figure.
-        batch: slices per step.
-        learning_rate: of AdamW at the start of each cosine cycle.
-        weight_decay: of AdamW, on matrices and kernels only.
-        restart_epochs: length of the first cosine cycle.
-        restart_factor: each cycle is so many times longer than the one before.
-        seed: of initialisation, sampling and augmentation.
-        augmentation: strengths.
-    """
-
-    theta: str = "1"
-    epochs: int = 120
-    patience: int = 30
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    restart_epochs: int = 20
-    restart_factor: int = 2
-    seed: int = 0
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-
-
-def fit(
-    stage: Stage,
-    build: Callable[[], nn.Module],
-    training: SliceSet,
-    validation: SliceSet,
-    settings: TrainSettings,
-    output: Path,
-    report: Callable[[dict], None] | None = None,
-) -> Path:
-    """Train one network; validate its moving average after every epoch and keep the best.
-
-    Args:
-        stage: loss and validation figure.
+        stage: target and validation figure.
         build: makes the network (called after seeding).
         training: slices to learn from; the sampling strategy draws from these only.
         validation: slices to choose the best epoch on; never sampled or augmented.
         settings: hyper-parameters.
-        output: folder for ``<stage>.safetensors`` (best weights) and ``<stage>.jsonl`` (one line an epoch).
-        report: called with each epoch's record.
+        theta: Balance-Sampling Strategy ratio.
+        seed: of initialisation, sampling and augmentation.
+    """
+
+    stage: Stage
+    build: Callable[[], nn.Module]
+    training: SliceSet
+    validation: SliceSet
+    settings: TrainSettings
+    theta: str
+    seed: int = 0
+
+
+def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) -> list[dict[str, Any]]:
+    """Train one network: validate after every epoch, keep the best weights, continue where a killed run stood.
+
+    On a CPU the result depends on the job only, bit for bit, however often the run was killed and continued.
+    Several processes share each batch; apart from dropout, they find what one alone would.
+
+    Args:
+        job: what to train.
+        folder: for ``weights.safetensors`` (best), ``log.jsonl`` and ``state.pt``; continued when it holds a state.
+        fabric: device, precision and processes.
+        monitor: told about every step and epoch.
 
     Returns:
-        Path of the best weights.
+        The log: one record an epoch.
+
+    Raises:
+        InputError: too few slices to train on.
+        OutOfMemoryError: memory ran out even with the smallest part of a batch.
+        RunError: the loss is no longer a number, or the state in ``folder`` is damaged.
     """
-    torch.manual_seed(settings.seed)
-    network = build().to(memory_format=torch.channels_last)
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay), lr=settings.learning_rate)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
-        optimizer, settings.restart_epochs, settings.restart_factor
-    )
-    weights, best, best_epoch, step = output / f"{stage.name}.safetensors", -1.0, 0, 0
-    output.mkdir(parents=True, exist_ok=True)
-    log = output / f"{stage.name}.jsonl"
-    log.write_text(json.dumps({"settings": asdict(settings)}) + "\n")
+    run = _Training(job, folder, fabric, monitor or Monitor())
+    run.restore()
+    while not run.finished:
+        run.epoch()
+    run.close()
+    return run.history
 
-    for epoch in range(settings.epochs):
-        started, losses = time.monotonic(), []
-        order = balanced_indices(training.abnormal, settings.theta, settings.seed, epoch)
-        batches = np.array_split(order, max(1, math.ceil(len(order) / settings.batch)))
-        network.train()
-        for chosen in batches:
-            generator = torch.Generator().manual_seed(hash((settings.seed, epoch, step)) % 2**63)
-            images, masks = training.batch(chosen)
-            numbers = draw(len(chosen), settings.augmentation, generator)
-            images, masks = augment(images, masks, numbers, settings.augmentation.noise_amount)
-            loss = stage.loss(network(images.to(memory_format=torch.channels_last)), masks)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-            optimizer.step()
-            step += 1
-            # Early on the average follows fast, or it would remember the random start for long.
-            average_weights(network, average, min(EMA_DECAY, (1 + step) / (10 + step)))
-            losses.append(float(loss.detach()))
-        scheduler.step()
 
-        score = validate(stage, average, validation, settings.batch)
-        if score > best:
-            best, best_epoch = score, epoch
-            _save_whole(average, weights)
+class _Training:
+    def __init__(self, job: Job, folder: Path, fabric: Fabric, monitor: Monitor) -> None:
+        self.job, self.folder, self.fabric, self.monitor = job, folder, fabric, monitor
+        settings = job.settings
+        torch.manual_seed(job.seed)
+        network = share_batch_norm(job.build(), fabric)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
+        )
+        self.scheduler = CosineAnnealingWarmRestarts(self.optimizer, settings.restart_epochs, settings.restart_factor)
+        self.wrapped, self.wrapped_optimizer = fabric.setup(self.network, self.optimizer)
+        # What is validated and kept: a moving average of the weights, or the weights themselves.
+        self.kept = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else self.network
+        self.loss = LOSSES[settings.loss]
+        self.part = settings.batch  # slices of a batch that fit into memory at once; shrinks when they do not
+        self.history: list[dict[str, Any]] = []
+        self.best, self.best_epoch, self.step = -1.0, 0, 0
+
+    @property
+    def finished(self) -> bool:
+        done, settings = len(self.history), self.job.settings
+        return done >= settings.epochs or (done > 0 and done - 1 - self.best_epoch >= settings.patience)
+
+    def restore(self) -> None:
+        """Continue from ``state.pt`` if there is one."""
+        if self.fabric.is_global_zero:
+            remove_leftovers(self.folder)
+        state = load_state(self.folder)
+        if state is None:
+            return
+        self.history, self.step = state["history"], state["step"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        if "network" not in state:  # closed
+            return
+        self.network.load_state_dict(state["network"])
+        if self.job.settings.ema:
+            self.kept.load_state_dict(state["kept"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self._write_results()
+
+    def epoch(self) -> None:
+        """Train on one draw of slices, validate, write."""
+        number, started = len(self.history), time.monotonic()
+        order = balanced_indices(
+            self.job.training.abnormal,
+            self.job.theta,
+            self.job.seed,
+            number,
+            static=self.job.settings.static_sampling,
+        )
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        loss = self._learn(number, order)
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss of the {self.job.stage.name} became {loss} in epoch {number}; "
+                "lower learning_rate in the preset"
+            )
+        self.scheduler.step()
+        score = self._validate()
+        if score > self.best:
+            self.best, self.best_epoch = score, number
         record = {
-            "epoch": epoch,
-            "loss": float(np.mean(losses)),
+            "epoch": number,
+            "loss": loss,
             "validation": score,
-            "best": best,
-            "seconds": time.monotonic() - started,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "learning_rate": learning_rate,
+            "slices": len(order),
+            "seconds": round(time.monotonic() - started, 3),
         }
-        with log.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        if report is not None:
-            report(record)
-        if epoch - best_epoch >= settings.patience:
-            break
-    return weights
+        self.history.append(record)
+        self._write_state()
+        self._write_results()
+        self.monitor.epoch(record)
+
+    def close(self) -> None:
+        """Drop what only continuing needs."""
+        if self.fabric.is_global_zero:
+            save_state(self.folder, self._counters())
+        self.fabric.barrier()
+
+    def _learn(self, epoch: int, order: np.ndarray) -> float:
+        """One pass over ``order``; returns the mean loss of its slices."""
+        world, rank = self.fabric.world_size, self.fabric.global_rank
+        least = max(SMALLEST_BATCH, world)
+        if len(order) < least:
+            raise InputError(
+                f"an epoch of the {self.job.stage.name} has {len(order)} training slices, expected at least {least}; "
+                "add cases or choose a larger theta"
+            )
+        torch.manual_seed(_derived_seed(self.job.seed, epoch, rank))  # of dropout
+        batches = cut(order, self.job.settings.batch, least)
+        mine = [np.array_split(np.arange(len(batch)), world)[rank] for batch in batches]
+        total = torch.zeros((), device=self.fabric.device)
+        self.network.train()
+        loaded = read_ahead(self.job.training, [batch[rows] for batch, rows in zip(batches, mine)])
+        for number, (batch, rows, (images, masks)) in enumerate(zip(batches, mine, loaded)):
+            # Drawn for the whole batch on every process, so that their number does not matter.
+            generator = torch.Generator().manual_seed(_derived_seed(self.job.seed, epoch, number))
+            numbers = draw(len(batch), self.job.settings.augmentation, generator).of(slice(rows[0], rows[-1] + 1))
+            images, masks = as_input(images, self.fabric.device), masks.to(self.fabric.device)
+            images, masks = augment(images, masks, numbers, self.job.settings.augmentation.noise_amount)
+            if epoch == number == 0:
+                self.monitor.samples(images, masks)
+            total += self._step(images, masks, len(batch))
+            self.monitor.step(epoch, number + 1, len(batches))
+        return float(self._sum(total)) / len(order)
+
+    def _step(self, images: Tensor, masks: Tensor, batch: int) -> Tensor:
+        """Update the weights once; returns the sum of this process's losses."""
+        while True:
+            try:
+                losses = self._gradients(images, masks, batch)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._shrink()
+        self.fabric.clip_gradients(self.wrapped, self.wrapped_optimizer, max_norm=CLIP_NORM)
+        self.wrapped_optimizer.step()
+        self.step += 1
+        if self.job.settings.ema:
+            # Early on the average follows fast, or it would remember the random start for long.
+            average_weights(self.network, self.kept, min(self.job.settings.ema, (1 + self.step) / (10 + self.step)))
+        return losses
+
+    def _gradients(self, images: Tensor, masks: Tensor, batch: int) -> Tensor:
+        """Gradient of the mean loss over the batch, in parts that fit into memory."""
+        self.wrapped_optimizer.zero_grad(set_to_none=True)
+        losses = torch.zeros((), device=images.device)
+        parts = cut(np.arange(len(images)), self.part, min(SMALLEST_BATCH, len(images)))
+        for part in parts:
+            rows = slice(part[0], part[-1] + 1)
+            with self.fabric.no_backward_sync(self.wrapped, enabled=part is not parts[-1]):
+                logits = self.wrapped(images[rows].contiguous(memory_format=torch.channels_last))
+                loss = self.loss(logits.float(), self.job.stage.target(masks[rows]))
+                # The processes' gradients are averaged: each part counts by its share of the whole batch.
+                self.fabric.backward(loss * (len(part) * self.fabric.world_size / batch))
+            losses += loss.detach() * len(part)
+        return losses
+
+    def _shrink(self) -> None:
+        if self.part <= SMALLEST_BATCH or self.fabric.world_size > 1:
+            # A process cannot take another number of parts than the others, which wait for its gradients.
+            raise OutOfMemoryError(
+                f"memory ran out on {describe(self.fabric.device)} with {self.part} slices at a time; lower 'batch' or "
+                "'size' in the preset"
+            )
+        self.part = max(SMALLEST_BATCH, self.part // 2)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.monitor.note(f"memory is short: each batch is now taken in parts of {self.part} slices")
+
+    @torch.inference_mode()
+    def _validate(self) -> float:
+        """Score of all validation slices, pooled."""
+        self.kept.eval()
+        counts = torch.zeros(3, dtype=torch.int64, device=self.fabric.device)
+        indices = np.arange(self.fabric.global_rank, len(self.job.validation), self.fabric.world_size)
+        chunks = np.array_split(indices, max(1, math.ceil(len(indices) / self.part)))
+        for images, masks in read_ahead(self.job.validation, [chunk for chunk in chunks if len(chunk)]):
+            inputs = as_input(images, self.fabric.device).contiguous(memory_format=torch.channels_last)
+            with self.fabric.autocast():
+                logits = self.kept(inputs).float()
+            counts += self.job.stage.counts(logits, masks.to(self.fabric.device))
+        return f1_score(self._sum(counts))
+
+    def _sum(self, value: Tensor) -> Tensor:
+        """Over all processes."""
+        total = self.fabric.all_reduce(value, reduce_op="sum")
+        assert isinstance(total, Tensor)  # noqa: S101 - Fabric reduces collections as well
+        return total
+
+    def _counters(self) -> dict[str, Any]:
+        return {"history": self.history, "step": self.step, "best": self.best, "best_epoch": self.best_epoch}
+
+    def _write_state(self) -> None:
+        if self.fabric.is_global_zero:
+            state = {name: getattr(self, name).state_dict() for name in ("network", "optimizer", "scheduler")}
+            kept = {"kept": self.kept.state_dict()} if self.job.settings.ema else {}
+            save_state(self.folder, {**self._counters(), **state, **kept})
+
+    def _write_results(self) -> None:
+        """Weights and log by the state on disk: written after it, and again when a killed run is continued."""
+        if self.fabric.is_global_zero:
+            if self.best_epoch == len(self.history) - 1:
+                save_weights(self.folder, self.kept)
+            save_log(self.folder, self.history)
 
 
-@torch.inference_mode()
-def validate(stage: Stage, network: nn.Module, slices: SliceSet, batch: int) -> float:
-    """Score of the stage over all slices, pooled."""
-    network.eval()
-    counts = torch.zeros(3, dtype=torch.int64)
-    for start in range(0, len(slices), batch):
-        images, masks = slices.batch(np.arange(start, min(start + batch, len(slices))))
-        counts += stage.counts(network(images.to(memory_format=torch.channels_last)), masks)
-    return f1_score(counts)
+def average_weights(network: nn.Module, average: nn.Module, decay: float) -> None:
+    """Move the exponential moving average a step towards the network, buffers included."""
+    for mean, value in zip(average.state_dict().values(), network.state_dict().values()):
+        if mean.is_floating_point():
+            mean.lerp_(value.detach(), 1 - decay)
+        else:
+            mean.copy_(value)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict]:
@@ -146,7 +293,5 @@ def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict]:
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _save_whole(network: nn.Module, path: Path) -> None:
-    temporary = path.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
-    temporary.replace(path)
+def _derived_seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

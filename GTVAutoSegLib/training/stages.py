@@ -1,4 +1,4 @@
-"""What differs between the two stages of the cascade: target, loss and the figure that picks the best epoch."""
+"""What differs between the two stages of the cascade: the target, and the figure that picks the best epoch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from ..losses import cr_loss
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,33 +15,28 @@ class Stage:
 
     Attributes:
         name: "classifier" or "segmenter".
-        loss: (logits, masks) -> scalar; masks are bool (n, N, N) after augmentation.
-        counts: (logits, masks) -> true positives, false positives, false negatives; slices or pixels.
+        figure: what is validated, for people.
+        target: masks bool (n, N, N) after augmentation -> int64 target of the loss, 1 is tumour.
     """
 
     name: str
-    loss: Callable[[Tensor, Tensor], Tensor]
-    counts: Callable[[Tensor, Tensor], Tensor]
+    figure: str
+    target: Callable[[Tensor], Tensor]
+
+    def counts(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """True positives, false positives and false negatives, int64 (3,): of slices, or of pixels."""
+        predicted, truth = logits.argmax(dim=1).bool(), self.target(masks).bool()
+        return torch.stack([(predicted & truth).sum(), (predicted & ~truth).sum(), (~predicted & truth).sum()])
 
 
-def slice_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy of slice logits (n, 2) against "shows tumour"."""
-    return F.cross_entropy(logits, masks.flatten(1).any(dim=1).long())
+def slice_target(masks: Tensor) -> Tensor:
+    """Whether each slice shows tumour, int64 (n,)."""
+    return masks.flatten(1).any(dim=1).long()
 
 
-def slice_counts(logits: Tensor, masks: Tensor) -> Tensor:
-    """True positive, false positive and false negative slices, int64 (3,)."""
-    return _counts(logits.argmax(dim=1).bool(), masks.flatten(1).any(dim=1))
-
-
-def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """CR loss of pixel logits (n, 2, N, N)."""
-    return cr_loss(logits, masks.long())
-
-
-def pixel_counts(logits: Tensor, masks: Tensor) -> Tensor:
-    """True positive, false positive and false negative pixels, int64 (3,)."""
-    return _counts(logits.argmax(dim=1).bool(), masks)
+def pixel_target(masks: Tensor) -> Tensor:
+    """The masks as int64 (n, N, N)."""
+    return masks.long()
 
 
 def f1_score(counts: Tensor) -> float:
@@ -54,19 +46,6 @@ def f1_score(counts: Tensor) -> float:
 
 
 STAGES: dict[str, Stage] = {
-    "classifier": Stage("classifier", slice_loss, slice_counts),
-    "segmenter": Stage("segmenter", mask_loss, pixel_counts),
+    "classifier": Stage("classifier", "slice F1", slice_target),
+    "segmenter": Stage("segmenter", "pooled Dice of all slices", pixel_target),
 }
-
-
-def average_weights(network: nn.Module, average: nn.Module, decay: float) -> None:
-    """Move the exponential moving average a step towards the network, buffers included."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values()):
-        if mean.is_floating_point():
-            mean.lerp_(value.detach(), 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _counts(predicted: Tensor, truth: Tensor) -> Tensor:
-    return torch.stack([(predicted & truth).sum(), (predicted & ~truth).sum(), (~predicted & truth).sum()])

@@ -1,0 +1,33 @@
+"""``gtvautoseg samples``: a picture of what the networks see during training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .train import check_packages
+
+COUNT = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("task", metavar="TASK", help="name of a task, or a .json file of your own")
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="data set folder, see 'train'")
+    parser.add_argument("output", metavar="OUT.png", type=Path, help="picture to write")
+    parser.add_argument("--preset", default="paper", help="its augmentation is shown (paper)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
+    check_packages()
+    from ..files import check_writable
+    from ..tasks import load_task
+    from ..training.presets import load_preset
+    from ..training.samples import write_samples
+
+    preset = load_preset(arguments.preset)
+    task = load_task(arguments.task).resized(preset.size, preset.width)
+    check_writable(arguments.output)
+    write_samples(arguments.dataset, task, preset, arguments.output, COUNT)
+    print(f"written: {arguments.output}")

@@ -1,0 +1,86 @@
+"""``gtvautoseg train``: a data set in, a model bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import InputError
+
+# How each is imported, and how it is installed.
+NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "task", metavar="TASK", help="npc-gtv, lung-gtv, sts-gtv, hn-ptv70, or a .json file of your own"
+    )
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        help="folder with <case>/data.nii.gz and <case>/label.nii.gz; or with such folders named train and val, which "
+        "are used as they are",
+    )
+    parser.add_argument("output", metavar="OUT", type=Path, help="folder of the run; the model lands in OUT/<task id>")
+    parser.add_argument(
+        "--stage", choices=("classifier", "segmenter", "both"), default="both", help="which network to train (both)"
+    )
+    parser.add_argument("--fold", type=fold_number, metavar="K|all", help="0, 1, ... or all (default)")
+    parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+
+
+def fold_number(text: str) -> int | None:
+    """Parse a fold's number; "all" is None."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a fold, expected 0, 1, ... or all")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, and say where the model is."""
+    check_packages()
+    from ..tasks import load_task
+    from ..training.distributed import make_fabric
+    from ..training.presets import load_preset
+    from ..training.run import Run, train
+    from ..training.stages import STAGES
+
+    preset = load_preset(arguments.preset)
+    task = load_task(arguments.task).resized(preset.size, preset.width)
+    work = Run(
+        task=task,
+        preset=preset,
+        dataset=arguments.dataset,
+        folder=arguments.output,
+        store=arguments.store or arguments.output / "slices",
+        stages=tuple(STAGES) if arguments.stage == "both" else (arguments.stage,),
+        fold=arguments.fold,
+        resume=arguments.resume,
+    )
+    fabric = make_fabric(arguments.device)
+    bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
+    if fabric.is_global_zero:
+        print(f"report: {arguments.output / 'report.html'}")
+        print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+
+
+def check_packages() -> None:
+    """Check that what only training needs is installed.
+
+    Raises:
+        InputError: something is missing.
+    """
+    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
+    if missing:
+        raise InputError(
+            f"training needs {', '.join(missing)}, which is not installed; run: pip install 'gtvautoseg[train]'"
+        )

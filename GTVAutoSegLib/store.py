@@ -1,0 +1,317 @@
+"""The slice store: every CT preprocessed once, kept on disk as memory-mapped slices, one folder a case.
+
+A folder's name ends with a key made of the content of image and label, the settings and the preprocessing code, so
+it is never out of date: what changes gets a new folder. A folder is written under a temporary name and renamed when it
+is whole; a run that is killed leaves nothing that looks finished. The store may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from . import preprocess
+from .dataset import Case, read_label
+from .errors import DiskError, InputError
+from .files import write_text
+from .itk import quiet_itk
+from .settings import PreprocessSettings
+from .volume import Volume, check_ct
+from .volume_io import read_volume
+
+CHUNK = 4  # slices converted at a time: small arrays are reused by the allocator, large ones are mapped anew each time
+MOST_WORKERS = 4
+STALE_SECONDS = 3600
+HISTOGRAM_LOW, HISTOGRAM_HIGH = -1024, 3071
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """One case in the store.
+
+    Attributes:
+        folder: holds ``images.npy`` uint8 (n, channels, N, N), 255 is the top of the window; ``masks.npy`` uint8
+            (n, bytes), a bit a pixel; ``histogram.npy`` int64 (4096,), voxels at each HU from -1024.
+        name: of the case.
+        image_sha256: of the CT's file.
+        size: N, pixels.
+        abnormal: which axial slices show tumour on the native grid.
+        spacing_mm: of the axial x, y and z axes.
+        extent_mm: along them.
+    """
+
+    folder: Path
+    name: str
+    image_sha256: str
+    size: int
+    abnormal: tuple[bool, ...]
+    spacing_mm: tuple[float, ...]
+    extent_mm: tuple[float, ...]
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Some slices, uint8 (k, channels, N, N)."""
+        return _mapped(self.folder / "images.npy")[rows]
+
+    def masks(self, rows: np.ndarray) -> np.ndarray:
+        """Their masks, bool (k, N, N)."""
+        packed = _mapped(self.folder / "masks.npy")[rows]
+        bits = np.unpackbits(packed, axis=1, count=self.size**2)
+        return bits.reshape(-1, self.size, self.size).view(bool)
+
+    def histogram(self) -> np.ndarray:
+        """Voxels at each HU from -1024 to 3071, int64 (4096,)."""
+        return np.load(self.folder / "histogram.npy")
+
+
+@dataclass(frozen=True)
+class SliceSet:
+    """All slices of some cases, one after another."""
+
+    cases: tuple[StoredCase, ...]
+
+    def __len__(self) -> int:
+        return len(self.abnormal)
+
+    @cached_property
+    def abnormal(self) -> np.ndarray:
+        """Which slices show tumour, bool (n,)."""
+        return np.concatenate([np.array(case.abnormal, bool) for case in self.cases])
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum([0, *(len(case.abnormal) for case in self.cases)])
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images as uint8 (k, channels, N, N) and masks as bool (k, N, N), in the order of ``indices``."""
+        owners = np.searchsorted(self._starts, indices, side="right") - 1
+        images: list[np.ndarray] = [np.empty(0)] * len(indices)
+        masks = list(images)
+        for owner in np.unique(owners):
+            places = np.flatnonzero(owners == owner)
+            rows = indices[places] - self._starts[owner]
+            for place, image, mask in zip(places, self.cases[owner].images(rows), self.cases[owner].masks(rows)):
+                images[place], masks[place] = image, mask
+        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
+
+
+def build_store(
+    cases: Sequence[Case],
+    settings: PreprocessSettings,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[StoredCase]:
+    """Bring the store up to date and open it; cases that are there already are not read again.
+
+    Args:
+        cases: of the data set, which is only read.
+        settings: window, box rule, size and channels.
+        folder: the store; made when it does not exist.
+        progress: called with cases done and cases in all.
+
+    Returns:
+        The stored cases, in the order of ``cases``.
+
+    Raises:
+        InputError: an image or label cannot be used, or two cases hold the same CT.
+        DiskError: the store cannot be written, or the disk has too little room for it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+    except OSError as error:
+        raise DiskError(
+            f"the slice store {folder} cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    hashes = _file_hashes(cases, folder)
+    _check_duplicates(cases, hashes)
+    targets = [folder / f"{case.name}-{_key(case, settings, hashes)}" for case in cases]
+    missing = [(case, target) for case, target in zip(cases, targets) if not target.is_dir()]
+    _check_room(missing, settings, folder)
+    done = len(cases) - len(missing)
+    pool = ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1))
+    try:
+        builds = [pool.submit(_build, case, settings, target, hashes[case.image]) for case, target in missing]
+        for number, build in enumerate(builds, done + 1):
+            build.result()
+            if progress is not None:
+                progress(number, len(cases))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [_open(target) for target in targets]
+
+
+def _build(case: Case, settings: PreprocessSettings, target: Path, image_sha256: str) -> None:
+    volume = read_volume(case.image)
+    check_ct(volume)
+    label = volume.axial.of(read_label(case, volume))
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.mkdir()
+        _write_slices(volume.axial.of(volume.array), label, settings, part)
+        (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, image_sha256)))
+        if not target.is_dir():  # unless another process was faster
+            part.rename(target)
+    except OSError as error:
+        raise DiskError(
+            f"the slice store {target.parent} could not be written ({error.strerror or error}); free space on the disk "
+            "or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSettings, part: Path) -> None:
+    # Plain writes and not a writable map: on a full disk those fail with an error, a map kills the process.
+    count, size = len(hu), settings.size
+    histogram = np.zeros(HISTOGRAM_HIGH - HISTOGRAM_LOW + 1, np.int64)
+    shapes = {"images.npy": (count, settings.channels, size, size), "masks.npy": (count, -(-(size**2) // 8))}
+    with (part / "images.npy").open("wb") as images, (part / "masks.npy").open("wb") as masks:
+        for file, shape in zip((images, masks), shapes.values()):
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for start in range(0, count, CHUNK):
+            rows = range(start, min(start + CHUNK, count))
+            boxes = [preprocess.body_box(hu[row], settings) for row in rows]
+            scaled = preprocess.network_input(hu, rows, boxes, settings)
+            images.write(scaled.mul_(255).round_().to(torch.uint8).numpy().data)
+            for row, box in zip(rows, boxes):
+                masks.write(np.packbits(preprocess.stretch_mask(label[row], box, size)).data)
+                histogram += _histogram(hu[row])
+        for file in (images, masks):
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave a renamed folder with empty files
+    np.save(part / "histogram.npy", histogram)
+
+
+def _histogram(hu: np.ndarray) -> np.ndarray:
+    levels = np.clip(hu, HISTOGRAM_LOW, HISTOGRAM_HIGH).astype(np.int16) - HISTOGRAM_LOW
+    return np.bincount(levels.ravel(), minlength=HISTOGRAM_HIGH - HISTOGRAM_LOW + 1)
+
+
+def _describe(
+    case: Case, volume: Volume, label: np.ndarray, settings: PreprocessSettings, image_sha256: str
+) -> dict[str, object]:
+    order = volume.axial.axes[::-1]
+    spacing = [float(volume.spacing[::-1][axis]) for axis in order]
+    return {
+        "name": case.name,
+        "image_sha256": image_sha256,
+        "size": settings.size,
+        "abnormal": label.any(axis=(1, 2)).tolist(),
+        "spacing_mm": spacing,
+        "extent_mm": [step * volume.array.shape[axis] for step, axis in zip(spacing, order)],
+    }
+
+
+def _open(folder: Path) -> StoredCase:
+    values = json.loads((folder / "case.json").read_text())
+    values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
+    return StoredCase(folder, **values)
+
+
+# Each map keeps a file open, and a process may open about a thousand.
+@lru_cache(maxsize=256)
+def _mapped(path: Path) -> np.ndarray:
+    return np.load(path, mmap_mode="r")
+
+
+def _key(case: Case, settings: PreprocessSettings, hashes: dict[Path, str]) -> str:
+    parts = [hashes[case.image], hashes[case.label], json.dumps(asdict(settings)), _code_version()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code_version() -> str:
+    """Hash of the code that decides what a stored slice is."""
+    sources = (Path(preprocess.__file__), Path(__file__))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
+    """sha256 of every image and label; files whose size and time of change are known are not read again."""
+    notes = folder / "hashes.json"
+    try:
+        known = json.loads(notes.read_text())
+    except (OSError, ValueError):  # not there yet, or damaged: it only saves time
+        known = {}
+    hashes = {}
+    for path in (path for case in cases for path in (case.image, case.label)):
+        status = path.stat()
+        entry = known.get(str(path.resolve()))
+        if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
+            entry = [status.st_size, status.st_mtime_ns, _sha256(path)]
+            known[str(path.resolve())] = entry
+        hashes[path] = entry[2]
+    write_text(notes, json.dumps(known))
+    return hashes
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_duplicates(cases: Sequence[Case], hashes: dict[Path, str]) -> None:
+    seen: dict[str, Case] = {}
+    names: set[str] = set()
+    for case in cases:
+        twin = seen.setdefault(hashes[case.image], case)
+        if twin is not case:
+            raise InputError(
+                f"the cases {twin.name} and {case.name} hold the same CT; expected every patient once, or training and "
+                "validation share patients: remove one of them"
+            )
+        if case.name in names:
+            raise InputError(
+                f"two cases are named {case.name}; expected a name of its own for every patient: rename one"
+            )
+        names.add(case.name)
+
+
+def _check_room(missing: Sequence[tuple[Case, Path]], settings: PreprocessSettings, folder: Path) -> None:
+    slice_bytes = settings.channels * settings.size**2 + settings.size**2 // 8 + 1
+    needed = sum(_axial_slices(case.image) for case, _ in missing) * slice_bytes
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DiskError(
+            f"the slice store {folder} needs {needed / 1e9:.1f} GB for {len(missing)} cases and the disk has "
+            f"{free / 1e9:.1f} GB free; free space or choose another folder"
+        )
+
+
+def _axial_slices(path: Path) -> int:
+    """Axial slices by the file's header; 0 when it has none, which reading the file will explain."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with quiet_itk():
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return 0
+    if reader.GetDimension() != 3:
+        return 0
+    axes = Volume(np.empty((0, 0, 0)), direction=reader.GetDirection()).axial.axes
+    return reader.GetSize()[::-1][axes[0]]
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left; younger ones may belong to a run that is at it."""
+    for part in folder.glob(".*.part"):
+        if time.time() - part.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,144 @@
+"""From a training run to a model bundle: the finished folds' networks side by side, their probabilities averaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import DiskError
+from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, TrainingData
+from ..store import HISTOGRAM_LOW, StoredCase
+from ..tasks import Task
+from .checkpoint import WEIGHTS, is_finished, read_log
+from .folds import SPLIT, Fold
+from .stages import STAGES
+
+
+def build_bundle(task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase]) -> Path | None:
+    """Write ``<folder>/<task id>/`` from every fold whose two networks are finished.
+
+    Weights are stored as float16: half the size, and the difference is far below that between two trainings.
+
+    Args:
+        task: with the size and width that were trained.
+        folder: of the run.
+        folds: all of the run's.
+        cases: by name.
+
+    Returns:
+        The bundle's folder, or None when no fold has both networks.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
+    if not finished:
+        return None
+    target = folder / task.id
+    part = folder / f".{task.id}.{secrets.token_hex(4)}.part"
+    try:
+        part.mkdir()
+        files = {stage: _copy_weights(folder, part, finished, stage) for stage in STAGES}
+        info = _describe(task, folder, finished, cases, files, part)
+        (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+        if target.exists():
+            target.rename(part / "replaced")
+        part.rename(target)
+        shutil.rmtree(target / "replaced", ignore_errors=True)
+    except OSError as error:
+        raise DiskError(
+            f"{target} could not be written ({error.strerror or error}); free space on the disk and run again with "
+            "--resume"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
+    """What the applicability check compares a CT with: ranges over all training cases."""
+    cases = list(cases)
+    counts = sum(case.histogram() for case in cases)
+    share = np.cumsum(counts) / np.sum(counts)
+    low, high = (HISTOGRAM_LOW + int(np.searchsorted(share, part)) for part in (0.01, 0.99))
+    return TrainingData(
+        description=task.data,
+        cases=len(cases),
+        spacing_mm=_ranges([case.spacing_mm for case in cases]),
+        extent_mm=_ranges([case.extent_mm for case in cases]),
+        hu_percentiles=(float(low), float(high)),
+    )
+
+
+def _ranges(rows: Sequence[tuple[float, ...]]) -> tuple[tuple[float, float], ...]:
+    return tuple((round(min(axis), 4), round(max(axis), 4)) for axis in zip(*rows))
+
+
+def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -> tuple[str, ...]:
+    names = []
+    for fold in folds:
+        name = f"{stage}.safetensors" if len(folds) == 1 else f"{stage}_{fold.name}.safetensors"
+        weights = load_file(folder / fold.name / stage / WEIGHTS)
+        save_file({key: _halved(value) for key, value in weights.items()}, part / name)
+        names.append(name)
+    return tuple(names)
+
+
+def _halved(value: Tensor) -> Tensor:
+    """As float16 where every number fits."""
+    half = value.half() if value.dtype == torch.float32 else value
+    return half if bool(torch.isfinite(half).all()) else value
+
+
+def _describe(
+    task: Task,
+    folder: Path,
+    folds: Sequence[Fold],
+    cases: dict[str, StoredCase],
+    files: dict[str, tuple[str, ...]],
+    part: Path,
+) -> ModelInfo:
+    networks = {
+        stage: NetworkInfo(getattr(task, stage).network, task.arguments(stage), names) for stage, names in files.items()
+    }
+    taught = sorted({name for fold in folds for name in fold.training})
+    return ModelInfo(
+        schema=SCHEMA,
+        id=task.id,
+        title=task.title,
+        version=task.version,
+        licence=task.licence,
+        intended_use=task.intended_use,
+        task=TaskInfo(task.id, task.site, task.roi, task.terminology, task.color),
+        preprocessing=task.preprocessing,
+        classifier=networks["classifier"],
+        segmenter=networks["segmenter"],
+        training_data=training_data(task, [cases[name] for name in taught]),
+        sha256={path.name: _sha256(path) for path in sorted(part.glob("*.safetensors"))},
+        postprocessing=task.postprocessing,
+        metrics=_metrics(folder, folds),
+    )
+
+
+def _metrics(folder: Path, folds: Sequence[Fold]) -> dict[str, Any]:
+    """Validation figures of the training; what the cascade reaches is measured by evaluating it."""
+    split = "val" if folds[0].name == SPLIT else f"validation part of {len(folds)} fold(s)"
+    best = {stage: [read_log(folder / fold.name / stage)[-1]["best"] for fold in folds] for stage in STAGES}
+    figures = {f"{stage}_validation": round(mean(values), 4) for stage, values in best.items()}
+    return {"split": split, **figures, "figures": {stage.name: stage.figure for stage in STAGES.values()}}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,75 @@
+"""Device, precision and processes of a training, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+import torch.distributed
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from ..device import resolve_device
+
+
+def make_fabric(device: str) -> Fabric:
+    """Join the processes that ``torchrun`` started, or run alone.
+
+    Mixed precision (bfloat16) is used on GPUs that compute in it, float32 elsewhere.
+
+    Args:
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps"; under torchrun each process takes a GPU of its own.
+
+    Raises:
+        DeviceError: there is no such device.
+    """
+    chosen = resolve_device(device)
+    half = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if half else "32-true"
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes == 1:
+        devices = 1 if chosen.index is None else [chosen.index]
+        fabric = Fabric(accelerator=chosen.type, devices=devices, precision=precision)
+    else:
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+        fabric = Fabric(
+            accelerator=chosen.type, devices=here, num_nodes=processes // here, strategy="ddp", precision=precision
+        )
+    fabric.launch()
+    return fabric
+
+
+def share_batch_norm(network: nn.Module, fabric: Fabric) -> nn.Module:
+    """Let batch normalisation see the batch of all processes, so that their number does not change the result."""
+    if fabric.world_size == 1:
+        return network
+    if fabric.device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm2d
+    return network
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batch of all processes; PyTorch's own works on GPUs only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, H, W); N may differ between the processes."""
+        if not self.training:
+            return super().forward(x)
+        assert self.running_mean is not None and self.running_var is not None  # noqa: S101 - always tracked here
+        assert self.num_batches_tracked is not None and self.momentum is not None  # noqa: S101
+        count = x.new_tensor(float(x.numel() // x.shape[1]))
+        torch.distributed.all_reduce(count)
+        mean = all_reduce(x.sum(dim=(0, 2, 3))) / count
+        centred = x - mean[:, None, None]
+        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale[:, None, None] + self.bias[:, None, None]

@@ -1,0 +1,117 @@
+"""Which cases teach and which validate: five seeded folds of patients, or the folders ``train`` and ``val``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Case, find_cases
+from ..errors import InputError
+from ..files import write_text
+from ..store import StoredCase
+
+FILE = "folds.json"
+SPLIT = "split"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of the cases; `name` is that of its folder in a run."""
+
+    name: str
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
+    """Cases of a data set, and the division it brings along as folders ``train`` and ``val``, if it does.
+
+    Raises:
+        InputError: the folder holds no cases, or a case is in both.
+    """
+    parts = (dataset / "train", dataset / "val")
+    if not all(part.is_dir() for part in parts):
+        return find_cases(dataset), None
+    training, validation = (find_cases(part) for part in parts)
+    both = {case.name for case in training} & {case.name for case in validation}
+    if both:
+        raise InputError(
+            f"{dataset} has the case {sorted(both)[0]} in train and in val; expected every patient in one of them only"
+        )
+    fold = Fold(SPLIT, tuple(case.name for case in training), tuple(case.name for case in validation))
+    return [*training, *validation], fold
+
+
+def make_folds(stored: Sequence[StoredCase], count: int, seed: int) -> list[list[str]]:
+    """Divide patients at random into folds of nearly equal size, cases without tumour spread evenly.
+
+    Args:
+        stored: all cases, each a patient.
+        count: of folds; no more are made than there are patients.
+        seed: the same seed and names give the same folds.
+
+    Returns:
+        Names of the validation cases of each fold.
+
+    Raises:
+        InputError: there is a single patient.
+    """
+    if len(stored) < 2:
+        raise InputError(
+            f"the data set has one patient ({stored[0].name}); expected at least two, one to train on and one to "
+            "choose the best epoch on"
+        )
+    generator = np.random.default_rng(seed)
+    names = sorted(case.name for case in stored)
+    empty = {case.name for case in stored if not any(case.abnormal)}
+    groups = ([name for name in names if name not in empty], [name for name in names if name in empty])
+    order = [group[place] for group in groups for place in generator.permutation(len(group))]
+    count = min(count, len(order))
+    return [sorted(order[fold::count]) for fold in range(count)]
+
+
+def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int) -> list[Fold]:
+    """The folds of a run: those of ``folds.json`` if it is there (a user may put his own), else new ones, written.
+
+    Raises:
+        InputError: the file's folds do not hold every case once.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        folds = make_folds(stored, count, seed)
+        write_text(path, json.dumps({"seed": seed, "folds": folds}, indent=2) + "\n")
+    try:
+        folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a list of folds ({error}); expected {{'folds': [[case, ...], ...]}}"
+        ) from error
+    names = sorted(case.name for case in stored)
+    listed = sorted(name for fold in folds for name in fold)
+    if listed != names or len(folds) < 2:
+        odd = sorted(set(listed) ^ set(names)) or ["one case twice, or a single fold"]
+        raise InputError(
+            f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
+        )
+    return [
+        Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
+        for number, fold in enumerate(folds)
+    ]
+
+
+def check_fold(fold: Fold, cases: dict[str, StoredCase]) -> None:
+    """Check that both sides of a fold show tumour.
+
+    Raises:
+        InputError: one of them does not.
+    """
+    for side, names in (("training", fold.training), ("validation", fold.validation)):
+        if not any(any(cases[name].abnormal) for name in names):
+            raise InputError(
+                f"the {side} cases of {fold.name} ({', '.join(names[:5])}) show no tumour on any slice; expected at "
+                f"least one that does: check their labels, or divide the cases yourself in {FILE}"
+            )

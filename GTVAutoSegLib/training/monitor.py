@@ -1,0 +1,126 @@
+"""What a person sees while a network is trained: a line that lives, notes, and TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from torch import Tensor
+
+MOST_SAMPLES = 16
+OUTLINE = np.array([255, 200, 0], np.uint8)
+
+
+class Monitor:
+    """Told about everything, shows nothing."""
+
+    def step(self, epoch: int, done: int, total: int) -> None:
+        """A step of an epoch was taken."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """An epoch was finished; the record is the log's."""
+
+    def samples(self, images: Tensor, masks: Tensor) -> None:
+        """What the network sees first: float (n, channels, N, N) in [0, 1] and bool (n, N, N), augmented."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+class LiveMonitor(Monitor):
+    """One line on standard error that is rewritten, and TensorBoard scalars and images.
+
+    Args:
+        title: begins the line, such as "fold_1, classifier".
+        figure: name of the validation figure.
+        epochs: upper limit.
+        folder: for TensorBoard's files.
+    """
+
+    def __init__(self, title: str, figure: str, epochs: int, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.title, self.figure, self.epochs = title, figure, epochs
+        self.board = SummaryWriter(str(folder))
+        self.started = time.monotonic()
+        self.first_epoch: int | None = None
+        self.last = ""
+
+    def step(self, epoch: int, done: int, total: int) -> None:
+        """Rewrite the line."""
+        if self.first_epoch is None:
+            self.first_epoch = epoch
+        share = epoch - self.first_epoch + done / total
+        left = (time.monotonic() - self.started) / share * (self.epochs - self.first_epoch - share)
+        self._rewrite(
+            f"{self.title}: epoch {epoch + 1}/{self.epochs}, step {done}/{total}{self.last}, at most {clock(left)} left"
+        )
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Update the line, or write a line of its own where standard error is not a terminal; feed TensorBoard."""
+        self.last = (
+            f", loss {record['loss']:.4f}, {self.figure} {record['validation']:.4f}, "
+            f"best {record['best']:.4f} (epoch {record['best_epoch'] + 1})"
+        )
+        if not sys.stderr.isatty():
+            text = f"{self.title}: epoch {record['epoch'] + 1}/{self.epochs}{self.last}, {record['seconds']:.0f} s"
+            print(text, file=sys.stderr, flush=True)
+        for name in ("loss", "validation", "best", "learning_rate"):
+            self.board.add_scalar(name, record[name], record["epoch"])
+        self.board.flush()
+
+    def samples(self, images: Tensor, masks: Tensor) -> None:
+        """Show the first slices to TensorBoard."""
+        self.board.add_image("augmented training slices", contact_sheet(images, masks), 0, dataformats="HWC")
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._rewrite("")
+        print(f"{self.title}: {text}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line and TensorBoard's file."""
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        self.board.close()
+
+    def _rewrite(self, text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def show_count(done: int, total: int) -> None:
+    """Rewrite the line that says how far the slice store is."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r\x1b[Kpreparing slices: case {done} of {total}", end=end, file=sys.stderr, flush=True)
+
+
+def contact_sheet(images: Tensor, masks: Tensor, columns: int = 4) -> np.ndarray:
+    """Slices side by side with the outline of their mask, uint8 (height, width, 3).
+
+    Args:
+        images: float (n, channels, N, N) in [0, 1]; the middle channel is shown, of the first 16 slices.
+        masks: bool (n, N, N).
+        columns: slices side by side.
+    """
+    middle = images[:MOST_SAMPLES, images.shape[1] // 2].mul(255).round().byte().cpu().numpy()
+    tiles = np.repeat(middle[..., None], 3, axis=-1)
+    for tile, mask in zip(tiles, masks.cpu().numpy()):
+        tile[mask & ~ndimage.binary_erosion(mask)] = OUTLINE
+    missing = -len(tiles) % columns
+    tiles = np.concatenate([tiles, np.zeros((missing, *tiles.shape[1:]), np.uint8)])
+    rows = [np.concatenate(list(tiles[start : start + columns]), axis=1) for start in range(0, len(tiles), columns)]
+    return np.concatenate(rows, axis=0)
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: "1 h 05 min", "3 min 20 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
