@@ -1,12 +1,14 @@
 """Pictures of the scene: real slice views and a real 3D view, drawn off screen, and the module's panel beside them.
 
-Needs an EGL with a software or hardware driver (Debian: ``libegl1`` and ``libgl1-mesa-dri``); VTK's wheel has no
-renderer that works without one.
+Needs an EGL with a driver (Debian: ``libegl1`` and ``libgl1-mesa-dri``). VTK's wheel has no renderer of its own, and
+asking it for a window where there is no driver ends the process: ask :func:`obstacle` first.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,23 @@ _THREE_D_MANAGERS = (
     "vtkMRMLSegmentationsDisplayableManager3D",
     "vtkMRMLMarkupsDisplayableManager",
 )
+
+
+_TRIAL = """
+import vtk
+window = vtk.vtkRenderWindow()
+window.SetOffScreenRendering(1)
+window.AddRenderer(vtk.vtkRenderer())
+window.Render()
+"""
+
+
+def obstacle() -> str | None:
+    """Why nothing can be drawn on this machine, tried in a process of its own; None when it can."""
+    trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, text=True)
+    if trial.returncode == 0:
+        return None
+    return f"VTK cannot draw without an EGL driver (Debian: libegl1, libgl1-mesa-dri): {trial.stderr.strip()[-300:]}"
 
 
 class View:
