@@ -6,7 +6,8 @@ from typing import Any
 
 from PySide6 import QtCore, QtWidgets
 
-from .ctk_widgets import ctkCollapsibleButton, ctkMenuButton, ctkRangeWidget, ctkSliderWidget
+from .ctk_numbers import ctkRangeWidget, ctkSliderWidget
+from .ctk_widgets import ctkCollapsibleButton, ctkMenuButton
 from .node_combobox import qMRMLNodeComboBox
 from .qt_classes import stands_for_cpp
 

@@ -10,7 +10,7 @@ from PySide6 import QtCore, QtUiTools, QtWidgets
 from . import qt_objects
 from .errors_caught import USER_INTERFACE, errors
 from .qt_classes import CLASSES, QObject
-from .qt_objects import find_by_name
+from .qt_methods import find_by_name
 from .qt_signals import connect, normalized
 
 # Name of a widget class -> class: CTK's and MRML's, filled when the runtime boots.

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import objects, properties, signals, values, widgets
+from . import event_loop, objects, properties, signals, values, widgets
 
 PROBES: dict[str, Callable[[], Any]] = {
     **properties.PROBES,
     **widgets.PROBES,
     **signals.PROBES,
+    **event_loop.PROBES,
     **objects.PROBES,
     **values.PROBES,
 }
