@@ -1,0 +1,41 @@
+"""The slice threshold is chosen by the Dice the cascade reaches with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from GTVAutoSegLib.training.threshold import SliceFigures, best_threshold
+
+
+def figures(probability, overlap, outlined, truth) -> SliceFigures:
+    return SliceFigures(*(np.array(values, float) for values in (probability, overlap, outlined, truth)))
+
+
+def test_the_dice_counts_only_picked_slices_but_all_of_the_label():
+    case = figures([0.9, 0.3, 0.1], [10, 8, 0], [12, 10, 5], [10, 10, 0])
+    assert case.dsc(0.5) == pytest.approx(2 * 10 / (12 + 20))
+    assert case.dsc(0.2) == pytest.approx(2 * 18 / (22 + 20))
+    assert case.dsc(0.05) == pytest.approx(2 * 18 / (27 + 20))
+
+
+def test_a_hesitant_classifier_gets_a_lower_threshold():
+    case = figures([0.9, 0.3, 0.1], [10, 8, 0], [12, 10, 5], [10, 10, 0])
+    assert 0.1 < best_threshold([case]) <= 0.3
+
+
+def test_an_overeager_classifier_gets_a_higher_threshold():
+    case = figures([0.95, 0.7, 0.7], [10, 0, 0], [10, 9, 9], [10, 0, 0])
+    assert 0.7 < best_threshold([case]) <= 0.95
+
+
+def test_where_nothing_is_gained_it_stays_at_one_half():
+    case = figures([1.0, 1.0, 0.0], [10, 10, 0], [10, 10, 10], [10, 10, 0])
+    assert best_threshold([case]) == 0.5
+
+
+def test_a_normal_case_speaks_for_picking_nothing():
+    tumour = figures([0.8], [10], [10], [10])
+    normal = figures([0.6, 0.4], [0, 0], [5, 5], [0, 0])
+    assert normal.dsc(0.7) == 1.0 and normal.dsc(0.5) == 0.0
+    assert 0.6 < best_threshold([tumour, normal]) <= 0.8
