@@ -32,6 +32,8 @@ TAGS = (
     "StudyInstanceUID",
     "FrameOfReferenceUID",
     "SOPInstanceUID",
+    "SOPClassUID",
+    "ImageType",
 )
 # Objects with rows and columns, or without, that are not a scan.
 NOT_A_SCAN = {"RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SEG", "REG", "SR", "PR", "KO", "DOC", "FID"}
@@ -51,6 +53,8 @@ class SliceHeader:
         study: StudyInstanceUID.
         frame_of_reference: FrameOfReferenceUID.
         instance: SOPInstanceUID.
+        sop_class: SOPClassUID.
+        image_type: ImageType, such as ORIGINAL, PRIMARY, AXIAL.
     """
 
     path: Path
@@ -69,6 +73,8 @@ class SliceHeader:
     study: str
     frame_of_reference: str
     instance: str
+    sop_class: str
+    image_type: tuple[str, ...]
 
     @property
     def missing(self) -> list[str]:
@@ -130,11 +136,28 @@ def read_header(path: Path) -> SliceHeader | None:
                 str(data.get("StudyInstanceUID", "")),
                 str(data.get("FrameOfReferenceUID", "")),
                 str(data.get("SOPInstanceUID", "")),
+                str(data.get("SOPClassUID", "")),
+                _texts(data, "ImageType"),
             )
     except InvalidDicomError:
         return None
     except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
         raise InputError(f"{path} is a damaged DICOM file ({error}); export the series again") from None
+
+
+def read_modality(path: Path) -> str:
+    """The modality of any DICOM object, images or not; "" for one that does not say and for every other file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality", ""))
+    except (InvalidDicomError, EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError):
+        return ""
+
+
+def _texts(data: pydicom.Dataset, tag: str) -> tuple[str, ...]:
+    value = data.get(tag) or ()
+    return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
 
 
 def _numbers(data: pydicom.Dataset, tag: str, count: int) -> tuple[float, ...]:
