@@ -41,6 +41,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder if need be, and check that files can be written there.
+
+    Raises:
+        InputError: it cannot be made or is not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+    check_writable(folder / "file")
+
+
 def check_writable(path: Path) -> None:
     """Check before a run that a file can be written.
 

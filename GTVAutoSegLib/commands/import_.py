@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,12 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     from ..dicom_import import import_cases, plan_import
     from ..dicom_tree import scan
     from ..errors import InputError
+    from ..files import make_folder
     from ..terminal import progress_bar
 
     if not arguments.list and (arguments.dataset is None or arguments.roi is None):
         raise InputError("import needs DATASET and --roi REGEX; run it with --list first to see which ROIs there are")
     with progress_bar("file") as progress:
-        tree = scan(arguments.dicom, progress and (lambda done, total: progress("reading headers", done, total)))
+        tree = scan(arguments.dicom, None if progress is None else partial(progress, "reading headers"))
     for problem in tree.problems:
         print(f"warning: {problem}", file=sys.stderr)
     if arguments.list:
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not tree.structure_sets:
         raise InputError(f"{arguments.dicom} holds no RTSTRUCT; expected the structure sets beside the CT series")
-    check_folder(arguments.dataset)
+    make_folder(arguments.dataset)
     plans, failed = plan_import(tree, arguments.dataset, arguments.roi, arguments.each, arguments.name_by == "patient")
     outcomes = []
     for outcome in chain(failed, import_cases(plans)):
@@ -80,18 +82,6 @@ def roi_pattern(text: str) -> re.Pattern[str]:
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
         raise argparse.ArgumentTypeError(f"'{text}' is no regular expression ({error})") from None
-
-
-def check_folder(dataset: Path) -> None:
-    """Make the data set's folder; raises InputError when nothing can be written there."""
-    from ..errors import InputError
-    from ..files import check_writable
-
-    try:
-        dataset.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{dataset} cannot be made ({error.strerror}); choose another folder") from None
-    check_writable(dataset / "case")
 
 
 def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:

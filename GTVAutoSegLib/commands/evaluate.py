@@ -1,0 +1,111 @@
+"""``gtvautoseg evaluate``: models, or masks of any origin, against the labels of a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..evaluation import Failure, Measurement
+
+SOME_FAILED = 1
+FILES = ("cases.csv", "metrics.json", "evaluation.png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with <case>/data and <case>/label")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument(
+        "--model", action="append", help="id or path of a model; repeat it for the standard deviation over models"
+    )
+    subject.add_argument(
+        "--predictions", metavar="DIR", type=Path, help="masks of any other system: <case>.nii.gz or <case>/*.nii.gz"
+    )
+    parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
+    parser.epilog = (
+        "A cascade is measured three times: as it is, its segmenter on all slices, and its segmenter on the slices of "
+        "the label, which shows each stage's share of the error. Distances of an empty mask or label are undefined: "
+        "they are counted and left out of the means. Exit codes: 0 all cases measured; 1 some failed."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, write, and print a table."""
+    from ..dataset import find_cases
+    from ..errors import InputError
+    from ..evaluation import Failure, Subject, evaluate
+    from ..files import make_folder
+    from ..model import find_model
+    from ..terminal import progress_bar
+
+    cases = find_cases(arguments.dataset)
+    models = tuple(find_model(model) for model in arguments.model or ())
+    if len(set(models)) < len(models):
+        raise InputError(f"a model is given twice ({', '.join(map(str, models))}); expected different ones")
+    if arguments.predictions is not None and not arguments.predictions.is_dir():
+        raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
+    make_folder(arguments.output)
+    subject = Subject(models, arguments.predictions, arguments.device)
+    measurements: list[Measurement] = []
+    failures: list[Failure] = []
+    with progress_bar("case") as progress:
+        told = None if progress is None else partial(progress, "evaluating")
+        for result in evaluate(cases, subject, arguments.workers, told):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                measurements += result
+    for failure in failures:
+        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+    if not measurements:
+        raise InputError(f"none of the {len(cases)} cases of {arguments.dataset} could be measured; see above")
+    content = {**describe(models), "failed": [failure.case for failure in failures]}
+    conclude(arguments, measurements, content)
+    return SOME_FAILED if failures else 0
+
+
+def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
+    """Write the files and print the table; ``origin`` goes into the JSON as well."""
+    from ..evaluation_report import cases_csv, summarise_evaluation, table
+    from ..files import whole_file, write_text
+
+    split = arguments.dataset.resolve().name
+    summary = summarise_evaluation(measurements, split)
+    written = [arguments.output / name for name in FILES]
+    write_text(written[0], cases_csv(measurements))
+    write_text(written[1], json.dumps({**origin, **summary}, indent=2, allow_nan=False) + "\n")
+    if find_spec("matplotlib") is None:
+        print(
+            f"warning: {written.pop()} was not drawn, which needs matplotlib; install gtvautoseg[report]",
+            file=sys.stderr,
+        )
+    else:
+        from ..evaluation_plot import plot
+
+        with whole_file(written[2]) as temporary:
+            temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
+    print(f"{split}: {summary['cases']} cases, mean and standard deviation")
+    print(table(summary))
+    print("written: " + ", ".join(map(str, written)))
+
+
+def describe(models: Sequence[Path]) -> dict[str, Any]:
+    """What was measured, by what."""
+    from .. import __version__
+    from ..evaluation import model_names
+    from ..model import read_bundle
+
+    bundles = {
+        name: {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest}
+        for name, bundle in zip(model_names(models), map(read_bundle, models))
+    }
+    return {"gtvautoseg": __version__, **({"bundles": bundles} if bundles else {})}
