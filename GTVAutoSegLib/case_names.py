@@ -1,0 +1,75 @@
+"""Names of cases: safe on every file system, and sentences freed of what may name a patient."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+# Bytes, as file systems count: 255 are allowed, suffixes and temporary names need some.
+LONGEST = 120
+# Windows opens devices under these names, whatever suffix follows.
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+HASH_LETTERS = 8
+# Shorter file names ("1", "I10") are also words and numbers of the sentence around them.
+SHORTEST_FILE_NAME = 4
+
+
+def safe_name(text: str) -> str:
+    """A text as the name of a folder on Windows, macOS and Linux; "" when nothing usable is in it.
+
+    Letters of all scripts stay; whatever else is no letter, digit, dot, plus or minus becomes an underscore. A long
+    text is cut, and ends with 8 hexadecimal digits of its SHA-256 then.
+    """
+    name = re.sub(r"[^\w.+-]+", "_", unicodedata.normalize("NFC", text).strip()).strip("._+-")
+    if RESERVED.fullmatch(name):
+        name = f"_{name}"
+    if len(name.encode()) <= LONGEST:
+        return name
+    kept = name.encode()[: LONGEST - HASH_LETTERS - 1].decode(errors="ignore")
+    return f"{kept}_{short_hash(text)}"
+
+
+def short_hash(text: str) -> str:
+    """The first 8 hexadecimal digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:HASH_LETTERS]
+
+
+def tell_apart(names: Sequence[str], identities: Sequence[str]) -> list[str]:
+    """Names of which no two are the same to a disk that ignores case; the same whatever else is in the list.
+
+    Args:
+        names: of the cases.
+        identities: what each really is; names that are alike get 8 hexadecimal digits of its SHA-256.
+    """
+    alike: dict[str, int] = {}
+    for name in names:
+        alike[name.casefold()] = alike.get(name.casefold(), 0) + 1
+    return [
+        name if alike[name.casefold()] == 1 else f"{name}_{short_hash(f'{name}/{identity}')}"
+        for name, identity in zip(names, identities)
+    ]
+
+
+def without_paths(text: str, files: Sequence[str], name: str) -> str:
+    """A sentence in which the case's files and folders are called after the case.
+
+    Clinics write patients into the names of files and folders, and logs are passed on.
+
+    Args:
+        text: a message.
+        files: of the case.
+        name: of the case.
+    """
+    replaced = {}
+    for number, file in enumerate(files, 1):
+        path = Path(file)
+        called = name if len(files) == 1 else f"file {number} of {name}"
+        replaced[file] = called
+        if len(path.name) >= SHORTEST_FILE_NAME:
+            replaced[path.name] = called
+        replaced[str(path.parent)] = name
+    pattern = "|".join(re.escape(found) for found in sorted(replaced, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda match: replaced[match[0]], text) if pattern else text
