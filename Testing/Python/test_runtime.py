@@ -20,7 +20,8 @@ UI = """<?xml version="1.0" encoding="UTF-8"?>
      <property name="text"><string>Inputs</string></property>
      <layout class="QFormLayout">
       <item row="0" column="0"><widget class="QLabel" name="label">
-        <property name="text"><string>CT:</string></property></widget></item>
+        <property name="text"><string>CT:</string></property>
+        <property name="buddy"><cstring>ctSelector</cstring></property></widget></item>
       <item row="0" column="1"><widget class="qMRMLNodeComboBox" name="ctSelector">
         <property name="nodeTypes"><stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
         <property name="noneEnabled"><bool>true</bool></property>
@@ -159,6 +160,7 @@ def test_what_was_recorded_fails_the_test_and_what_was_taken_does_not(slicer_run
         ('property name="noneEnabled"', 'property name="noneEnabledd"', "has no property noneEnabledd"),
         ("setMRMLScene(vtkMRMLScene*)", "setScene(vtkMRMLScene*)", "cannot connect Sample.mrmlSceneChanged"),
         ("setMRMLScene(vtkMRMLScene*)", "setMRMLScene(int)", "cannot connect Sample.mrmlSceneChanged"),
+        ("<cstring>ctSelector", "<cstring>nobody", "buddy nobody"),
         ("<receiver>ctSelector", "<receiver>nobody", "cannot connect Sample.mrmlSceneChanged"),
     ],
 )

@@ -95,6 +95,15 @@ def _check_properties(top: QtWidgets.QWidget, described: ElementTree.Element) ->
         return
     meta = QObject.metaObject(widget)
     for entry in described.findall("property"):
+        if (described.get("class"), entry.get("name")) == ("QLabel", "buddy"):
+            _check_buddy(top, name, entry.findtext("cstring", ""))
+            continue
+        is_designers = described.get("class") == "Line" and entry.get("name") == "orientation"
         is_dynamic = entry.get("stdset") == "0"
-        if not is_dynamic and meta.indexOfProperty(entry.get("name", "")) < 0:
+        if not is_designers and not is_dynamic and meta.indexOfProperty(entry.get("name", "")) < 0:
             errors.record(USER_INTERFACE, f"{name} ({described.get('class')}) has no property {entry.get('name')}")
+
+
+def _check_buddy(top: QtWidgets.QWidget, label: str, buddy: str) -> None:
+    if find_by_name(top, buddy) is None:
+        errors.record(USER_INTERFACE, f"{label} has the buddy {buddy}, which does not exist")
