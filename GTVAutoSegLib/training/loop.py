@@ -206,7 +206,7 @@ class _Training:
                 if not is_out_of_memory(error):
                     raise
             self._shrink()
-        self.fabric.clip_gradients(self.wrapped, self.wrapped_optimizer, max_norm=CLIP_NORM)
+        self.fabric.clip_gradients(self.wrapped, self.wrapped_optimizer, max_norm=CLIP_NORM, error_if_nonfinite=False)
         self.wrapped_optimizer.step()
         self.step += 1
         if self.job.settings.ema:

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import write_case, write_dataset, write_preset, write_task
+from safetensors.torch import load_file
+from torch import nn
+from two_processes import main as train_alone
+
+from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.dataset import find_cases
+from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
+from GTVAutoSegLib.model import load_model, verify_model
+from GTVAutoSegLib.networks import SliceClassifier
+from GTVAutoSegLib.settings import PreprocessSettings
+from GTVAutoSegLib.store import SliceSet, build_store
+from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.folds import make_folds
+from GTVAutoSegLib.training.loop import Job, fit
+from GTVAutoSegLib.training.monitor import Monitor, clock
+from GTVAutoSegLib.training.presets import TrainSettings
+from GTVAutoSegLib.training.stages import STAGES, f1_score
+from GTVAutoSegLib.volume_io import read_volume
+
+HERE = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), 4)
+
+
+@pytest.fixture(scope="module")
+def stored(data, tmp_path_factory):
+    return build_store(find_cases(data), PreprocessSettings(size=32), tmp_path_factory.mktemp("store"))
+
+
+def job(stored, stage: str = "classifier", **changes) -> Job:
+    settings = {"loss": "ce", "batch": 8, "epochs": 2, "restart_epochs": 2, **changes}
+    return Job(
+        STAGES[stage],
+        lambda: SliceClassifier(width=4),
+        SliceSet(tuple(stored[:3])),
+        SliceSet(tuple(stored[3:])),
+        TrainSettings(**settings),
+        theta="1",
+    )
+
+
+def command(folder: Path, data: Path, *options: str, **preset) -> list[str]:
+    """`gtvautoseg train` on tiny networks, on the CPU."""
+    return [
+        "train",
+        str(write_task(folder / "task.json")),
+        str(data),
+        str(folder / "run"),
+        "--preset",
+        str(write_preset(folder / "preset.json", **preset)),
+        "--device",
+        "cpu",
+        *options,
+    ]
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("weights.safetensors"))}
+
+
+def test_folds_hold_every_patient_once_and_depend_on_the_seed_only(stored):
+    folds = make_folds(stored, 3, seed=1)
+    assert sorted(name for fold in folds for name in fold) == [case.name for case in stored]
+    assert sorted(map(len, folds)) == [1, 1, 2]
+    assert folds == make_folds(stored[::-1], 3, seed=1)
+    assert any(folds != make_folds(stored, 3, seed=seed) for seed in (2, 3))
+    assert len(make_folds(stored, 5, seed=0)) == 4  # no more folds than patients
+
+
+def test_f1_is_defined_for_nothing_found_and_nothing_to_find():
+    assert [f1_score(torch.tensor(counts)) for counts in ((0, 0, 0), (0, 2, 0), (2, 1, 1))] == [1.0, 0.0, 2 / 3]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.2, "5 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])
+def test_durations_are_written_for_people(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_training_is_reproducible_bit_for_bit_and_depends_on_the_seed(stored, tmp_path):
+    files = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        one = job(stored, epochs=1)
+        fit(Job(**{**one.__dict__, "seed": seed}), tmp_path / name, make_fabric("cpu"))
+        files.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+def test_a_network_learns_and_the_best_epoch_is_kept(stored, tmp_path):
+    history = fit(job(stored, epochs=6, ema=0.5), tmp_path, make_fabric("cpu"))
+    assert history[-1]["loss"] < history[0]["loss"]
+    best = max(history, key=lambda record: record["validation"])
+    assert (history[-1]["best"], history[-1]["best_epoch"]) == (best["validation"], best["epoch"])
+    assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == history
+    network = SliceClassifier(width=4).eval()
+    network.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    images, masks = SliceSet(tuple(stored[3:])).batch(np.arange(6))
+    with torch.inference_mode():
+        counts = STAGES["classifier"].counts(network(images.float() / 255), masks)
+    assert f1_score(counts) == best["validation"]
+
+
+def test_the_learning_rate_restarts_and_cycles_get_longer(stored, tmp_path):
+    history = fit(job(stored, epochs=7, restart_epochs=2, patience=9), tmp_path, make_fabric("cpu"))
+    half = 0.5e-3
+    expected = [1e-3, half, 1e-3, half * (1 + 2**-0.5), half, half * (1 - 2**-0.5), 1e-3]
+    assert [record["learning_rate"] for record in history] == pytest.approx(expected)
+
+
+def test_training_stops_when_validation_no_longer_improves(stored, tmp_path):
+    history = fit(job(stored, epochs=50, patience=2, learning_rate=1e-12), tmp_path, make_fabric("cpu"))
+    assert len(history) == history[-1]["best_epoch"] + 3
+
+
+class Small(nn.Module):
+    """Has no batch normalisation, and memory for so many slices."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+        self.layers(torch.zeros(1, 1, 32, 32))
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return self.layers(x)
+
+
+class Notes(Monitor):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_when_memory_is_short_gradients_are_accumulated_to_the_same_result(stored, tmp_path):
+    found = []
+    for most in (99, 2):
+        (tmp_path / str(most)).mkdir()
+        notes = Notes()
+        one = Job(**{**job(stored, epochs=1).__dict__, "build": lambda most=most: Small(most)})
+        (record,) = fit(one, tmp_path / str(most), make_fabric("cpu"), notes)
+        found.append((record["loss"], load_file(tmp_path / str(most) / "weights.safetensors"), notes.texts))
+    assert found[0][2] == []
+    assert found[1][2] == [f"memory is short: each batch is now taken in parts of {n} slices" for n in (4, 2)]
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    for name, value in found[0][1].items():
+        assert torch.allclose(value, found[1][1][name], atol=1e-6), name
+
+
+def test_memory_for_not_even_two_slices_is_one_sentence(stored, tmp_path):
+    one = Job(**{**job(stored).__dict__, "build": lambda: Small(1)})
+    with pytest.raises(OutOfMemoryError, match="memory ran out on cpu with 2 slices at a time; lower 'batch'"):
+        fit(one, tmp_path, make_fabric("cpu"))
+
+
+def test_a_loss_that_is_no_number_is_one_sentence(stored, tmp_path):
+    with pytest.raises(RunError, match="the loss of the classifier became nan in epoch 0; lower learning_rate"):
+        fit(job(stored, learning_rate=1e30), tmp_path, make_fabric("cpu"))
+
+
+def test_two_processes_find_what_one_finds(data, tmp_path):
+    train_alone(data, tmp_path / "one")
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone"]
+    arguments = [sys.executable, *torchrun, str(HERE / "two_processes.py"), str(data), str(tmp_path / "two")]
+    subprocess.run(arguments, env=ENVIRONMENT, check=True, capture_output=True, timeout=300)
+    for stage in STAGES:
+        one, two = (tmp_path / name / stage for name in ("one", "two"))
+        logs = [json.loads((folder / "history.json").read_text()) for folder in (one, two)]
+        # AdamW blows rounding up where a gradient is nearly zero, so what follows the first steps drifts a little.
+        for record, other, tolerance in zip(*logs, (1e-4, 1e-2)):
+            assert record["loss"] == pytest.approx(other["loss"], rel=tolerance)
+            assert record["validation"] == pytest.approx(other["validation"], abs=0.02)
+        assert np.allclose(*(np.load(folder / "probability.npy") for folder in (one, two)), atol=0.02)
+
+
+def killed_when(arguments: list[str], log: Path, epochs: int) -> None:
+    """Run the command in a process of its own and kill it in an epoch after ``epochs`` finished ones."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "GTVAutoSegLib", *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 200
+    while not log.is_file() or len(log.read_text().splitlines()) < epochs:
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_killed_twice_and_resumed_it_ends_with_the_same_weights(data, tmp_path):
+    settings = {"epochs": 5, "patience": 5, "restart_epochs": 2, "ema": 0.9}
+    ends = {}
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        arguments = command(folder, data, "--fold", "1", **settings)
+        if name == "killed":
+            killed_when(arguments, folder / "run" / "fold_1" / "classifier" / "log.jsonl", 2)
+            killed_when([*arguments, "--resume"], folder / "run" / "fold_1" / "segmenter" / "log.jsonl", 2)
+            arguments.append("--resume")
+        assert main(arguments) == 0
+        ends[name] = weights(folder / "run")
+        (folder / "run" / "report.html").unlink()
+    assert len(ends["whole"]) == 2
+    assert ends["whole"] == ends["killed"]
+    logs = [
+        [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in path.read_text().splitlines()]
+        for path in sorted(tmp_path.glob("*/run/fold_1/segmenter/log.jsonl"))
+    ]
+    assert len(logs) == 2 and logs[0] == logs[1]
+    assert not list(tmp_path.rglob(".gtv-*"))
+
+
+def test_all_folds_become_one_bundle_that_segments_and_a_report(data, tmp_path, capsys):
+    arguments = command(tmp_path, data, "--fold", "all", epochs=1)
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    assert "4 cases, 24 slices, 12 of them with tumour\n" in output.err
+    assert re.search(r"fold_3, segmenter: epoch 1/1, loss [\d.]+, pooled Dice of all slices [\d.]+, best", output.err)
+    run = tmp_path / "run"
+    info = verify_model(run / "phantom").info
+    assert len(info.classifier.files) == len(info.segmenter.files) == 4
+    assert info.training_data.cases == 4 and info.training_data.spacing_mm == ((1, 1), (1, 1), (3, 3))
+    assert -1024 <= info.training_data.hu_percentiles[0] < -960 and 100 < info.training_data.hu_percentiles[1] < 150
+    volume = read_volume(data / "patient0" / "data.nii.gz")
+    result = load_model(run / "phantom", device="cpu").segment(volume)
+    assert result.mask.shape == volume.array.shape and not result.warnings
+    report = (run / "report.html").read_text()
+    assert "an ensemble of 4 cascades" in report and "data:image/png;base64," in report
+    assert not re.search(r"(?:src|href)=\"(?!data:)", report)
+    assert (run / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run / "fold_0" / "segmenter" / "tensorboard").glob("events*"))
+    folds = json.loads((run / "folds.json").read_text())
+    assert sorted(name for fold in folds["folds"] for name in fold) == [f"patient{n}" for n in range(4)]
+
+
+def test_folds_and_stages_may_be_trained_one_by_one(data, tmp_path, capsys):
+    steps = [("classifier", "0"), ("segmenter", "0"), ("both", "2")]
+    for number, (stage, fold) in enumerate(steps):
+        assert main(command(tmp_path, data, "--stage", stage, "--fold", fold, epochs=1)) == 0
+        printed = capsys.readouterr().out
+        assert ("model: none yet" in printed) == (number == 0)
+    assert len(verify_model(tmp_path / "run" / "phantom").info.classifier.files) == 2
+
+
+def test_folders_train_and_val_are_used_as_they_are(tmp_path):
+    write_dataset(tmp_path / "data" / "train", 2)
+    write_case(tmp_path / "data" / "val" / "other", 7)
+    assert main(command(tmp_path, tmp_path / "data", epochs=1)) == 0
+    info = verify_model(tmp_path / "run" / "phantom").info
+    assert info.training_data.cases == 2 and info.metrics["split"] == "val"
+    assert sorted(path.name for path in (tmp_path / "run" / "split").iterdir()) == ["classifier", "segmenter"]
+
+
+def test_the_contact_sheet_of_samples_is_a_picture(data, tmp_path):
+    assert (
+        main(
+            [
+                "samples",
+                str(write_task(tmp_path / "task.json")),
+                str(data),
+                str(tmp_path / "out.png"),
+                "--preset",
+                "small",
+            ]
+        )
+        == 0
+    )
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def refused(capsys, arguments: list[str]) -> str:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("gtvautoseg: ") and "Traceback" not in error
+    return error
+
+
+def test_a_run_folder_of_another_configuration_is_refused(data, tmp_path, capsys):
+    assert main(command(tmp_path, data, "--fold", "0", "--stage", "classifier", epochs=1)) == 0
+    other = refused(capsys, command(tmp_path, data, "--resume", epochs=1, batch=6))
+    assert "belongs to another configuration: preset.classifier.batch is 8 there and 6 now" in other
+    write_dataset(tmp_path / "more", 5)
+    other = refused(capsys, command(tmp_path, tmp_path / "more", "--resume", epochs=1))
+    assert "belongs to another configuration" in other or "does not fit the data set (patient4)" in other
+
+
+def test_a_run_that_was_begun_needs_resume(data, tmp_path, capsys):
+    arguments = command(tmp_path, data, "--fold", "0", "--stage", "classifier", epochs=1)
+    assert main(arguments) == 0
+    before = weights(tmp_path / "run")
+    assert "begun or finished; add --resume" in refused(capsys, arguments)
+    assert main([*arguments, "--resume"]) == 0
+    assert weights(tmp_path / "run") == before
+
+
+def test_a_folder_that_is_no_run_is_left_alone(data, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.docx").write_text("")
+    assert "is not empty and no training run (it holds thesis.docx)" in refused(capsys, command(tmp_path, data))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.docx"]
+
+
+def test_folds_of_the_users_own_are_used_and_checked(data, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    own = tmp_path / "run" / "folds.json"
+    own.write_text(json.dumps({"folds": [["patient0", "patient3"], ["patient1"]]}))
+    arguments = command(tmp_path, data, "--fold", "1", "--stage", "classifier", epochs=1)
+    assert "does not fit the data set (patient2)" in refused(capsys, arguments)
+    own.write_text(json.dumps({"folds": [["patient0", "patient3"], ["patient1", "patient2"]]}))
+    assert main(arguments) == 0
+    configuration = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert configuration["folds"]["fold_1"] == ["patient1", "patient2"]
+
+
+def test_unsuitable_data_sets_have_their_sentences(tmp_path, capsys):
+    one = write_dataset(tmp_path / "one", 1)
+    assert "has one patient (patient0)" in refused(capsys, command(tmp_path, one))
+    normal = write_dataset(tmp_path / "normal", 2, tumour=False)
+    write_case(normal / "sick", 9)
+    tail = "show no tumour on any slice"
+    (tmp_path / "second").mkdir()
+    assert tail in refused(capsys, command(tmp_path / "second", normal))
+    write_case(tmp_path / "both" / "train" / "twin", 0)
+    write_case(tmp_path / "both" / "val" / "twin", 1)
+    (tmp_path / "third").mkdir()
+    assert "has the case twin in train and in val" in refused(capsys, command(tmp_path / "third", tmp_path / "both"))
+
+
+def test_a_fold_that_does_not_exist_is_named(data, tmp_path, capsys):
+    assert "fold 9 does not exist; expected 0 to 3, or all" in refused(capsys, command(tmp_path, data, "--fold", "9"))
+    with pytest.raises(SystemExit) as stopped:
+        main(command(tmp_path, data, "--fold", "second"))
+    assert stopped.value.code == 2
+    assert "'second' is not a fold, expected 0, 1, ... or all" in capsys.readouterr().err
+
+
+def test_too_few_slices_to_train_on_are_named(stored, tmp_path):
+    slices = SliceSet(tuple(stored[:1]))
+    one = Job(**{**job(stored).__dict__, "training": slices, "theta": "0"})
+    assert slices.abnormal.sum() == 3
+    fit(one, tmp_path, make_fabric("cpu"))
+    object.__setattr__(stored[0], "abnormal", (True, *(False,) * 5))
+    with pytest.raises(InputError, match="has 1 training slices, expected at least 2"):
+        (tmp_path / "b").mkdir()
+        fit(Job(**{**one.__dict__, "training": SliceSet(tuple(stored[:1]))}), tmp_path / "b", make_fabric("cpu"))
