@@ -22,7 +22,7 @@ def _booted() -> Any:
 
 @pytest.fixture
 def slicer_runtime(_booted: Any) -> Iterator[Any]:
-    """The running :class:`boot.Runtime`, as fresh as after the start of the application."""
+    """The running :class:`start.Runtime`, as fresh as after the start of the application."""
     from .leaks import Leaks
 
     _booted.reset()
