@@ -1,0 +1,174 @@
+"""GTVAutoSeg: outline the gross tumour volume on a planning CT with one click."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+try:
+    import GTVAutoSegLib
+except ModuleNotFoundError:
+    # In the source tree the library lies beside this folder, which is all that Slicer puts on the path.
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+    import GTVAutoSegLib  # noqa: F401
+
+
+class GTVAutoSeg(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("GTV Auto Segmentation")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Radiotherapy")]
+        self.parent.dependencies = ["Segmentations", "SubjectHierarchy", "Terminologies", "Volumes"]
+        self.parent.contributors = ["GTVAutoSeg contributors"]
+        self.parent.helpText = _(
+            "Outlines the gross tumour volume (GTV) on a planning CT: a classifier picks the axial slices that show "
+            "tumour, a second network outlines it on those. The result is an ordinary segmentation, to be checked and "
+            "corrected in Segment Editor before any use."
+        )
+        self.parent.acknowledgementText = _(
+            "The method is the Heterogeneous Cascade Framework of Shi et al. (2024). Not a medical device."
+        )
+        slicer.app.connect("startupCompleted()", self.register)
+
+    def register(self) -> None:
+        """Tell Slicer about our sample data and our terms."""
+        from GTVAutoSegSlicer.sample_data import register_sample_data
+        from GTVAutoSegSlicer.terminology import load_terminology
+
+        register_sample_data()
+        load_terminology()
+
+
+class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
+    """The panel; its parts are in GTVAutoSegSlicer."""
+
+    def setup(self) -> None:
+        """Build the panel."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from GTVAutoSegSlicer.panel import Panel
+        from GTVAutoSegSlicer.resources import resource_path
+
+        widget = slicer.util.loadUI(resource_path("UI/GTVAutoSeg.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = GTVAutoSegLogic()
+        self.panel = Panel(self.ui, self.logic)
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """The user turns to another module; a run goes on."""
+        self.panel.exit()
+
+    def cleanup(self) -> None:
+        """The module is about to go: end the run and leave nothing behind."""
+        self.panel.cleanup()
+
+    def onReload(self) -> None:
+        """Reload our own code with the module."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("GTVAutoSegLib", "GTVAutoSegSlicer")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
+    """Segmentation without a window.
+
+    In a script or in Slicer's Python console::
+
+        logic = slicer.util.getModuleLogic("GTVAutoSeg")
+        outcome = logic.segment(ct, model="sts-gtv", device="auto")   # waits; raises GTVAutoSegError
+        print(outcome.report["volume_ml"], outcome.segmentation, outcome.segment_id)
+
+    With ``on_finished`` the call returns at once and Slicer's event loop carries the run on::
+
+        run = logic.segment(ct, on_finished=lambda outcome: print(outcome.failure or outcome.report))
+        run.cancel()
+    """
+
+    def getParameterNode(self) -> Any:
+        """The panel's state in the scene, typed."""
+        from GTVAutoSegSlicer.parameters import GTVAutoSegParameterNode
+
+        return GTVAutoSegParameterNode(super().getParameterNode())
+
+    def segment(
+        self,
+        ct: Any,
+        model: str | Path = "",
+        device: str = "auto",
+        *,
+        output: Any = None,
+        threshold: float | None = None,
+        slices: tuple[int, int] | None = None,
+        on_finished: Callable[[Any], None] | None = None,
+        on_event: Callable[[dict], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Outline the tumour on a CT, in a child process.
+
+        Args:
+            ct: vtkMRMLScalarVolumeNode.
+            model: id of a model, or the path of a bundle's folder or .zip; "" takes the first there is.
+            device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+            output: vtkMRMLSegmentationNode the segment goes to; None makes one named after the CT beside it.
+            threshold: slice probability from which a slice is segmented; None takes the model's own.
+            slices: look only at slices from the first to the one before the second, counted as stored.
+            on_finished: called once with the Outcome, whatever happens; without it the call waits.
+            on_event: called with each event of the worker: stage, progress, warning, result, error.
+            on_line: called with each further line the worker prints.
+
+        Returns:
+            The Outcome, or with ``on_finished`` the Run, which has ``cancel()``. An Outcome without a segmentation
+            means that no tumour was found; ``report["reason"]`` says why.
+
+        Raises:
+            GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
+        """
+        from GTVAutoSegSlicer.models import find_bundle
+        from GTVAutoSegSlicer.run import Request, Run, ignore
+
+        request = Request(ct, find_bundle(model), device, output, threshold, slices)
+        listeners = (on_event or ignore, on_line or ignore)
+        if on_finished is not None:
+            run = Run(request, on_finished, *listeners)
+            run.follow()
+            return run
+        outcomes: list[Any] = []
+        Run(request, outcomes.append, *listeners).wait()
+        if outcomes[0].failure is not None:
+            raise outcomes[0].failure
+        return outcomes[0]
+
+
+class GTVAutoSegTest(ScriptedLoadableModuleTest):
+    """Self test in a running Slicer: what needs neither PyTorch nor a GPU, and a whole run where PyTorch is there."""
+
+    def setUp(self) -> None:
+        """Start from an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        """Run all tests; Slicer's button "Reload and Test" comes here."""
+        from GTVAutoSegSlicer.self_test import run_self_test
+
+        self.setUp()
+        run_self_test(GTVAutoSegLogic())
+        self.setUp()

@@ -1,0 +1,73 @@
+"""What can go wrong, as something a person can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from GTVAutoSegLib.errors import GTVAutoSegError, RunError
+
+from .job import Ended
+
+EXIT_CODES = {"input": 2, "transform": 2, "device": 2, "model": 3, "torch-missing": 3, "torch-broken": 3}
+
+# From here on an exit code means that a signal, or Windows, ended the process.
+FIRST_SIGNAL_CODE = 128
+
+
+class Failure(GTVAutoSegError):
+    """A run that gave no segmentation.
+
+    Attributes:
+        code: which card to show; the codes of the worker protocol, and "transform" and "killed".
+        message: one sentence: what was got, what was expected, what to do.
+        hint: a further sentence, or "".
+        details: for the button behind which the rest is shown.
+    """
+
+    def __init__(self, code: str, message: str, hint: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint, self.details = code, message, hint, details
+        self.exit_code = 130 if code == "cancelled" else EXIT_CODES.get(code, 4)
+
+    @classmethod
+    def of(cls, error: GTVAutoSegError) -> Failure:
+        """The failure an expected error of the library means."""
+        return error if isinstance(error, cls) else cls(error.kind, str(error))
+
+
+def failure_of(ended: Ended) -> Failure | None:
+    """Why a child process gave no result; None when it gave one.
+
+    A result counts only together with exit code 0.
+    """
+    if ended.cancelled:
+        return Failure("cancelled", "The run was cancelled; the scene is as it was.")
+    details = _details(ended)
+    if ended.error is not None:
+        error = ended.error
+        return Failure(error["code"], error["message"], error.get("hint", ""), details)
+    if ended.exit_code == 0 and ended.result is not None:
+        return None
+    if ended.exit_code < 0 or ended.exit_code >= FIRST_SIGNAL_CODE:
+        return Failure(
+            "killed",
+            "The operating system ended the run before it was done, most often because memory ran out; "
+            "close other programs and run again.",
+            details=details,
+        )
+    return Failure(
+        "internal",
+        f"The run ended with exit code {ended.exit_code} and without a result; expected a result and exit code 0.",
+        details=details,
+    )
+
+
+def not_valid(reason: str) -> RunError:
+    """The error for a result file that does not hold what the run reported."""
+    return RunError(f"the result cannot be used: {reason}; run again, and report it if it happens again")
+
+
+def _details(ended: Ended) -> str:
+    error: dict[str, Any] = ended.error or {}
+    parts = [error.get("details", ""), "\n".join(ended.lines), f"exit code {ended.exit_code}"]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,45 @@
+"""Which models there are, and the folder the user keeps theirs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+
+from GTVAutoSegLib.errors import ModelError
+from GTVAutoSegLib.model import Bundle, iterate_bundles, model_folders, read_bundle, user_folder
+
+FOLDER_SETTING = "GTVAutoSeg/ModelFolder"
+
+
+def chosen_folder() -> Path:
+    """Where models are installed to: the folder the user chose, else the library's own."""
+    return Path(slicer.util.settingsValue(FOLDER_SETTING, "") or user_folder())
+
+
+def choose_folder(folder: str) -> None:
+    """Remember the user's folder."""
+    slicer.app.settings().setValue(FOLDER_SETTING, folder)
+
+
+def bundle_paths() -> list[Path]:
+    """Every bundle there is, damaged ones too; the user's folder comes first."""
+    return list(iterate_bundles([chosen_folder(), *model_folders()]))
+
+
+def find_bundle(model: str | Path = "") -> Bundle:
+    """A bundle by id or path; "" takes the first that can be read.
+
+    Raises:
+        ModelError: there is no such model, or its description is not valid.
+    """
+    paths = bundle_paths()
+    if model:
+        by_id = {path.stem if path.suffix == ".zip" else path.name: path for path in paths}
+        return read_bundle(by_id.get(str(model), model))
+    for path in paths:
+        try:
+            return read_bundle(path)
+        except ModelError:
+            continue
+    raise ModelError("no model is installed, expected at least one; install one from its .zip under 'Models'")

@@ -1,0 +1,159 @@
+"""Between the scene and files: the CT as the library reads it, and the mask as the library wrote it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from GTVAutoSegLib.errors import InputError
+
+from .failures import Failure, not_valid
+
+# The grid goes through a text header and back.
+TOLERANCE_MM = 1e-3
+TOLERANCE_DIRECTION = 1e-4
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a volume's voxels are, without the transform above it: SimpleITK's numbers, LPS, mm.
+
+    Attributes:
+        size: voxels along x, y, z.
+        spacing: (3,) mm.
+        origin: (3,) centre of the first voxel, mm.
+        direction: (3, 3), columns are the directions of the x, y and z axes.
+    """
+
+    size: tuple[int, int, int]
+    spacing: np.ndarray
+    origin: np.ndarray
+    direction: np.ndarray
+
+    @classmethod
+    def of(cls, volume: Any) -> Grid:
+        """The grid of a volume node."""
+        matrix = vtk.vtkMatrix4x4()
+        volume.GetIJKToRASMatrix(matrix)
+        to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+        spacing = np.linalg.norm(to_ras[:3, :3], axis=0)
+        return cls(
+            volume.GetImageData().GetDimensions(),
+            spacing,
+            RAS_TO_LPS @ to_ras[:3, 3],
+            RAS_TO_LPS @ (to_ras[:3, :3] / spacing),
+        )
+
+    def fits(self, image: Any) -> bool:
+        """Whether a SimpleITK image lies on this grid."""
+        return (
+            image.GetSize() == self.size
+            and np.allclose(image.GetSpacing(), self.spacing, rtol=0, atol=TOLERANCE_MM)
+            and np.allclose(image.GetOrigin(), self.origin, rtol=0, atol=TOLERANCE_MM)
+            and np.allclose(image.GetDirection(), self.direction.ravel(), rtol=0, atol=TOLERANCE_DIRECTION)
+        )
+
+
+def check_ct(ct: Any) -> None:
+    """Check that a node can be segmented.
+
+    Args:
+        ct: vtkMRMLScalarVolumeNode or None.
+
+    Raises:
+        InputError: no volume, no image, a label map, several values per voxel, or another modality than CT.
+        Failure: a transform that is not linear; its code is "transform".
+    """
+    if ct is None:
+        raise InputError("no CT is selected; select the planning CT")
+    name = ct.GetName()
+    if not ct.IsA("vtkMRMLScalarVolumeNode") or ct.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(f"'{name}' is a {ct.GetNodeTagName()}, expected a CT; select a scalar volume")
+    image = ct.GetImageData()
+    if image is None or 0 in image.GetDimensions():
+        raise InputError(f"'{name}' holds no image, expected a CT; load it again")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"'{name}' has {image.GetNumberOfScalarComponents()} values per voxel, expected one HU value")
+    modality = _modality(ct)
+    if modality not in ("", "CT"):
+        raise InputError(f"'{name}' is a {modality} image, expected a CT; select the planning CT")
+    transform = ct.GetParentTransformNode()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        raise Failure(
+            "transform",
+            f"'{name}' lies under the deformable transform '{transform.GetName()}', expected none or a linear one; "
+            "take the CT out of the transform, or harden it on a copy.",
+        )
+
+
+def write_ct(ct: Any, path: Path) -> Grid:
+    """Write a CT's voxels and its own geometry, without the transform above it, as an uncompressed NRRD.
+
+    Args:
+        ct: a node that passed `check_ct`; neither it nor its storage node is changed.
+        path: ends in .nrrd.
+
+    Returns:
+        The grid that was written.
+
+    Raises:
+        Failure: with code "disk" when the file cannot be written.
+    """
+    import SimpleITK as sitk
+
+    grid = Grid.of(ct)
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(ct))
+    image.SetSpacing(grid.spacing.tolist())
+    image.SetOrigin(grid.origin.tolist())
+    image.SetDirection(grid.direction.ravel().tolist())
+    try:
+        sitk.WriteImage(image, str(path), useCompression=False)
+    except RuntimeError as error:
+        raise Failure(
+            "disk", f"The CT could not be written to {path.parent}; free some space and run again.", details=str(error)
+        ) from error
+    return grid
+
+
+def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
+    """Read and check a mask.
+
+    Args:
+        path: what the worker wrote.
+        grid: of the CT it was made from.
+        sha256: of the mask's bytes, as the worker reported it.
+
+    Returns:
+        uint8 (z, y, x), 0 or 1.
+
+    Raises:
+        RunError: the file is missing, cannot be read, lies on another grid, or holds something else.
+    """
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise not_valid(f"{path.name} cannot be read ({str(error).strip().splitlines()[-1]})") from error
+    if not grid.fits(image):
+        raise not_valid(f"{path.name} lies on another grid than the CT")
+    mask = sitk.GetArrayFromImage(image)
+    if mask.dtype != np.uint8 or mask.max() > 1:
+        raise not_valid(f"{path.name} holds {mask.dtype} values up to {mask.max()}, expected 0 and 1")
+    if hashlib.sha256(np.ascontiguousarray(mask)).hexdigest() != sha256:
+        raise not_valid(f"{path.name} is not what the run reported")
+    return mask
+
+
+def _modality(ct: Any) -> str:
+    """DICOM modality when the volume came from DICOM, else ""."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(ct)
+    return hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""

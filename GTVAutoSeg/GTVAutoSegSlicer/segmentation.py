@@ -1,0 +1,220 @@
+"""The segmentation node: one segment of ours among those of the user, and one step back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.segment_info import SegmentInfo
+
+from .terminology import load_terminology
+
+# Which task's region a segment shows; a segment without it was drawn by somebody else.
+ROI_TAG = "GTVAutoSeg.ROI"
+FILL_OPACITY = 0.25
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What `put_segment` replaced.
+
+    Attributes:
+        node: the segmentation.
+        segment_id: of our segment in it.
+        segment: name, colour and tags of the segment it replaced, or None when there was none.
+        labelmap: the voxels of that segment.
+        made_node: the node was made for the result.
+    """
+
+    node: Any
+    segment_id: str
+    segment: Any
+    labelmap: Any
+    made_node: bool
+
+    def restore(self) -> None:
+        """Bring our segment back to what it was; the user's own segments are not touched."""
+        if self.node.GetScene() is None:
+            return
+        segmentation = self.node.GetSegmentation()
+        if self.segment is not None:
+            _replace(self.node, self.segment_id, self.segment, self.labelmap)
+            return
+        segmentation.RemoveSegment(self.segment_id)
+        if self.made_node and segmentation.GetNumberOfSegments() == 0:
+            slicer.mrmlScene.RemoveNode(self.node)
+
+
+def check_output(node: Any, ct: Any) -> None:
+    """Check that a segmentation can take a result for a CT.
+
+    Args:
+        node: vtkMRMLSegmentationNode, or None when one shall be made.
+        ct: the CT.
+
+    Raises:
+        InputError: its segments are surfaces or contours, or lie under another transform than the CT.
+    """
+    if node is None or node.GetSegmentation().GetNumberOfSegments() == 0:
+        return
+    source = node.GetSegmentation().GetSourceRepresentationName()
+    if source != slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName():
+        raise InputError(
+            f"the segments of '{node.GetName()}' are stored as '{source}', expected binary labelmaps; select another "
+            "output or convert it in the Segmentations module"
+        )
+    if not _same_place(node, ct):
+        raise InputError(
+            f"'{node.GetName()}' and '{ct.GetName()}' lie under different transforms, expected the same; select "
+            "another output or move one of them"
+        )
+
+
+def our_segment_id(node: Any, roi: str = "") -> str:
+    """Id of the segment an earlier run left in a segmentation, of a region or of any; "" when there is none."""
+    segmentation = node.GetSegmentation()
+    regions = {
+        segment_id: _tag(segmentation.GetSegment(segment_id), ROI_TAG) for segment_id in segmentation.GetSegmentIDs()
+    }
+    return next((segment_id for segment_id, region in regions.items() if region and roi in ("", region)), "")
+
+
+def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo:
+    """Put a mask into a segmentation, in place of our earlier segment of the same region if there is one.
+
+    Args:
+        node: vtkMRMLSegmentationNode that passed `check_output`, or None to make one named after the CT beside it.
+        ct: the CT node; its voxels are where the mask's are.
+        mask: uint8 (z, y, x), 0 or 1, not empty.
+        info: name, colour, terminology and tags.
+
+    Returns:
+        What brings the former state back.
+    """
+    load_terminology()
+    with _made_if_none(node, ct) as target:
+        segmentation = target.GetSegmentation()
+        if segmentation.GetNumberOfSegments() == 0:
+            _place_beside(target, ct)
+        segment_id = our_segment_id(target, info.name)
+        former = _remember(target, segment_id) if segment_id else (None, None)
+        if not segment_id:
+            segment_id = segmentation.GenerateUniqueSegmentID(info.name)
+            segmentation.AddSegment(slicer.vtkSegment(), segment_id)
+        _replace(target, segment_id, _described(target, segment_id, info), _labelmap(mask, ct))
+    return Undo(target, segment_id, *former, made_node=node is None)
+
+
+def reference_volume(node: Any) -> Any:
+    """The volume a segmentation was made for, or None."""
+    return node.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
+
+
+@contextmanager
+def _made_if_none(node: Any, ct: Any) -> Iterator[Any]:
+    """The node, or a new one that goes away again when the block fails."""
+    if node is not None:
+        yield node
+        return
+    name = slicer.mrmlScene.GenerateUniqueName(f"{ct.GetName()} GTV")
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    try:
+        yield made
+    except BaseException:
+        slicer.mrmlScene.RemoveNode(made)
+        raise
+
+
+def _place_beside(node: Any, ct: Any) -> None:
+    """Same transform, same study in the subject hierarchy, same geometry as the CT."""
+    node.SetAndObserveTransformNodeID(ct.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(ct))
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), study)
+
+
+def _remember(node: Any, segment_id: str) -> tuple[Any, Any]:
+    metadata = slicer.vtkSegment()
+    metadata.DeepCopyMetadata(node.GetSegmentation().GetSegment(segment_id))
+    labelmap = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+    return metadata, labelmap
+
+
+def _replace(node: Any, segment_id: str, metadata: Any, labelmap: Any) -> None:
+    """Give a segment other voxels and another description; segments that overlap it keep theirs."""
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSegment(segment_id) is None:  # the user has removed it in the meantime
+        segmentation.AddSegment(slicer.vtkSegment(), segment_id)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(labelmap, node, segment_id, logic.MODE_REPLACE)
+    segment = segmentation.GetSegment(segment_id)
+    value = segment.GetLabelValue()
+    segment.DeepCopyMetadata(metadata)
+    segment.SetLabelValue(value)
+
+
+def _described(node: Any, segment_id: str, info: SegmentInfo) -> Any:
+    segment = slicer.vtkSegment()
+    segment.SetName(_free_name(node, segment_id, info.name))
+    segment.SetNameAutoGenerated(False)
+    segment.SetColor(*info.color)
+    segment.SetColorAutoGenerated(False)
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), info.terminology)
+    segment.SetTag(ROI_TAG, info.name)
+    for name, value in info.tags.items():
+        segment.SetTag(name, value)
+    return segment
+
+
+def _free_name(node: Any, segment_id: str, name: str) -> str:
+    """The name, or one that tells it from a segment the user drew under the same name."""
+    segmentation = node.GetSegmentation()
+    others = [segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs() if i != segment_id]
+    return f"{name}_auto" if name in others else name
+
+
+def _labelmap(mask: np.ndarray, ct: Any) -> Any:
+    """The mask's bounding box as an image in the CT's own coordinates."""
+    bounds = [(int(used[0]), int(used[-1])) for used in map(np.flatnonzero, _used(mask))]
+    cropped = np.ascontiguousarray(mask[tuple(slice(low, high + 1) for low, high in bounds)])
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*(index for pair in reversed(bounds) for index in pair))
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    scalars = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+    scalars[:] = cropped.ravel()
+    to_ras = vtk.vtkMatrix4x4()
+    ct.GetIJKToRASMatrix(to_ras)
+    image.SetGeometryFromImageToWorldMatrix(to_ras)
+    return image
+
+
+def _used(mask: np.ndarray) -> list[np.ndarray]:
+    return [mask.any(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+
+
+def _same_place(node: Any, ct: Any) -> bool:
+    between = vtk.vtkMatrix4x4()
+    first, second = node.GetParentTransformNode(), ct.GetParentTransformNode()
+    if first is second:
+        return True
+    if any(transform is not None and not transform.IsTransformToWorldLinear() for transform in (first, second)):
+        return False
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(first, second, between)
+    return np.allclose(slicer.util.arrayFromVTKMatrix(between), np.eye(4), rtol=0, atol=1e-4)
+
+
+def _tag(segment: Any, name: str) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""

@@ -1,0 +1,122 @@
+"""A worker without networks, for what the real one does rarely or slowly. FAKE_WORKER says how it behaves.
+
+ball: outlines a ball. empty: finds nothing. slow: works for a minute and looks for the cancel file; deaf: the same, and
+never looks. fail:<code>: reports an error. silent: ends well without a result. crash: is killed. noisy: prints much,
+then ends with a traceback. probe: what `probe` answers is in FAKE_PROBE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def send(event, **content):
+    print(json.dumps({"event": event, **content}), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action")
+    for name in ("input", "output", "model", "device", "threshold", "slices"):
+        parser.add_argument("--" + name)
+    parser.add_argument("--cancel-file", type=Path)
+    parser.add_argument("--watch-stdin", action="store_true")
+    values = parser.parse_args()
+    if values.action == "probe":
+        behaviour, argument = "probe", ""
+    else:
+        behaviour, _, argument = os.environ["FAKE_WORKER"].partition(":")
+    return BEHAVIOURS[behaviour](values, argument)
+
+
+def outline(values, kind):
+    import numpy as np
+    import SimpleITK as sitk
+    from slicer_samples import ball
+
+    ct = sitk.ReadImage(values.input)
+    shape = ct.GetSize()[::-1]
+    mask = ball(shape) if kind == "ball" else np.zeros(shape, np.uint8)
+    image = sitk.GetImageFromArray(mask)
+    image.CopyInformation(ct)
+    send("stage", stage="segmenting")
+    for done in range(shape[0] + 1):
+        send("progress", stage="segmenting", done=done, total=shape[0])
+    warning = "slices are 3.0 mm thick, the model was trained on 5.0 mm"
+    send("warning", message=warning)
+    sitk.WriteImage(image, values.output)
+    digest = hashlib.sha256((Path(values.model) / "model.json").read_bytes()).hexdigest()
+    slices = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
+    send(
+        "result",
+        mask_sha256=hashlib.sha256(mask).hexdigest(),
+        volume_ml=float(mask.sum()) * 3 / 1000,
+        tumour_slices=slices,
+        extent_mm=[17.0, 11.0, 3.0 * len(slices)],
+        threshold=0.5,
+        reason=""
+        if slices
+        else "no slice reaches the threshold 0.50: the highest slice probability is 0.12, at slice 3",
+        warnings=[warning],
+        model={"id": "m", "version": "1", "digest": digest},
+        device=values.device,
+        timings={"total": 0.1},
+        versions={"torch": "none"},
+    )
+    return 0
+
+
+def wait(values, listens):
+    send("stage", stage="classifying")
+    for done in range(600):
+        send("progress", stage="classifying", done=done, total=600)
+        time.sleep(0.1)
+        if listens and values.cancel_file.exists():
+            send("error", code="cancelled", message="cancelled", hint="", details="")
+            return 130
+    return 0
+
+
+def fail(values, code):
+    send("error", code=code, message=f"this failed as {code}; do something", hint="Do it.", details="the traceback")
+    return 4
+
+
+def crash(values, _):
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def noisy(values, _):
+    for number in range(2000):
+        print(f"line {number}", file=sys.stderr)
+    raise ValueError("the last line")
+
+
+def probe(values, _):
+    answer = json.loads(os.environ["FAKE_PROBE"])
+    send(**answer)
+    return 0 if answer["event"] == "result" else 3
+
+
+BEHAVIOURS = {
+    "ball": lambda values, _: outline(values, "ball"),
+    "empty": lambda values, _: outline(values, "empty"),
+    "slow": lambda values, _: wait(values, True),
+    "deaf": lambda values, _: wait(values, False),
+    "fail": fail,
+    "silent": lambda values, _: 0,
+    "crash": crash,
+    "noisy": noisy,
+    "probe": probe,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
