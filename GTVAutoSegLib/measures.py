@@ -1,0 +1,134 @@
+"""Figures of a tumour for its report: diameters, HU, parts, distance to the border of the scan."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
+
+from .volume import Volume
+
+# Names of the two ends of each axial axis (towards the head, the back, the patient's left).
+SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
+NAMED_COMPONENTS = 10
+
+
+def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
+    """Measure a tumour.
+
+    Diameters run between the faces of voxels, so that a row of n voxels is n voxels long.
+
+    Args:
+        mask: (z, y, x), 0 or 1, on the volume's grid.
+        volume: the CT.
+
+    Returns:
+        JSON-ready values; {} for an empty mask. ``diameter_mm`` is the largest distance between two points of the
+        tumour, ``axial_diameter_mm`` the largest within one axial slice, ``axial_diameter_slice``; both in mm.
+        ``hu`` has mean, sd, min, p5, median, p95 and max. ``components_ml`` are the volumes of the up to 10 largest
+        parts (26-connected) of ``components``, mL. ``border_mm`` is the smallest distance to the border of the scan,
+        mm, towards ``border_side``. ``slice_area_cm2`` is the area on each tumour slice, by slice index.
+    """
+    view = volume.axial
+    axial = view.of(mask).astype(bool)
+    if not axial.any():
+        return {}
+    steps = _steps(volume)
+    used = np.flatnonzero(axial.any(axis=(1, 2)))
+    flipped = 0 in view.flips
+    stored = {int(index): int(len(axial) - 1 - index if flipped else index) for index in used}
+    area = float(np.linalg.norm(np.cross(steps[1], steps[2]))) / 100
+    by_slice = {index: _slice_diameter(axial[index], steps) for index in stored}
+    widest = max(by_slice, key=lambda index: by_slice[index])
+    border, side = _border(axial, steps)
+    components = _components(axial, abs(float(np.linalg.det(steps))) / 1000)
+    return {
+        "diameter_mm": round(_diameter(axial, steps), 2),
+        "axial_diameter_mm": round(by_slice[widest], 2),
+        "axial_diameter_slice": stored[widest],
+        "hu": _hu(view.of(volume.array)[axial]),
+        "components": len(components),
+        "components_ml": components[:NAMED_COMPONENTS],
+        "border_mm": round(border, 2),
+        "border_side": side,
+        "slice_area_cm2": {
+            str(stored[index]): round(int(np.count_nonzero(axial[index])) * area, 3)
+            for index in sorted(stored, key=lambda index: stored[index])
+        },
+    }
+
+
+def border_warning(measures: dict[str, Any]) -> list[str]:
+    """A sentence when the tumour reaches the end of the scan, as a list; [] otherwise."""
+    if not measures or measures["border_mm"] > 0:
+        return []
+    return [f"the outline reaches the border of the scan towards the {measures['border_side']}: it may go on outside"]
+
+
+def _steps(volume: Volume) -> np.ndarray:
+    """Row i: the way in mm from one voxel to the next along axial axis i."""
+    view = volume.axial
+    columns = np.reshape(volume.direction, (3, 3)) * volume.spacing
+    return np.array([columns[:, 2 - axis] * (-1 if i in view.flips else 1) for i, axis in enumerate(view.axes)])
+
+
+def _diameter(mask: np.ndarray, steps: np.ndarray) -> float:
+    return _largest_distance(np.concatenate([_face_centres(mask, axis) for axis in range(3)]) @ steps)
+
+
+def _slice_diameter(mask: np.ndarray, steps: np.ndarray) -> float:
+    points = np.concatenate([_face_centres(mask, axis) for axis in range(2)]) @ steps[1:]
+    # In a plane of their own, for the hull of a slice is flat; its axes keep lengths, sheared or not.
+    basis = np.linalg.qr(steps[1:].T)[0]
+    return _largest_distance(points @ basis)
+
+
+def _face_centres(mask: np.ndarray, axis: int) -> np.ndarray:
+    """Centres of the outermost voxel faces of each line of voxels along an axis, index coordinates (n, axes)."""
+    lines = np.moveaxis(mask, axis, -1)
+    where = np.argwhere(lines.any(axis=-1))
+    hit = lines[tuple(where.T)]
+    first = hit.argmax(axis=-1) - 0.5
+    last = hit.shape[-1] - hit[:, ::-1].argmax(axis=-1) - 0.5
+    return np.concatenate([np.insert(where.astype(float), axis, end, axis=1) for end in (first, last)])
+
+
+def _largest_distance(points: np.ndarray) -> float:
+    """Largest distance between two points; it lies between two corners of their convex hull."""
+    return float(pdist(points[ConvexHull(points).vertices]).max())
+
+
+def _hu(values: np.ndarray) -> dict[str, float]:
+    low, median, high = np.percentile(values, (5, 50, 95))
+    found = {
+        "mean": values.mean(dtype=np.float64),
+        "sd": values.std(dtype=np.float64),
+        "min": values.min(),
+        "p5": low,
+        "median": median,
+        "p95": high,
+        "max": values.max(),
+    }
+    return {name: round(float(value), 1) for name, value in found.items()}
+
+
+def _components(mask: np.ndarray, voxel_ml: float) -> list[float]:
+    """Volumes of the connected parts, largest first, mL."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    labels, _ = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())[1:]
+    return [round(float(size * voxel_ml), 4) for size in sorted(sizes, reverse=True)]
+
+
+def _border(mask: np.ndarray, steps: np.ndarray) -> tuple[float, str]:
+    """The smallest distance from the tumour to an end of the scan, mm, and which end."""
+    distances = []
+    for axis, end in product(range(3), range(2)):
+        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        voxels = used[0] if end == 0 else mask.shape[axis] - 1 - used[-1]
+        distances.append((float(voxels * np.linalg.norm(steps[axis])), SIDES[axis][end]))
+    return min(distances)

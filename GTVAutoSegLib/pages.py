@@ -1,0 +1,96 @@
+"""The look of HTML reports: one style sheet for screen and paper, tables, and pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from string import Template
+
+RESEARCH_ONLY = "Research demonstration, not for clinical use. Every outline has to be checked by a clinician."
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
+body { font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; color: #1c1c1c; background: #fff; max-width: $width;
+  margin: 1.5em auto; padding: 0 1em; }
+h1 { font-size: 1.5em; margin: .2em 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.1em; margin: 1.5em 0 .5em; border-bottom: 1px solid #bbb; }
+p { margin: .4em 0; }
+.notice { border: 2px solid #a15c00; background: #fff6e5; padding: .4em .8em; font-weight: 600; }
+.warning { border-left: 4px solid #a15c00; padding-left: .6em; }
+.failed { border-left: 4px solid #b00020; padding-left: .6em; }
+.top { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start; }
+.top > table { flex: 1 1 24em; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; }
+th, td { padding: .2em .9em .2em 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
+th { font-weight: 600; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+figure { margin: 0; } figcaption { font-size: .85em; }
+img { max-width: 100%; height: auto; background: #000; display: block; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 1em; }
+.columns { columns: 16em; column-gap: 2em; }
+.columns table { width: 100%; } .columns tr { break-inside: avoid; }
+.columns th, .columns td { text-align: right; font-variant-numeric: tabular-nums; }
+.small { font-size: .85em; color: #444; overflow-wrap: anywhere; }
+svg { width: 100%; height: auto; display: block; }
+@page { size: A4; margin: 14mm; }
+@media print {
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { font-size: 10pt; max-width: none; margin: 0; padding: 0; }
+  h2 { break-after: avoid; } figure, .notice, tr, svg { break-inside: avoid; }
+  .pictures { grid-template-columns: repeat(3, 1fr); gap: 4mm; }
+  .columns { columns: 3; }
+  .scroll { overflow: visible; font-size: 8pt; }
+  a { color: inherit; text-decoration: none; }
+}
+</style>
+</head>
+<body>
+$body
+</body>
+</html>
+""")
+
+
+def page(title: str, parts: Iterable[str], width: str = "60em") -> str:
+    """A whole HTML page.
+
+    Args:
+        title: plain text.
+        parts: HTML.
+        width: the most it takes on a screen, in CSS.
+    """
+    return PAGE.substitute(title=escape(title), body="\n".join(parts), width=width)
+
+
+def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+    """A table; numbers that come as int or float are set to the right, texts that are `Html` are left as they are."""
+    lines = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"] if head else []
+    lines += [f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows]
+    return f"<table>{''.join(lines)}</table>"
+
+
+class Html(str):
+    """Text that is HTML already."""
+
+
+def paragraphs(texts: Iterable[str], kind: str) -> list[str]:
+    """A paragraph of a class of the style sheet for each plain text."""
+    return [f'<p class="{kind}">{escape(text)}</p>' for text in texts]
+
+
+def picture(png: bytes, text: str) -> str:
+    """An image inside the page; ``text`` is for those who cannot see it."""
+    return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, (int, float)):
+        return f'<td class="number">{value:g}</td>'
+    return f"<td>{value if isinstance(value, Html) else escape(str(value))}</td>"

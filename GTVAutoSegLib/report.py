@@ -1,0 +1,162 @@
+"""The report of a case: what was found, where and by what, on one page that needs no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from .pages import RESEARCH_ONLY, Html, page, paragraphs, picture, table
+from .pictures import Picture
+
+CURVE_WIDTH, CURVE_HEIGHT = 900, 190
+# Room for the labels left and below, in the curve's units.
+LEFT, BOTTOM, TOP = 46, 36, 8
+
+
+def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Picture]) -> str:
+    """The report as HTML.
+
+    Args:
+        record: what `summary.summarise` gives, with the keys ``case``, ``measures`` (see `measures.measure`) and
+            ``finished`` (when, ISO 8601).
+        overview: PNG of one whole slice.
+        pictures: key slices.
+    """
+    measures = record["measures"]
+    parts = [
+        f"<h1>{escape(record['roi'])}: {escape(record['case'])}</h1>",
+        *paragraphs([RESEARCH_ONLY], "notice"),
+        *paragraphs([f"No tumour found: {record['reason']}."] if record["reason"] else [], "failed"),
+        *paragraphs([f"Warning: {text}." for text in record["warnings"]], "warning"),
+        '<div class="top">',
+        table(_figures(record)),
+        f"<figure>{picture(overview, 'overview slice')}<figcaption>{_overview_caption(measures)}</figcaption></figure>",
+        "</div>",
+        "<h2>Key slices</h2>",
+        "<p>Axial slices are seen from the feet: the patient's left is on the right. The outline is red.</p>",
+        '<div class="pictures">',
+        *(
+            f"<figure>{picture(one.png, one.caption)}<figcaption>{one.caption}</figcaption></figure>"
+            for one in pictures
+        ),
+        "</div>",
+        "<h2>Slice probability</h2>",
+        _curve(record),
+        '<div class="columns">' + table(_slices(record), ["slice", "probability", "area, cm²"]) + "</div>",
+        "<h2>Origin</h2>",
+        table(_origin(record)),
+    ]
+    return page(f"{record['roi']}: {record['case']}", parts)
+
+
+def figures(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was measured, as names and values with their units, for people; [] when nothing was found."""
+    measures = record["measures"]
+    if not measures:
+        return []
+    slices, hu = record["tumour_slices"], measures["hu"]
+    parts = ", ".join(f"{volume:.2f}" for volume in measures["components_ml"])
+    more = " ..." if measures["components"] > len(measures["components_ml"]) else ""
+    return [
+        ("Volume", f"{record['volume_ml']:.2f} mL"),
+        (
+            "Extent",
+            " x ".join(f"{length:.1f}" for length in record["extent_mm"]) + " mm (left-right, front-back, head-feet)",
+        ),
+        ("Largest diameter", f"{measures['diameter_mm']:.1f} mm"),
+        (
+            "Largest axial diameter",
+            f"{measures['axial_diameter_mm']:.1f} mm, on slice {measures['axial_diameter_slice']}",
+        ),
+        ("HU", f"mean {hu['mean']:g}, standard deviation {hu['sd']:g}"),
+        ("", f"median {hu['median']:g}, 5 to 95 %: {hu['p5']:g} to {hu['p95']:g}, all: {hu['min']:g} to {hu['max']:g}"),
+        ("Separate parts", f"{measures['components']} ({parts}{more} mL)"),
+        ("To the border of the scan", f"{measures['border_mm']:.1f} mm, towards the {measures['border_side']}"),
+        ("Slices", f"{len(slices)} of {len(record['slice_probability'])}, from {slices[0]} to {slices[-1]}"),
+    ]
+
+
+def _figures(record: dict[str, Any]) -> list[tuple[str, str]]:
+    found = figures(record)
+    probabilities = [value for value in record["slice_probability"] if value is not None]
+    if not found and probabilities:
+        found = [("Volume", "0 mL"), ("Highest slice probability", f"{max(probabilities):.3f}")]
+    return found
+
+
+def _overview_caption(measures: dict[str, Any]) -> str:
+    if not measures:
+        return "the middle slice"
+    areas = measures["slice_area_cm2"]
+    return f"slice {max(areas, key=lambda index: areas[index])}, the one with most tumour"
+
+
+def _slices(record: dict[str, Any]) -> list[tuple[str, str, str]]:
+    areas = record["measures"].get("slice_area_cm2", {})
+    rows = []
+    for index in sorted({*record["picked_slices"], *record["tumour_slices"]}):
+        probability = record["slice_probability"][index]
+        text = "" if probability is None else f"{probability:.3f}"
+        rows.append((str(index), text, f"{areas.get(str(index), 0):.2f}"))
+    return rows
+
+
+def _origin(record: dict[str, Any]) -> list[tuple[str, object]]:
+    given, model = record["input"], record["model"]
+    size = " x ".join(str(side) for side in given["size"])
+    spacing = " x ".join(f"{step:.4g}" for step in given["spacing_mm"])
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    digest = Html(f'<span class="small">{escape(model["digest"])}</span>')
+    return [
+        ("CT", f"{given['source']}, {size} voxels of {spacing} mm"),
+        ("Model", f"{model['id']}, version {model['version']}"),
+        ("Model's SHA-256", digest),
+        ("Slice threshold", f"{record['threshold']:g}"),
+        ("Run", f"{record['finished']}, {record['timings']['total']:.1f} s on {record['device']}"),
+        ("Versions", versions),
+    ]
+
+
+def _curve(record: dict[str, Any]) -> str:
+    """Slice probability over the slices as SVG, with the threshold and what was segmented."""
+    values = record["slice_probability"]
+    width, height = CURVE_WIDTH - LEFT - 6, CURVE_HEIGHT - TOP - BOTTOM
+    step = width / len(values)
+
+    def at(value: float) -> float:
+        return TOP + height * (1 - value)
+
+    bars = "".join(
+        f'<rect x="{LEFT + index * step:.2f}" y="{TOP}" width="{step:.2f}" height="{height}" fill="#f6c9c9"/>'
+        for index in record["picked_slices"]
+    )
+    line = "".join(
+        f"M{LEFT + index * step:.2f} {at(value):.2f}h{step:.2f}" + _rise(values, index, height)
+        for index, value in enumerate(values)
+        if value is not None
+    )
+    limit = at(record["threshold"])
+    ticks = [
+        f'<text x="{LEFT - 6}" y="{at(value) + 4:.1f}" text-anchor="end">{value:g}</text>' for value in (0.0, 0.5, 1.0)
+    ]
+    every = next(n for base in range(6) for n in (10**base, 2 * 10**base, 5 * 10**base) if len(values) / n <= 12)
+    ticks += [
+        f'<text x="{LEFT + (index + 0.5) * step:.1f}" y="{TOP + height + 14}" text-anchor="middle">{index}</text>'
+        for index in range(0, len(values), every)
+    ]
+    return (
+        f'<svg viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img" font-size="12" fill="#1c1c1c">'
+        f"<title>slice probability by slice</title>{bars}"
+        f'<rect x="{LEFT}" y="{TOP}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
+        f'<path d="M{LEFT} {limit:.1f}h{width}" stroke="#1c1c1c" stroke-dasharray="5 4"/>'
+        f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>{"".join(ticks)}'
+        f'<text x="{LEFT + width / 2}" y="{CURVE_HEIGHT - 4}" text-anchor="middle">slice; dashed: threshold '
+        f"{record['threshold']:.2f}; shaded: segmented</text></svg>"
+    )
+
+
+def _rise(values: list[float | None], index: int, height: float) -> str:
+    """The vertical line to the next slice's value."""
+    here, following = values[index], values[index + 1] if index + 1 < len(values) else None
+    return "" if here is None or following is None else f"v{(here - following) * height:.2f}"
