@@ -89,6 +89,17 @@ def test_surfaces_of_concentric_spheres_are_the_difference_of_radii_apart():
     assert result.volume_error == pytest.approx((20**3 - 16**3) / 16**3, rel=0.02)
 
 
+def test_the_larger_direction_counts_whichever_mask_misses_a_part():
+    shape = (8, 12, 12)
+    part = block(shape, (1, 3), (1, 4), (1, 4))
+    whole = part | block(shape, (1, 3), (9, 12), (1, 4))
+
+    results = [compare(first, second, volume_of(shape)) for first, second in ((part, whole), (whole, part))]
+
+    # From the part the whole is 0 away; from the whole's farthest rows the part is 8 rows of 1.1 mm away.
+    assert [result.hd95_mm for result in results] == pytest.approx([8 * 1.1, 8 * 1.1])
+
+
 def test_surface_dice_counts_what_lies_within_each_tolerance():
     shape = (8, 8, 8)
     first, second = np.zeros(shape, bool), np.zeros(shape, bool)
