@@ -35,8 +35,8 @@ _SWITCHES = {
 }
 # Flags Slicer answers itself, without running anything.
 _ANSWERED = ("--help", "--version")
-# How long nothing may happen before the program counts as hanging, in seconds.
-_PATIENCE = 1.0
+# Rounds of the event loop, 10 ms each, in which nothing may happen before the program counts as hanging.
+_PATIENCE = 50
 
 
 @dataclass
@@ -110,15 +110,14 @@ def _run_script(options: Options, runtime: object) -> None:
 
 def _run_event_loop(runtime: object) -> int:
     """Until somebody exits, or until nothing is left that could."""
-    quiet_since = time.monotonic()
-    while runtime.app.exit_code is None:
+    quiet_rounds = 0
+    while runtime.app.exit_code is None and quiet_rounds < _PATIENCE:
         runtime.app.processEvents()
         time.sleep(0.01)
-        if _is_busy():
-            quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since > _PATIENCE:
-            print("launcher: Slicer would hang here: the script is through and nothing ends the program")
-            return HANGS
+        quiet_rounds = 0 if _is_busy() else quiet_rounds + 1
+    if runtime.app.exit_code is None:
+        print("launcher: Slicer would hang here: the script is through and nothing ends the program")
+        return HANGS
     runtime.app.processEvents()
     return runtime.app.exit_code
 
