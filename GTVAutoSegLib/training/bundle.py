@@ -18,24 +18,30 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import DiskError
-from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, TrainingData
+from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..store import HISTOGRAM_LOW, StoredCase
 from ..tasks import Task
 from .checkpoint import WEIGHTS, is_finished, read_log
 from .folds import SPLIT, Fold
+from .presets import Preset
 from .stages import STAGES
+from .threshold import best_threshold, measure_case
 
 
-def build_bundle(task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase]) -> Path | None:
+def build_bundle(
+    task: Task, preset: Preset, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
+) -> Path | None:
     """Write ``<folder>/<task id>/`` from every fold whose two networks are finished.
 
     Weights are stored as float16: half the size, and the difference is far below that between two trainings.
 
     Args:
         task: with the size and width that were trained.
+        preset: whether the slice threshold is chosen on the validation cases.
         folder: of the run.
         folds: all of the run's.
         cases: by name.
+        device: where networks run to choose the threshold.
 
     Returns:
         The bundle's folder, or None when no fold has both networks.
@@ -46,12 +52,13 @@ def build_bundle(task: Task, folder: Path, folds: Sequence[Fold], cases: dict[st
     finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
     if not finished:
         return None
+    threshold = _chosen_threshold(task, folder, finished, cases, device) if preset.choose_threshold else 0.5
     target = folder / task.id
     part = folder / f".{task.id}.{secrets.token_hex(4)}.part"
     try:
         part.mkdir()
         files = {stage: _copy_weights(folder, part, finished, stage) for stage in STAGES}
-        info = _describe(task, folder, finished, cases, files, part)
+        info = _describe(task, folder, finished, cases, files, part, threshold)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
         if target.exists():
             target.rename(part / "replaced")
@@ -82,6 +89,21 @@ def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
     )
 
 
+def _chosen_threshold(
+    task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
+) -> float:
+    """The best slice threshold over all cases, each seen by the networks of the fold that it validates."""
+    figures = []
+    for fold in folds:
+        networks = []
+        for stage in STAGES:
+            network = task.build(stage)
+            network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
+            networks.append(network.eval().to(device))
+        figures += [measure_case(cases[name], *networks, device) for name in fold.validation]
+    return best_threshold(figures)
+
+
 def _ranges(rows: Sequence[tuple[float, ...]]) -> tuple[tuple[float, float], ...]:
     return tuple((round(min(axis), 4), round(max(axis), 4)) for axis in zip(*rows))
 
@@ -109,6 +131,7 @@ def _describe(
     cases: dict[str, StoredCase],
     files: dict[str, tuple[str, ...]],
     part: Path,
+    threshold: float,
 ) -> ModelInfo:
     networks = {
         stage: NetworkInfo(getattr(task, stage).network, task.arguments(stage), names) for stage, names in files.items()
@@ -127,6 +150,7 @@ def _describe(
         segmenter=networks["segmenter"],
         training_data=training_data(task, [cases[name] for name in taught]),
         sha256={path.name: _sha256(path) for path in sorted(part.glob("*.safetensors"))},
+        thresholds=Thresholds(slice=threshold),
         postprocessing=task.postprocessing,
         metrics=_metrics(folder, folds),
     )

@@ -75,15 +75,14 @@ def make_folds(stored: Sequence[StoredCase], count: int, seed: int) -> list[list
 
 
 def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int) -> list[Fold]:
-    """The folds of a run: those of ``folds.json`` if it is there (a user may put his own), else new ones, written.
+    """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
 
     Raises:
         InputError: the file's folds do not hold every case once.
     """
     path = folder / FILE
     if not path.is_file():
-        folds = make_folds(stored, count, seed)
-        write_text(path, json.dumps({"seed": seed, "folds": folds}, indent=2) + "\n")
+        return _as_folds(make_folds(stored, count, seed), stored)
     try:
         folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -97,6 +96,17 @@ def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int
         raise InputError(
             f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
         )
+    return _as_folds(folds, stored)
+
+
+def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
+    """Write ``folds.json``: the validation cases of each fold."""
+    lists = [list(fold.validation) for fold in folds]
+    write_text(folder / FILE, json.dumps({"seed": seed, "folds": lists}, indent=2) + "\n")
+
+
+def _as_folds(folds: Sequence[Sequence[str]], stored: Sequence[StoredCase]) -> list[Fold]:
+    names = sorted(case.name for case in stored)
     return [
         Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
         for number, fold in enumerate(folds)

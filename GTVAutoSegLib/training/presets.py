@@ -70,6 +70,7 @@ class Preset:
         width: of both networks; the task's when null.
         folds: of the cross-validation.
         seed: of folds, initialisation, sampling and augmentation.
+        choose_threshold: take the slice probability that is best on the validation cases, and not 0.5.
     """
 
     classifier: TrainSettings
@@ -78,6 +79,7 @@ class Preset:
     width: int | None = None
     folds: int = 5
     seed: int = 0
+    choose_threshold: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError when a value makes no sense."""

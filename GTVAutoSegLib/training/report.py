@@ -80,7 +80,10 @@ def _model_sentence(bundle: Path | None, info: ModelInfo | None) -> str:
         return "No model yet: a fold needs both a finished classifier and a finished segmenter."
     members = len(info.classifier.files)
     kind = "one classifier and one segmenter" if members == 1 else f"an ensemble of {members} cascades"
-    return f"Model: <code>{escape(str(bundle))}</code>, {kind}."
+    return (
+        f"Model: <code>{escape(str(bundle))}</code>, {kind}; slices are segmented from a probability of "
+        f"{info.thresholds.slice:g}. What it reaches on whole patients is measured by <code>gtvautoseg evaluate</code>."
+    )
 
 
 def _network_rows(folder: Path, logs: dict[tuple[str, str], list[dict[str, Any]]]) -> list[list[object]]:

@@ -15,13 +15,14 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from ..errors import InputError
+from ..errors import DiskError, InputError
 from ..files import write_text
 from ..store import SliceSet, StoredCase, build_store
 from ..tasks import Task
 from .bundle import build_bundle
 from .checkpoint import STATE
-from .folds import Fold, check_fold, load_folds, read_dataset
+from .folds import FILE as FOLDS
+from .folds import Fold, check_fold, load_folds, read_dataset, save_folds
 from .loop import Job, fit
 from .monitor import LiveMonitor, Monitor, show_count
 from .presets import Preset
@@ -72,33 +73,45 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
         DiskError: a file cannot be written.
         RunError: training failed.
     """
+    # The first process builds the store and writes the configuration, the others find both.
+    with fabric.rank_zero_first():
+        stored, folds = _prepare(run, show_count if fabric.is_global_zero else None)
+    if fabric.is_global_zero:
+        say(_describe(stored))
+    cases = {case.name: case for case in stored}
+    for fold in _chosen(run, folds):
+        for stage in run.stages:
+            _train_one(run, fold, stage, cases, folds, fabric)
+    if not fabric.is_global_zero:
+        return None
+    bundle = build_bundle(run.task, run.preset, run.folder, folds, cases, fabric.device)
+    write_report(run.folder, run.task, run.preset, folds, cases, bundle)
+    return bundle
+
+
+def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[list[StoredCase], list[Fold]]:
+    """Build the store and check everything before the run folder is marked as this run's."""
     cases, split = read_dataset(run.dataset)
     if split is not None and run.fold is not None:
         raise InputError(f"{run.dataset} brings its own division in train and val; leave --fold out")
-    if fabric.is_global_zero:
+    try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        _check_folder(run)
-    # The first process builds, the others find the store ready.
-    with fabric.rank_zero_first():
-        stored = build_store(cases, run.task.preprocessing, run.store, show_count if fabric.is_global_zero else None)
-        folds = [split] if split is not None else load_folds(run.folder, stored, run.preset.folds, run.preset.seed)
-    if fabric.is_global_zero:
-        _check_configuration(run, stored, folds)
-        say(_describe(stored))
-    by_name = {case.name: case for case in stored}
-    chosen = _chosen_folds(run, folds)
-    for fold in chosen:
-        check_fold(fold, by_name)
-    if fabric.is_global_zero and not run.resume:
-        _check_untouched(run, chosen)
-    for fold in chosen:
-        for stage in run.stages:
-            _train_one(run, fold, stage, by_name, folds, fabric)
-    if not fabric.is_global_zero:
-        return None
-    bundle = build_bundle(run.task, run.folder, folds, by_name)
-    write_report(run.folder, run.task, run.preset, folds, by_name, bundle)
-    return bundle
+    except OSError as error:
+        raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
+    _check_strangers(run)
+    stored = build_store(cases, run.task.preprocessing, run.store, progress)
+    folds = [split] if split is not None else load_folds(run.folder, stored, run.preset.folds, run.preset.seed)
+    configuration = _configuration(run, stored, folds)
+    _check_configuration(run, configuration)
+    for fold in _chosen(run, folds):
+        check_fold(fold, {case.name: case for case in stored})
+        if not run.resume:
+            _check_untouched(run, fold)
+    if not (run.folder / CONFIGURATION).exists():
+        write_text(run.folder / CONFIGURATION, json.dumps(configuration, indent=2) + "\n")
+        if split is None:
+            save_folds(run.folder, folds, run.preset.seed)
+    return stored, folds
 
 
 def _train_one(
@@ -126,7 +139,7 @@ def _train_one(
         monitor.close()
 
 
-def _chosen_folds(run: Run, folds: list[Fold]) -> list[Fold]:
+def _chosen(run: Run, folds: list[Fold]) -> list[Fold]:
     if run.fold is None:
         return folds
     if not 0 <= run.fold < len(folds):
@@ -143,29 +156,27 @@ def _configuration(run: Run, stored: Sequence[StoredCase], folds: Sequence[Fold]
     }
 
 
-def _check_folder(run: Run) -> None:
+def _check_strangers(run: Run) -> None:
     """Refuse a folder that holds something else before anything is written into it."""
     if (run.folder / CONFIGURATION).exists():
         return
-    strangers = sorted(path.name for path in run.folder.iterdir() if path.name not in ("folds.json", run.store.name))
+    ours = (FOLDS, run.store.name)
+    strangers = sorted(path.name for path in run.folder.iterdir() if path.name not in ours)
     if strangers:
         raise InputError(
             f"{run.folder} is not empty and no training run (it holds {strangers[0]}); give an empty or a new folder"
         )
 
 
-def _check_configuration(run: Run, stored: Sequence[StoredCase], folds: Sequence[Fold]) -> None:
+def _check_configuration(run: Run, ours: dict[str, Any]) -> None:
     path = run.folder / CONFIGURATION
-    ours = json.loads(json.dumps(_configuration(run, stored, folds)))
     if not path.is_file():
-        write_text(path, json.dumps(ours, indent=2) + "\n")
         return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
-    difference = _difference(theirs, ours)
+    difference = _difference(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(ours)))
     if difference is not None:
-        key, was, is_now = difference
+        key, there, now = difference
         raise InputError(
-            f"{run.folder} belongs to another configuration: {key} is {_short(was)} there and {_short(is_now)} now; "
+            f"{run.folder} belongs to another configuration: {key} is {_short(there)} there and {_short(now)} now; "
             "give another folder, or the same data and settings"
         )
 
@@ -188,15 +199,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check_untouched(run: Run, folds: Sequence[Fold]) -> None:
-    for fold in folds:
-        for stage in run.stages:
-            folder = run.folder / fold.name / stage
-            if (folder / STATE).exists():
-                raise InputError(
-                    f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give "
-                    "another folder"
-                )
+def _check_untouched(run: Run, fold: Fold) -> None:
+    for stage in run.stages:
+        folder = run.folder / fold.name / stage
+        if (folder / STATE).exists():
+            raise InputError(
+                f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give "
+                "another folder"
+            )
 
 
 def _describe(stored: Sequence[StoredCase]) -> str:

@@ -61,5 +61,6 @@ def write_task(path: Path, **changes) -> Path:
 def write_preset(path: Path, **changes) -> Path:
     """Two epochs, eight slices a step."""
     stage = {"epochs": 2, "batch": 8, "patience": 5, "restart_epochs": 2, **changes}
-    path.write_text(json.dumps({"classifier": {**stage, "loss": "ce"}, "segmenter": stage}))
+    preset = {"classifier": {**stage, "loss": "ce"}, "segmenter": stage, "choose_threshold": True}
+    path.write_text(json.dumps(preset))
     return path

@@ -30,6 +30,7 @@ from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.monitor import Monitor, clock
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.stages import STAGES, f1_score
+from GTVAutoSegLib.training.threshold import CANDIDATES
 from GTVAutoSegLib.volume_io import read_volume
 
 HERE = Path(__file__).parent
@@ -241,6 +242,7 @@ def test_all_folds_become_one_bundle_that_segments_and_a_report(data, tmp_path, 
     run = tmp_path / "run"
     info = verify_model(run / "phantom").info
     assert len(info.classifier.files) == len(info.segmenter.files) == 4
+    assert info.thresholds.slice in CANDIDATES
     assert info.training_data.cases == 4 and info.training_data.spacing_mm == ((1, 1), (1, 1), (3, 3))
     assert -1024 <= info.training_data.hu_percentiles[0] < -960 and 100 < info.training_data.hu_percentiles[1] < 150
     volume = read_volume(data / "patient0" / "data.nii.gz")
