@@ -159,7 +159,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
 
 class GTVAutoSegTest(ScriptedLoadableModuleTest):
-    """Self test in a running Slicer: what needs neither PyTorch nor a GPU, and a whole run where PyTorch is there."""
+    """Self test in a running Slicer, with or without a window; where PyTorch is installed it runs the model."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""
@@ -167,8 +167,56 @@ class GTVAutoSegTest(ScriptedLoadableModuleTest):
 
     def runTest(self) -> None:
         """Run all tests; Slicer's button "Reload and Test" comes here."""
-        from GTVAutoSegSlicer.self_test import run_self_test
+        for test in (self.test_panel, self.test_segment_on_voxels, self.test_run_in_child_process):
+            self.setUp()
+            test()
+        self.setUp()
 
-        self.setUp()
-        run_self_test(GTVAutoSegLogic())
-        self.setUp()
+    def test_panel(self) -> None:
+        """The panel loads and its big button waits for a CT."""
+        widget = slicer.util.getModuleWidget("GTVAutoSeg")
+        widget.enter()
+        self.assertEqual(widget.ui.segmentButton.text, _("Segment GTV"))
+        self.assertFalse(widget.ui.segmentButton.enabled)
+        widget.exit()
+
+    def test_segment_on_voxels(self) -> None:
+        """A mask lands on the voxels of its CT, with our terms, and one step back removes it."""
+        import numpy as np
+        from GTVAutoSegSlicer.segmentation import put_segment
+
+        from GTVAutoSegLib.segment_info import SegmentInfo
+
+        ct = self._add_ct()
+        mask = np.zeros((12, 64, 64), np.uint8)
+        mask[3:6, 20:30, 40:45] = 1
+        undo = put_segment(None, ct, mask, SegmentInfo(name="GTVp"))
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(undo.node, undo.segment_id, ct)
+        self.assertTrue(np.array_equal(found, mask))
+        self.assertEqual(undo.node.GetName(), "Self test CT GTV")
+        undo.restore()
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
+
+    def test_run_in_child_process(self) -> None:
+        """The child process answers: with a result where PyTorch is installed, otherwise with the right failure."""
+        from importlib.util import find_spec
+
+        from GTVAutoSegLib.errors import GTVAutoSegError
+
+        in_process_before = "torch" in sys.modules
+        has_torch = find_spec("torch") is not None and find_spec("safetensors") is not None
+        try:
+            outcome = GTVAutoSegLogic().segment(self._add_ct(), device="cpu")
+        except GTVAutoSegError as error:
+            self.assertFalse(has_torch, str(error))
+            self.assertEqual(error.code, "torch-missing")
+        else:
+            self.assertEqual(len(outcome.report["slice_probability"]), 12)
+        self.assertEqual("torch" in sys.modules, in_process_before)
+
+    def _add_ct(self) -> Any:
+        import numpy as np
+
+        hu = np.full((12, 64, 64), -1000, np.int16)
+        hu[:, 12:52, 8:56] = 40
+        return slicer.util.addVolumeFromArray(hu, ijkToRAS=np.diag([-4.0, -4.0, 5.0, 1.0]), name="Self test CT")

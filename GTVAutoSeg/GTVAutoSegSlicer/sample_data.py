@@ -16,14 +16,21 @@ def register_sample_data() -> None:
 
     listing = Path(resource_path("SampleData/cases.json"))
     for case in json.loads(listing.read_text(encoding="utf-8")):
-        file = Path(resource_path(case["file"]))
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=case["name"],
-            uris=file.as_uri(),
-            fileNames=f"{case['name']}.nii.gz",
-            nodeNames=case["name"],
+            uris=sample_file(case["id"]).as_uri(),
+            fileNames=f"{case['id']}.nii.gz",
+            nodeNames=case["id"],
             loadFileType="VolumeFile",
             checksums=f"SHA256:{case['sha256']}",
             sampleDescription=case["description"],
         )
+
+
+def sample_file(case: str) -> Path:
+    """A case's CT: in the resources when installed, among the test data in the source tree."""
+    installed = Path(resource_path("SampleData")) / f"{case}.nii.gz"
+    if installed.is_file():
+        return installed
+    return Path(resource_path("SampleData")).parents[1] / "Testing" / "Data" / "sts-gtv" / case / "data.nii.gz"

@@ -1,0 +1,299 @@
+"""The module as Slicer meets it: loading, headless, sample data, terms, its own self test, PyTorch, models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from slicer_samples import MODULE, ROOT, add_ct, use_fake_worker
+
+import GTVAutoSegLib
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shelf")
+    make_bundle(folder / "test-model")
+    return folder
+
+
+@pytest.fixture
+def user(monkeypatch, shelf, tmp_path):
+    """A user with an empty folder for models of their own."""
+    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "GTVAutoSeg" / "Models"
+
+
+@pytest.fixture
+def panel(load_module, slicer_runtime, user):
+    slicer_runtime.app.testing = True
+    widget = load_module(MODULE).widget
+    widget.enter()
+    return widget.panel
+
+
+@pytest.fixture
+def until():
+    from Testing.runtime import process_events_until
+
+    def wait(condition, timeout=20):
+        assert process_events_until(condition, timeout=timeout)
+
+    return wait
+
+
+def test_the_module_says_what_it_is(load_module):
+    parent = load_module(MODULE, with_widget=False).parent
+    assert parent.title == "GTV Auto Segmentation"
+    assert parent.categories == ["Radiotherapy"]
+    assert "Segmentations" in parent.dependencies
+    assert not parent.icon.isNull()
+
+
+def test_the_shipped_cases_are_registered_with_their_checksums(load_module, slicer_runtime):
+    import SampleData
+
+    load_module(MODULE, with_widget=False)
+    slicer_runtime.app.emit_signal("startupCompleted()")
+    assert [source["sampleName"] for source in SampleData.sources] == ["GTVAutoSeg STS_036", "GTVAutoSeg STS_040"]
+    for source in SampleData.sources:
+        assert source["category"] == "GTVAutoSeg"
+        file = Path(source["uris"].removeprefix("file://"))
+        assert source["checksums"] == "SHA256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_every_term_of_ours_is_found_in_its_context(load_module, slicer_runtime):
+    import slicer
+
+    load_module(MODULE, with_widget=False)
+    from GTVAutoSegSlicer.terminology import CONTEXT, load_terminology
+
+    load_terminology()
+    logic = slicer.modules.terminologies.logic()
+    context = json.loads((ROOT / "Resources" / "GTVAutoSeg.term.json").read_text())
+    (category,) = context["SegmentationCodes"]["Category"]
+    for term in category["Type"]:
+        codes = [f"{c['CodingSchemeDesignator']}^{c['CodeValue']}^{c['CodeMeaning']}" for c in (category, term)]
+        entry = slicer.vtkSlicerTerminologyEntry()
+        assert logic.DeserializeTerminologyEntry("~".join([CONTEXT, *codes, "^^", "", "^^", "^^"]), entry)
+        assert logic.UpdateEntryFromLoadedTerminologies(entry, [], [])
+        assert entry.GetTypeObject().GetSlicerLabel() == term["3dSlicerLabel"]
+        assert list(entry.GetTypeObject().GetRecommendedDisplayRGBValue()) == term["recommendedDisplayRGBValue"]
+
+
+@pytest.mark.parametrize("task", sorted(path.name for path in (ROOT / "Resources" / "Tasks").glob("*.json")))
+def test_the_terms_of_every_task_are_ours(task):
+    roi = json.loads((ROOT / "Resources" / "Tasks" / task).read_text())
+    terminology = roi["terminology"] if "terminology" in roi else roi["roi"]["terminology"]
+    ours = json.loads((ROOT / "Resources" / "GTVAutoSeg.term.json").read_text())
+    (category,) = ours["SegmentationCodes"]["Category"]
+    known = {f"{c['CodingSchemeDesignator']}^{c['CodeValue']}^{c['CodeMeaning']}" for c in category["Type"]}
+    parts = terminology.split("~")
+    assert parts[0] == ours["SegmentationCategoryTypeContextName"]
+    assert parts[1] == "DCM^130041^RT Target"
+    assert parts[2] in known
+
+
+def test_the_self_test_passes(load_module, slicer_runtime, user):
+    slicer_runtime.app.testing = True
+    load_module(MODULE).module.runTest()
+
+
+def test_without_a_window_nothing_waits_for_an_answer(user, tmp_path):
+    """In a process of its own, booted without a main window."""
+    script = tmp_path / "headless.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys
+        sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
+        from Testing.runtime import boot, load_module
+        runtime = boot(headless=True)
+        import slicer
+        from slicer_samples import MODULE, add_ct
+        widget = load_module(MODULE).widget
+        widget.enter()
+        panel = widget.panel
+        ct = add_ct()
+        ct.SetAndObserveTransformNodeID(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode").GetID())
+        panel.ui.segmentButton.click()
+        print("card:", panel.ui.failureTitle.text)
+        panel.ui.installTorchButton.click()
+        panel.ui.removeModelButton.click()
+        print("shown:", runtime.dialogs.shown, "errors:", runtime.errors.items)
+        widget.cleanup()
+        """)
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert "card: The CT lies under a deformable transform" in done.stdout, done.stderr
+    assert "shown: [] errors: []" in done.stdout
+
+
+def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, monkeypatch):
+    widget = load_module(MODULE).widget
+    use_fake_worker(monkeypatch, "ball")
+    failure = {
+        "event": "error",
+        "code": "torch-missing",
+        "message": "torch is not installed",
+        "hint": "",
+        "details": "",
+    }
+    monkeypatch.setenv("FAKE_PROBE", json.dumps(failure))
+    widget.enter()
+    until(lambda: not widget.ui.failureCard.isHidden())
+    assert widget.ui.failureTitle.text == "PyTorch is not installed"
+    answer = {"event": "result", "torch": "2.13.0", "cuda": None, "devices": []}
+    monkeypatch.setenv("FAKE_PROBE", json.dumps(answer))
+    widget.ui.checkTorchButton.click()
+    until(lambda: widget.panel.setup.answer is not None)
+    widget.exit()
+    widget.enter()
+    assert widget.panel.setup._steps is None
+
+
+@pytest.fixture
+def pytorch_extension(monkeypatch, tmp_path, panel, slicer_runtime):
+    """The PyTorch extension, and a PythonSlicer that writes down what it is asked to do."""
+    from GTVAutoSegSlicer import python_slicer
+
+    class PyTorchUtilsLogic:
+        @staticmethod
+        def _installLightTheTorch():
+            pass
+
+        @staticmethod
+        def _getPipInstallArguments(backend=None, requirement=None):
+            return ["install", "torch", "torchvision"]
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
+    record = tmp_path / "commands"
+    python = tmp_path / "PythonSlicer"
+    python.write_text(f'#!/bin/sh\necho "$@" >> "{record}"\nexit ${{FAKE_EXIT:-0}}\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(python_slicer, "python_slicer", lambda: str(python))
+    use_fake_worker(monkeypatch, "ball")
+    monkeypatch.setenv("FAKE_PROBE", json.dumps({"event": "result", "torch": "2.13.0", "cuda": None, "devices": []}))
+    slicer_runtime.app.testing = False
+    return record
+
+
+def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pytorch_extension, slicer_runtime, until):
+    slicer_runtime.dialogs.answers.append(False)
+    panel.ui.installTorchButton.click()
+    assert not panel.setup.installing
+    add_ct()
+    panel.ui.installTorchButton.click()
+    assert panel.setup.installing
+    assert panel.ui.segmentButton.toolTip == "PyTorch is being installed."
+    until(lambda: panel.setup.answer is not None)
+    assert "about 1 GB" in slicer_runtime.dialogs.texts("question")[0]
+    first, second = pytorch_extension.read_text().splitlines()
+    assert first == "-m light_the_torch install torch"
+    assert second.startswith("-m pip install --only-binary :all: --requirement ")
+    assert panel.ui.torchStatus.text == "PyTorch 2.13.0, without CUDA"
+    assert panel.ui.segmentButton.enabled
+
+
+def test_a_half_installed_pytorch_is_removed_first(panel, pytorch_extension, until):
+    panel.setup.reinstall()
+    until(lambda: panel.setup.answer is not None)
+    assert pytorch_extension.read_text().splitlines()[0] == "-m pip uninstall --yes torch"
+
+
+def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkeypatch):
+    monkeypatch.setenv("FAKE_EXIT", "1")
+    panel.ui.installTorchButton.click()
+    until(lambda: not panel.setup.installing)
+    assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    assert len(pytorch_extension.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("ERROR: [WinError 206] The filename or extension is too long", "short folder"),
+        ("ERROR: SSLError(CERTIFICATE_VERIFY_FAILED)", "proxy"),
+    ],
+)
+def test_known_causes_of_a_failed_installation_are_explained(load_module, line, hint):
+    load_module(MODULE, with_widget=False)
+    from GTVAutoSegSlicer.job import Ended
+    from GTVAutoSegSlicer.setup_part import install_failure
+
+    failure = install_failure(Ended(1, None, None, False, ("Collecting torch", line)))
+    assert line in failure.message
+    assert hint in failure.hint
+
+
+def test_an_unknown_pytorch_extension_is_one_sentence(panel, pytorch_extension):
+    sys.modules["PyTorchUtils"].PyTorchUtilsLogic = types.SimpleNamespace()
+    panel.ui.installTorchButton.click()
+    assert "This version of the PyTorch extension is not known" in panel.ui.failureMessage.text
+    assert not panel.setup.installing
+
+
+def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_after_the_restart(
+    panel, pytorch_extension, monkeypatch, until
+):
+    import slicer
+
+    extension = sys.modules["PyTorchUtils"]
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    panel.ui.installTorchButton.click()
+    assert slicer.app.extensionsManagerModel().asked_for == ["PyTorch"]
+    assert not pytorch_extension.exists()
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    panel.enter()
+    until(lambda: panel.setup.answer is not None)
+    assert "light_the_torch" in pytorch_extension.read_text()
+
+
+def test_a_model_is_installed_verified_and_removed_from_the_panel(panel, shelf, user, slicer_runtime, tmp_path):
+    slicer_runtime.app.testing = False
+    bundle = make_bundle(tmp_path / "new-model")
+    archive = shutil.make_archive(str(tmp_path / "new-model"), "zip", bundle)
+    panel.models_section.install(Path(archive))
+    assert panel.ui.modelStatus.text == "Random cascade for tests 1.0.0 is installed."
+    assert panel.models.selected == user / "new-model"
+    panel.ui.verifyModelButton.click()
+    assert panel.ui.modelStatus.text == "new-model: 2 weight files are whole and unchanged."
+    panel.ui.removeModelButton.click()
+    assert "was removed" in panel.ui.modelStatus.text
+    assert list(user.iterdir()) == []
+    assert panel.models.selected_id == "test-model"
+
+
+def test_what_is_wrong_with_a_model_is_said_below_the_buttons(panel, user, tmp_path):
+    panel.models_section.install(tmp_path / "no.zip")
+    assert "does not exist" in panel.ui.modelStatus.text
+    bundle = make_bundle(tmp_path / "broken")
+    (bundle / "segmenter.safetensors").write_bytes(b"")
+    panel.models_section.install(bundle / "model.json")
+    assert "the file is damaged or was changed" in panel.ui.modelStatus.text
+    assert not user.exists()
+
+
+def test_the_chosen_folder_is_where_models_go(panel, tmp_path):
+    panel.ui.modelFolderButton.directory = str(tmp_path / "mine")
+    panel.models_section.install(make_bundle(tmp_path / "other"))
+    assert panel.models.selected == tmp_path / "mine" / "other"
+
+
+def test_the_panel_is_usable_at_360_pixels(panel):
+    import slicer
+
+    widget = slicer.modules.gtvautoseg.widgetRepresentation()
+    assert widget.minimumSizeHint.width() <= 360
+
+
+def test_the_library_is_found_beside_the_module_in_the_source_tree():
+    assert Path(GTVAutoSegLib.__file__).parent == ROOT / "GTVAutoSegLib"
