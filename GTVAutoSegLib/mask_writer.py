@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .dicom_seg import check_dicom_seg, make_dicom_seg
+from .dicom_source import read_source
 from .errors import InputError
 from .files import check_writable, whole_file
 from .itk import image_on_grid, write_image
+from .rtstruct_writer import make_rtstruct
 from .segment_info import SegmentInfo
 from .volume import Volume
 
@@ -135,6 +138,18 @@ def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: S
     write_image(image, path)
 
 
+def _check_dicom(volume: Volume, path: Path) -> None:
+    read_source(volume, path)
+
+
+def _write_structure_set(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
+    make_rtstruct(mask, read_source(volume, path), segment).save_as(path, enforce_file_format=True)
+
+
+def _write_dicom_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
+    make_dicom_seg(mask, read_source(volume, path), segment).save_as(path, enforce_file_format=True)
+
+
 def _extent(mask: np.ndarray) -> list[int]:
     """First and last index of the segment along x, y and z; 0 and -1 when it is empty."""
     extent = []
@@ -150,4 +165,6 @@ FORMATS: dict[str, MaskFormat] = {
     ".nii.gz": MaskFormat(_write_image, _check_right_angles),
     ".nii": MaskFormat(_write_image, _check_right_angles),
     ".mha": MaskFormat(_write_image, _check_any),
+    ".dcm": MaskFormat(_write_structure_set, _check_dicom),
+    ".seg.dcm": MaskFormat(_write_dicom_segmentation, check_dicom_seg),
 }

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="append",
         type=Path,
-        help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha",
+        help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha, and for a CT "
+        "from DICOM .dcm (RTSTRUCT) and .seg.dcm (DICOM SEG)",
     )
     parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
