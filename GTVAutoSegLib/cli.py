@@ -16,6 +16,7 @@ from .errors import Cancelled, GTVAutoSegError
 # name: (module with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
     "segment": ("GTVAutoSegLib.commands.segment", "segment the gross tumour volume on one CT"),
+    "batch": ("GTVAutoSegLib.commands.batch", "segment many CTs: a folder, DICOM studies, or a table"),
     "import": ("GTVAutoSegLib.commands.import_", "make a data set from DICOM CT series and their structure sets"),
     "train": ("GTVAutoSegLib.commands.train", "train a cascade on a data set, or continue to"),
     "samples": ("GTVAutoSegLib.commands.samples", "draw what the networks see during training"),

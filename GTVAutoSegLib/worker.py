@@ -139,12 +139,12 @@ def _send_error(send: Callable[..., None], kind: str, message: str) -> None:
 
 def _watch(values: argparse.Namespace) -> Callable[[], bool]:
     """Whether the parent wants the run to stop."""
-    return lambda: (values.watch_stdin and _stdin_closed()) or (
+    return lambda: (values.watch_stdin and stdin_closed()) or (
         values.cancel_file is not None and values.cancel_file.exists()
     )
 
 
-def _stdin_closed() -> bool:
+def stdin_closed() -> bool:
     """Whether the other end of standard input is closed; never waits.
 
     A thread that waits would do harm: Python cannot end while it holds the buffer's lock, and on Windows the pending

@@ -1,0 +1,232 @@
+"""One case of a batch: reading it, writing its results, and telling whether they are there already.
+
+A case's folder holds the masks, ``thumbnail.png`` and ``report.html``; ``result.json`` is written last and removed
+first, so whatever a killed run left behind without it is no result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .cohort import Case
+from .dicom_headers import read_header
+from .dicom_series import stack
+from .errors import GTVAutoSegError, InputError
+from .file_check import HEADER_READERS
+from .files import make_folder, whole_file, write_text
+from .mask_writer import FORMATS, mask_format, write_mask
+from .measures import border_warning, measure
+from .model import Bundle
+from .pictures import key_pictures, thumbnail
+from .report import report_page
+from .summary import describe_segment, sentence, summarise
+from .volume import Volume, check_ct
+from .volume_io import read_volume
+
+if TYPE_CHECKING:
+    from .cascade import CascadeResult
+
+RESULT, REPORT, THUMBNAIL = "result.json", "report.html", "thumbnail.png"
+DEFAULT_FORMATS = (".seg.nrrd",)
+# What a planning system wants, besides; written without being asked for where the input is DICOM.
+DICOM_FORMATS = (".dcm",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make of a case.
+
+    Attributes:
+        case: the CT.
+        folder: for its results.
+        formats: suffixes of the masks, keys of `mask_writer.FORMATS`.
+        key: what the results depend on; those with another key are out of date.
+    """
+
+    case: Case
+    folder: Path
+    formats: tuple[str, ...]
+    key: dict[str, Any]
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The files with the mask."""
+        return tuple(self.folder / f"{self.case.name}{suffix}" for suffix in self.formats)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case; nothing in it may name a patient.
+
+    Attributes:
+        case: its name.
+        text: what was found, or the sentence of the error.
+        warnings: sentences for the user.
+        failed: whether there is no result.
+        details: traceback of an error nobody foresaw, or "".
+    """
+
+    case: str
+    text: str
+    warnings: tuple[str, ...] = ()
+    failed: bool = False
+    details: str = ""
+
+
+def plan_case(case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle, threshold: float | None) -> Plan:
+    """Plan a case.
+
+    Args:
+        case: the CT.
+        output: folder of the batch.
+        formats: suffixes of the masks; () for .seg.nrrd, and .dcm as well where the CT is DICOM.
+        bundle: the model.
+        threshold: slice probability from which a slice is segmented; None for the model's own.
+    """
+    if not formats:
+        formats = DEFAULT_FORMATS + tuple(one for one in DICOM_FORMATS if case.is_dicom and one in FORMATS)
+    key = {
+        "model": bundle.digest,
+        "threshold": threshold,
+        "formats": list(formats),
+        "input": _stamp(case),
+        "gtvautoseg": __version__,
+    }
+    return Plan(case, output / case.name, formats, key)
+
+
+def read_record(plan: Plan) -> dict[str, Any] | None:
+    """``result.json`` of a case; None when it is not there."""
+    try:
+        record = json.loads((plan.folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def missing(plan: Plan, record: dict[str, Any] | None) -> str:
+    """Why a case has to be done, from what `read_record` gave; "" when its results are there and up to date."""
+    if record is None:
+        return "no result yet"
+    key = record.get("key", {})
+    changed = [name for name, value in plan.key.items() if key.get(name) != value]
+    if changed:
+        return f"made with another {', '.join(changed)}"
+    for name, size in record["files"].items():
+        path = plan.folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            return f"{name} is missing or was changed"
+    return ""
+
+
+def failure(plan: Plan, error: Exception) -> Outcome:
+    """The outcome of a case whose reading, segmentation or writing raised an error."""
+    name, neutral = plan.case.name, plan.case.neutral
+    if isinstance(error, GTVAutoSegError):
+        return Outcome(name, neutral(str(error)), failed=True)
+    if isinstance(error, MemoryError):
+        return Outcome(name, "the case does not fit into memory; close other programs and resume", failed=True)
+    text = f"the case failed unexpectedly ({type(error).__name__}: {error}); report it with batch.log"
+    details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Outcome(name, neutral(text), failed=True, details=neutral(details))
+
+
+def read_case(plan: Plan) -> Volume:
+    """Read a case's CT.
+
+    Raises:
+        InputError: it cannot be read, is no CT, or fits in none of the formats.
+    """
+    case = plan.case
+    if case.is_dicom:
+        headers = [(file, read_header(Path(file))) for file in case.files]
+        for file, header in headers:
+            if header is None:
+                raise InputError(f"{file} is no image any more; expected the CT as it was when the batch began")
+        volume = stack([header for _, header in headers if header is not None], case.source)
+    else:
+        volume = read_volume(case.files[0])
+    check_ct(volume)
+    for path in plan.masks:
+        mask_format(path)[1].check(volume, path)
+    return replace(volume, notes=(*volume.notes, *case.notes))
+
+
+def write_or_fail(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> Outcome:
+    """Write all results of a case, ``result.json`` last; an error becomes a failed outcome."""
+    try:
+        record = _write(plan, volume, result, bundle)
+    except Exception as error:
+        return failure(plan, error)
+    return describe(record)
+
+
+def describe(record: dict[str, Any]) -> Outcome:
+    """A finished case in words."""
+    return Outcome(record["case"], sentence(record), tuple(record["warnings"]))
+
+
+def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
+    _make_room(plan.folder)
+    for path in plan.masks:
+        write_mask(result.mask, volume, path, describe_segment(bundle))
+    record = _record(plan, volume, result, bundle)
+    window = bundle.info.preprocessing.window
+    overview = thumbnail(result.mask, volume, window)
+    with whole_file(plan.folder / THUMBNAIL) as temporary:
+        temporary.write_bytes(overview)
+    pictures = key_pictures(result.mask, volume, window)
+    write_text(plan.folder / REPORT, report_page(record, overview, pictures))
+    written = [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT]
+    record["files"] = {path.name: path.stat().st_size for path in written}
+    write_text(plan.folder / RESULT, json.dumps(record, indent=2) + "\n")
+    return record
+
+
+def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
+    record = summarise(result, volume, bundle)
+    measures = measure(result.mask, volume)
+    record["input"]["source"] = plan.case.source
+    record["warnings"] = [plan.case.neutral(text) for text in (*result.warnings, *border_warning(measures))]
+    finished = datetime.now().astimezone().isoformat(timespec="seconds")
+    return {"case": plan.case.name, "finished": finished, "key": plan.key, **record, "measures": measures}
+
+
+def _make_room(folder: Path) -> None:
+    """The folder without an earlier commit mark and without what a killed run was writing."""
+    make_folder(folder)
+    (folder / RESULT).unlink(missing_ok=True)
+    for leftover in folder.glob(".gtv-*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _stamp(case: Case) -> str:
+    """Changes when a file of the input does: SHA-256 of their names, sizes and times."""
+    paths = [Path(file) for file in case.files]
+    if not case.is_dicom:
+        paths += _detached(paths[0])
+    lines = []
+    for path in sorted(paths):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # reading it says what is wrong
+        lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _detached(path: Path) -> list[Path]:
+    """The file with the voxels, where the header names another one (.mhd, .nhdr)."""
+    reader = HEADER_READERS.get(path.suffix.lower())
+    try:
+        data = reader(path).data if reader and path.suffix.lower() in (".mhd", ".nhdr") else None
+    except (InputError, ValueError, KeyError, IndexError, EOFError, OSError):
+        return []  # as above
+    return [] if data is None or data == path else [data]

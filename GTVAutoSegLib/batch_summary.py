@@ -1,0 +1,162 @@
+"""The summary of a batch: ``summary.csv`` for programs, ``summary.html`` for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .batch_case import REPORT, THUMBNAIL, Plan, missing, read_record
+from .cohort import Skipped
+from .files import write_text
+from .model import Bundle
+from .pages import RESEARCH_ONLY, Html, page, paragraphs, table
+
+CSV, HTML = "summary.csv", "summary.html"
+COLUMNS = (
+    "case",
+    "status",
+    "volume_ml",
+    "slices",
+    "first_slice",
+    "last_slice",
+    "extent_x_mm",
+    "extent_y_mm",
+    "extent_z_mm",
+    "diameter_mm",
+    "axial_diameter_mm",
+    "components",
+    "hu_mean",
+    "hu_sd",
+    "border_mm",
+    "reason",
+    "warnings",
+    "error",
+    "seconds",
+    "model",
+    "model_version",
+)
+Row = dict[str, Any]
+
+
+def write_summary(
+    output: Path, plans: Sequence[Plan], failures: Mapping[str, str], skipped: Sequence[Skipped], bundle: Bundle
+) -> int:
+    """Write both summaries from what lies in the cases' folders.
+
+    Args:
+        output: folder of the batch.
+        plans: all cases of the input, done or not.
+        failures: sentence by name of the case; may name cases that have no plan.
+        skipped: what was left aside.
+        bundle: the model.
+
+    Returns:
+        How many cases have up-to-date results.
+
+    Raises:
+        DiskError: writing failed.
+    """
+    rows = [_row(plan, failures) for plan in plans]
+    known = {row["case"] for row in rows}
+    rows += [{"case": name, "status": "failed", "error": text} for name, text in failures.items() if name not in known]
+    rows.sort(key=lambda row: row["case"])
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(output / CSV, text.getvalue())
+    write_text(output / HTML, _page(rows, skipped, bundle))
+    return sum(row["status"] == "done" for row in rows)
+
+
+def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
+    name = plan.case.name
+    record = read_record(plan)
+    if record is None or missing(plan, record):
+        return {"case": name, "status": "failed" if name in failures else "not done", "error": failures.get(name, "")}
+    measures, slices = record["measures"], record["tumour_slices"]
+    row: Row = {
+        "case": name,
+        "status": "done",
+        "volume_ml": round(record["volume_ml"], 4),
+        "slices": len(slices),
+        "reason": record["reason"],
+        "warnings": "; ".join(record["warnings"]),
+        "seconds": record["timings"]["total"],
+        "model": record["model"]["id"],
+        "model_version": record["model"]["version"],
+    }
+    if measures:
+        row |= {"first_slice": slices[0], "last_slice": slices[-1]}
+        row |= {f"extent_{axis}_mm": round(length, 2) for axis, length in zip("xyz", record["extent_mm"])}
+        row |= {name: measures[name] for name in ("diameter_mm", "axial_diameter_mm", "components", "border_mm")}
+        row |= {"hu_mean": measures["hu"]["mean"], "hu_sd": measures["hu"]["sd"]}
+    return row
+
+
+def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> str:
+    done = [row for row in rows if row["status"] == "done"]
+    failed = [row for row in rows if row["status"] == "failed"]
+    undone = [row["case"] for row in rows if row["status"] == "not done"]
+    info = bundle.info
+    empty = sum(bool(row["reason"]) for row in done)
+    counts = f"{len(done)} cases done, {empty} of them without tumour; {len(failed)} failed; {len(undone)} not done"
+    head = (
+        "",
+        "case",
+        "volume, mL",
+        "slices",
+        "extent, mm",
+        "diameter, axial, mm",
+        "HU",
+        "parts",
+        "border, mm",
+        "notes",
+    )
+    parts = [
+        f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
+        *paragraphs([RESEARCH_ONLY], "notice"),
+        f"<p>{counts}. Model {escape(info.id)}, version {escape(info.version)}.</p>",
+    ]
+    if failed:
+        parts += ["<h2>Failed</h2>", *paragraphs([f"{row['case']}: {row['error']}" for row in failed], "failed")]
+    if undone:
+        parts += ["<h2>Not done</h2>", *paragraphs([", ".join(undone)], "small")]
+    parts += ["<h2>Done</h2>", '<div class="scroll">', table([_cells(row) for row in done], head), "</div>"]
+    if skipped:
+        listed = table([(one.what, one.reason) for one in skipped], ["what", "why"])
+        parts += ["<h2>Left aside</h2>", listed]
+    return page(f"{info.task.roi}: {len(rows)} cases", parts, width="80em")
+
+
+def _cells(row: Row) -> list[object]:
+    name = row["case"]
+    where = f"{quote(name)}/"
+    # Linked, not included: with a thousand cases the page would take a browser minutes.
+    shown = Html(f'<a href="{where}{REPORT}"><img src="{where}{THUMBNAIL}" alt="" width="96" loading="lazy"></a>')
+    link = Html(f'<a href="{where}{REPORT}">{escape(name)}</a>')
+    if row["reason"]:
+        return [shown, link, row["volume_ml"], 0, "", "", "", "", "", _notes(row)]
+    return [
+        shown,
+        link,
+        f"{row['volume_ml']:.2f}",
+        f"{row['slices']} ({row['first_slice']} to {row['last_slice']})",
+        " x ".join(f"{row[f'extent_{axis}_mm']:.0f}" for axis in "xyz"),
+        f"{row['diameter_mm']:.1f}, {row['axial_diameter_mm']:.1f}",
+        f"{row['hu_mean']:g} ± {row['hu_sd']:g}",
+        row["components"],
+        row["border_mm"],
+        _notes(row),
+    ]
+
+
+def _notes(row: Row) -> Html:
+    texts = [f"No tumour found: {row['reason']}"] if row["reason"] else []
+    texts += row["warnings"].split("; ") if row["warnings"] else []
+    return Html("".join(paragraphs(texts, "warning small")))

@@ -1,0 +1,188 @@
+"""``gtvautoseg batch``: a folder of CTs in, a folder of results with a summary out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..batch import Batch, Engine
+    from ..batch_case import Outcome
+    from ..cohort import Cohort
+    from ..model import Bundle
+
+SOME_FAILED = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "input",
+        metavar="INPUT",
+        type=Path,
+        help="folder with volumes or DICOM files in any nesting, or a .csv with the columns name and path",
+    )
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder for the results; made if need be")
+    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    parser.add_argument(
+        "--format",
+        action="append",
+        metavar="SUFFIX",
+        help="how masks are written, may be repeated: .seg.nrrd, .nii.gz, .nrrd, .mha, .dcm (RTSTRUCT, for DICOM); "
+        "by default .seg.nrrd, and for DICOM .dcm as well",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument("--workers", type=_count, default=1, metavar="N", help="use N local processes (default: 1)")
+    many.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a running Dask scheduler")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what is finished; do what is missing, or out of date"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, with paths; write nothing")
+    parser.add_argument(
+        "--name-by",
+        choices=("case", "patient"),
+        default="case",
+        help="how DICOM cases are called: 'case' (default) is case_ and 8 hexadecimal digits of the SHA-256 of the "
+        "series UID; 'patient' puts the PatientID before them",
+    )
+    parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)  # for a parent process
+    parser.epilog = (
+        "Per case: masks, result.json, thumbnail.png, report.html; for the run: summary.csv, summary.html, batch.log. "
+        "Exit codes: 0 all done; 1 some failed; 2 nothing usable; 3 model or PyTorch missing or damaged; 130 "
+        "cancelled, finished cases are kept."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Find the cases, do them, and say what became of each."""
+    from ..batch import plan_batch, run_batch
+    from ..errors import Cancelled
+    from ..files import make_folder
+    from ..model import read_bundle
+
+    bundle = read_bundle(arguments.model)
+    check_options(arguments)
+    cohort = find(arguments)
+    batch = plan_batch(cohort, arguments.output, bundle, tuple(arguments.format or ()), arguments.threshold)
+    if arguments.dry_run:
+        preview(batch)
+        return 0
+    check_earlier(batch, arguments.resume)
+    make_folder(arguments.output)
+    engine = choose_engine(arguments, bundle, bool(batch.todo))
+    if batch.finished:
+        print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
+    say = _Voice(len(batch.todo) + len(cohort.failed))
+    try:
+        outcomes = run_batch(batch, engine, say)
+    except (KeyboardInterrupt, Cancelled):
+        raise Cancelled("the run was cancelled; finished cases are kept, so go on with --resume") from None
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"{len(batch.plans) + len(cohort.failed) - failed} done, {failed} failed, {len(cohort.skipped)} left aside")
+    print(f"summary: {arguments.output / 'summary.html'}")
+    return SOME_FAILED if failed else 0
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Raise InputError for options that no case could be done with."""
+    from ..errors import InputError
+    from ..mask_writer import mask_format
+
+    for suffix in arguments.format or ():
+        if mask_format(Path(f"mask{suffix}"))[0] != suffix.lower():
+            raise InputError(f"--format is {suffix}, expected a suffix alone, such as .seg.nrrd")
+    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
+        raise InputError(f"threshold is {arguments.threshold}, expected a probability from 0 to 1")
+    if arguments.input.resolve() == arguments.output.resolve():
+        raise InputError(f"{arguments.output} is the input folder itself; expected another folder for the results")
+
+
+def find(arguments: argparse.Namespace) -> Cohort:
+    """Find the cases, and say what is left aside; raises InputError when there is nothing to do."""
+    from ..cohort import find_cohort
+    from ..errors import InputError
+    from ..terminal import progress_bar
+
+    with progress_bar("file") as progress:
+        looking = None if progress is None else partial(progress, "looking")
+        cohort = find_cohort(arguments.input, arguments.output, arguments.name_by == "patient", looking)
+    for skipped in cohort.skipped:
+        where = f" ({skipped.path})" if arguments.dry_run else ""
+        print(f"skipped: {skipped.what}: {skipped.reason}{where}", file=sys.stderr)
+    if not cohort.cases and not cohort.failed:
+        raise InputError(
+            f"{arguments.input} holds no CT, {len(cohort.skipped)} other things were skipped; expected one"
+        )
+    return cohort
+
+
+def preview(batch: Batch) -> None:
+    """Print what would be done."""
+    for name, text in batch.cohort.failed:
+        print(f"{name}: will fail: {text}")
+    for plan in batch.plans:
+        files = plan.case.files
+        where = files[0] if len(files) == 1 else f"{len(files)} slices in {Path(files[0]).parent}"
+        masks = ", ".join(path.name for path in plan.masks)
+        print(f"{plan.case.name}: {batch.todo.get(plan.case.name, 'finished')}: {where} -> {masks}")
+    print(f"{len(batch.todo)} cases to do, {batch.finished} finished; nothing was written")
+
+
+def check_earlier(batch: Batch, resume: bool) -> None:
+    """Raise InputError rather than replace results that nobody spoke of."""
+    from ..batch_case import RESULT
+    from ..errors import InputError
+
+    there = sum((plan.folder / RESULT).exists() for plan in batch.plans)
+    if there and not resume:
+        raise InputError(
+            f"{batch.output} holds results of {there} of these cases already; add --resume to keep what is up to "
+            "date and do the rest, or choose another folder"
+        )
+
+
+def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -> Engine | None:
+    """What does the cases: this process, or Dask workers; a damaged model is said at once."""
+    from ..batch import run_here
+    from ..model import load_model, verify_model
+    from ..worker import stdin_closed
+
+    cancelled = stdin_closed if arguments.watch_stdin else None
+    if not needed:
+        return None
+    if arguments.scheduler is None and arguments.workers == 1:
+        model = load_model(bundle.path, arguments.device)
+        return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
+    from ..batch_dask import Work, run_on_cluster
+
+    verify_model(bundle.path)
+    work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.threshold)
+    return partial(
+        run_on_cluster, work=work, workers=arguments.workers, address=arguments.scheduler or "", cancelled=cancelled
+    )
+
+
+class _Voice:
+    """Says what became of each case; failures and warnings go to standard error."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.count = total, 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.count += 1
+        stream = sys.stderr if outcome.failed else sys.stdout
+        failed = "failed: " if outcome.failed else ""
+        print(f"[{self.count}/{self.total}] {outcome.case}: {failed}{outcome.text}", file=stream, flush=True)
+        for warning in outcome.warnings:
+            print(f"warning: {outcome.case}: {warning}", file=sys.stderr, flush=True)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of processes, expected 1 or more")
+    return int(text)
