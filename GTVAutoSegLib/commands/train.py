@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import Cancelled, InputError
 
 # How each is imported, and how it is installed.
 NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
@@ -67,7 +67,10 @@ def run(arguments: argparse.Namespace) -> None:
         resume=arguments.resume,
     )
     fabric = make_fabric(arguments.device)
-    bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
+    try:
+        bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
     if fabric.is_global_zero:
         print(f"report: {arguments.output / 'report.html'}")
         print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import DiskError
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
@@ -95,13 +95,15 @@ def _chosen_threshold(
     """The best slice threshold over all cases, each seen by the networks of the fold that it validates."""
     figures = []
     for fold in folds:
-        networks = []
-        for stage in STAGES:
-            network = task.build(stage)
-            network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
-            networks.append(network.eval().to(device))
-        figures += [measure_case(cases[name], *networks, device) for name in fold.validation]
+        classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
+        figures += [measure_case(cases[name], classifier, segmenter, device) for name in fold.validation]
     return best_threshold(figures)
+
+
+def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
+    network = task.build(stage)
+    network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
+    return network.eval()
 
 
 def _ranges(rows: Sequence[tuple[float, ...]]) -> tuple[tuple[float, float], ...]:
