@@ -110,7 +110,7 @@ def _connect(address: str) -> Any:
 def _collect(client: Any, plans: dict[Any, Plan], cancelled: Callable[[], bool]) -> Iterator[Outcome]:
     import distributed
 
-    completed = distributed.as_completed(list(plans))
+    completed = distributed.as_completed(list(plans), loop=client.loop)
     while not completed.is_empty():
         if cancelled():
             raise Cancelled("the run was cancelled; finished cases are kept")

@@ -31,6 +31,7 @@ table { border-collapse: collapse; }
 th, td { padding: .2em .9em .2em 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
 th { font-weight: 600; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td img { max-width: none; }
 figure { margin: 0; } figcaption { font-size: .85em; }
 img { max-width: 100%; height: auto; background: #000; display: block; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 1em; }

@@ -139,8 +139,8 @@ def _send_error(send: Callable[..., None], kind: str, message: str) -> None:
 
 def _watch(values: argparse.Namespace) -> Callable[[], bool]:
     """Whether the parent wants the run to stop."""
-    return lambda: (values.watch_stdin and stdin_closed()) or (
-        values.cancel_file is not None and values.cancel_file.exists()
+    return lambda: (
+        (values.watch_stdin and stdin_closed()) or (values.cancel_file is not None and values.cancel_file.exists())
     )
 
 

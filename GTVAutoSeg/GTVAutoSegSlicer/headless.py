@@ -1,0 +1,91 @@
+"""A batch without a window: the library's command line in a child process, and a log of what it said."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import slicer
+
+from GTVAutoSegLib.errors import GTVAutoSegError, InputError
+
+from .job import Ended, Job
+from .models import find_bundle
+from .python_slicer import child_environment, python_slicer
+
+LOG = "gtv_batch.log"
+WAIT_S = 0.1
+# For a child that was killed from outside.
+KILLED = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; expected -- --input DIR --output DIR --model ID, and options of 'batch'")
+
+
+def run_batch(arguments: Sequence[str]) -> int:
+    """Run ``gtvautoseg batch`` and return its exit code; nothing is asked, and no error gets out.
+
+    What it says is printed, and kept in ``gtv_batch.log``: in the output folder, or in Slicer's temporary folder when
+    there is none to write to.
+
+    Args:
+        arguments: ``--input``, ``--output``, ``--model``, and further options of ``gtvautoseg batch``.
+    """
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    output = None
+    try:
+        # On Windows "--" may arrive with the rest.
+        values, options = _parse([one for one in arguments if one != "--"])
+        output = None if "--dry-run" in options else values.output.absolute()
+        bundle = find_bundle(values.model)
+        paths = [str(values.input.absolute()), str(values.output.absolute())]
+        code = _run([*paths, "--model", str(bundle.path), *options], say)
+    except GTVAutoSegError as error:
+        say(f"gtv_batch: {error}")
+        code = error.exit_code
+    _write_log(output, lines)
+    return code
+
+
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = _Parser(prog="gtv_batch.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--model", required=True)
+    return parser.parse_known_args(arguments)
+
+
+def _run(arguments: Sequence[str], say: Callable[[str], None]) -> int:
+    ended: list[Ended] = []
+    job = Job(
+        [python_slicer(), "-m", "GTVAutoSegLib", "batch", *arguments, "--watch-stdin"],
+        child_environment(),
+        on_event=lambda event: say(str(event)),
+        on_line=say,
+        on_ended=ended.append,
+    )
+    job.start()
+    while not job.wait(WAIT_S):
+        slicer.app.processEvents()
+    return ended[0].exit_code if ended[0].exit_code >= 0 else KILLED
+
+
+def _write_log(output: Path | None, lines: Sequence[str]) -> None:
+    """Keep what was said; on Windows Slicer prints nothing."""
+    text = "".join(f"{line}\n" for line in lines)
+    for folder in filter(None, (output, Path(slicer.app.temporaryPath))):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / LOG).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return
