@@ -118,10 +118,9 @@ def read_source(volume: Volume, path: Path) -> DicomSource:
             "DICOM; give the DICOM series, or write .seg.nrrd"
         )
     headers = [header for file in volume.dicom_files if (header := read_header(file)) is not None]
-    source = DicomSource(volume, tuple(headers))
+    _check_place(headers, volume)
     _check_identifiers(headers)
-    _check_place(source)
-    return source
+    return DicomSource(volume, tuple(headers))
 
 
 @contextmanager
@@ -189,9 +188,8 @@ def _check_identifiers(headers: list[SliceHeader]) -> None:
         )
 
 
-def _check_place(source: DicomSource) -> None:
+def _check_place(headers: list[SliceHeader], volume: Volume) -> None:
     """Raise unless every slice lies where the volume has it: a result one slice off must never be written."""
-    volume, headers = source.volume, source.slices
     count, rows, columns = volume.array.shape
     steps = np.reshape(volume.direction, (3, 3)) * volume.spacing
     fits = len(headers) == count and all(
@@ -203,6 +201,6 @@ def _check_place(source: DicomSource) -> None:
     )
     if not fits:
         raise InputError(
-            f"{headers[0].path.parent} no longer holds the slices {volume.source} was read from, or not in its order; "
-            "expected the CT as it was read, so load it again"
+            f"{volume.dicom_files[0].parent} no longer holds the slices {volume.source} was read from, or not in "
+            "its order; expected the CT as it was read, so load it again"
         )

@@ -314,6 +314,10 @@ def test_a_ct_that_changed_since_it_was_read_is_refused(tmp_path):
     volume.dicom_files[2].unlink()
     with pytest.raises(InputError, match=volume.dicom_files[2].name):
         write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
+    for path in volume.dicom_files:
+        path.write_text("no longer a slice")
+    with pytest.raises(InputError, match="load it again"):
+        write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
 
 
 def test_a_mask_of_another_shape_is_a_mistake(tmp_path):
@@ -364,6 +368,17 @@ def test_a_region_is_added_to_a_structure_set_as_a_new_file(tmp_path):
     assert data.ROIContourSequence[0][0x00110010].value == "PRIVATE CREATOR"
     series = data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
     assert len({image.ReferencedSOPInstanceUID for image in series.ContourImageSequence}) == len(first)
+
+
+def test_names_in_a_structure_set_survive_a_change_of_its_character_set(tmp_path):
+    volume = ct(tmp_path / "ct", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg")
+    write_rtstruct(blobs(), volume, tmp_path / "base.dcm", SegmentInfo("Heart"))
+    base = pydicom.dcmread(tmp_path / "base.dcm")
+    base.StructureSetROISequence[0].ROIName = "Herz größer"
+    base.save_as(tmp_path / "base.dcm")
+    write_rtstruct(blobs(1), volume, tmp_path / "new.dcm", SegmentInfo("肿瘤"), base=tmp_path / "base.dcm")
+    assert [roi.name for roi in read_structure_set(tmp_path / "new.dcm").rois] == ["Herz größer", "肿瘤"]
+    assert pydicom.dcmread(tmp_path / "new.dcm").PatientName == "Müller^Jörg"
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path):
