@@ -69,9 +69,7 @@ def archive(tmp_path):
     root = tmp_path / "in"
     deep = root / "Müller^Hans" / "2024" / "study"
     write_series(deep / "ct", CT, series=SERIES)
-    scout = write_series(
-        deep / "ct" / "scout", CT[:1], series=SERIES + ".1", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]
-    )
+    write_series(deep / "ct" / "scout", CT[:1], series=SERIES + ".1", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     write_series(deep / "pet", CT, series=SERIES + ".2", modality="PT")
     capture = slice_dataset(CT[0], (0, 0, 0), series=SERIES + ".3")
     capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage

@@ -1,0 +1,181 @@
+"""The report of a case: figures against hand-made shapes, pictures, and the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from phantoms import body_ct, phantom
+
+from GTVAutoSegLib.measures import border_warning, measure
+from GTVAutoSegLib.pages import RESEARCH_ONLY
+from GTVAutoSegLib.pictures import OUTLINE, draw, encode_png, key_pictures, thumbnail
+from GTVAutoSegLib.report import report_page
+from GTVAutoSegLib.volume import Volume
+
+WINDOW = (-160.0, 240.0)
+
+
+def block(shape=(12, 40, 50)):
+    """4 slices of 6 x 8 voxels, and one voxel apart from them."""
+    mask = np.zeros(shape, np.uint8)
+    mask[3:7, 10:16, 20:28] = 1
+    mask[9, 30, 5] = 1
+    return mask
+
+
+def shuffled(volume, mask):
+    """The same patient stored with other axes, one of them backwards: (x, z, y) with z from head to feet."""
+    array, other = (np.ascontiguousarray(one.transpose(2, 0, 1)[:, ::-1]) for one in (volume.array, mask))
+    x, y, z = volume.spacing
+    # Columns: where the stored x, y and z axes point.
+    direction = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    return Volume(array, spacing=(y, z, x), direction=direction), other
+
+
+def test_a_row_of_voxels_is_as_long_as_its_voxels():
+    volume = phantom((12, 40, 50), spacing=(1.0, 2.0, 3.0))
+    mask = np.zeros((12, 40, 50), np.uint8)
+    mask[5, 10, 4:9] = 1
+    found = measure(mask, volume)
+    assert found["diameter_mm"] == found["axial_diameter_mm"] == 5.0
+    mask[:] = 0
+    mask[2:9, 10, 4] = 1
+    assert measure(mask, volume)["diameter_mm"] == 21.0
+    assert measure(mask, volume)["axial_diameter_mm"] == 2.0
+
+
+def test_figures_of_a_block_are_those_of_the_block():
+    volume = phantom((12, 40, 50), spacing=(1.0, 2.0, 3.0))
+    found = measure(block(), volume)
+    assert found["components"] == 2 and found["components_ml"] == [pytest.approx(4 * 6 * 8 * 0.006), 0.006]
+    assert (found["border_mm"], found["border_side"]) == (5.0, "right")
+    assert found["slice_area_cm2"] == {**{str(i): 0.96 for i in (3, 4, 5, 6)}, "9": 0.02}
+    values = volume.array[block().astype(bool)].astype(float)
+    assert found["hu"]["mean"] == pytest.approx(values.mean(), abs=0.05)
+    assert found["hu"]["sd"] == pytest.approx(values.std(), abs=0.05)
+    # Between face centres: at most one voxel shorter per axis than the block's diagonal.
+    diagonal = np.hypot(8 * 1.0, 6 * 2.0)
+    assert diagonal - 2 < found["axial_diameter_mm"] < diagonal
+
+
+def test_a_ball_is_as_wide_as_it_is():
+    z, y, x = np.ogrid[-12:13, -25:26, -25:26]
+    ball = ((z * 2.0) ** 2 + y**2 + x**2 <= 20.0**2).astype(np.uint8)
+    found = measure(ball, Volume(np.zeros(ball.shape, np.int16), (1.0, 1.0, 2.0)))
+    # A voxel more than the ball: its faces, not their centres, are the ends.
+    assert found["diameter_mm"] == pytest.approx(42, abs=0.5)
+    assert found["axial_diameter_mm"] == pytest.approx(41, abs=0.5)
+
+
+def test_storage_order_changes_no_figure_but_the_slices_count_as_stored():
+    volume = phantom((12, 40, 50), spacing=(1.0, 2.0, 3.0))
+    expected, found = measure(block(), volume), measure(*reversed(shuffled(volume, block())))
+    for name in ("diameter_mm", "axial_diameter_mm", "hu", "components", "components_ml", "border_mm", "border_side"):
+        assert found[name] == expected[name]
+    assert found["slice_area_cm2"] == {str(11 - int(index)): area for index, area in expected["slice_area_cm2"].items()}
+
+
+def test_a_tumour_at_the_end_of_the_scan_is_warned_of():
+    mask = block()
+    assert border_warning(measure(mask, phantom((12, 40, 50)))) == []
+    mask[11, 12, 22] = 1
+    (text,) = border_warning(measure(mask, phantom((12, 40, 50))))
+    assert "border of the scan towards the head" in text
+    assert measure(mask * 0, phantom((12, 40, 50))) == {} and border_warning({}) == []
+
+
+def test_the_outline_is_drawn_around_the_mask_in_the_proportions_of_the_patient():
+    hu, mask = body_ct()[5], np.zeros((64, 72), bool)
+    mask[20:40, 30:50] = True
+    picture = draw(hu, mask, (2.0, 1.0), WINDOW, 144)
+    assert picture.shape == (256, 144, 3)
+    red = (picture == OUTLINE).all(axis=2)
+    rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (79, 160, 59, 100)
+    assert not red[90:150, 70:90].any() and len(np.unique(picture)) > 20
+
+
+def test_the_png_reads_back(tmp_path):
+    from matplotlib.image import imread
+
+    picture = draw(body_ct()[5], np.zeros((64, 72), bool), (1.0, 1.0), WINDOW, 100)
+    assert np.array_equal((imread(io.BytesIO(encode_png(picture))) * 255).round().astype(np.uint8), picture)
+
+
+def test_key_slices_run_through_the_tumour_and_captions_count_as_stored():
+    volume = phantom((12, 40, 50))
+    captions = [picture.caption for picture in key_pictures(block(), volume, WINDOW)]
+    assert captions == ["axial, slice 3", "axial, slice 5", "axial, slice 7", "axial, slice 9", "coronal", "sagittal"]
+    stored = key_pictures(*reversed(shuffled(volume, block())), WINDOW)
+    assert [picture.caption for picture in stored][:4] == [f"axial, slice {index}" for index in (8, 6, 4, 2)]
+    assert [one.png for one in stored] == [one.png for one in key_pictures(block(), volume, WINDOW)]
+    assert thumbnail(*reversed(shuffled(volume, block())), WINDOW) == thumbnail(block(), volume, WINDOW)
+
+
+def record(mask, volume, **changes):
+    from GTVAutoSegLib.summary import extent_mm, tumour_slices, volume_ml
+
+    found = {
+        "case": "case_<1>",
+        "roi": "GTVp",
+        "finished": "2024-01-02T03:04:05+01:00",
+        "input": {"source": "a&b.nii.gz", "size": [50, 40, 12], "spacing_mm": [1.0, 1.0, 3.0]},
+        "volume_ml": volume_ml(mask, volume),
+        "tumour_slices": tumour_slices(mask, volume),
+        "extent_mm": extent_mm(mask, volume),
+        "slice_probability": [None, 0.1, 0.2, *[0.9] * 9],
+        "threshold": 0.5,
+        "picked_slices": list(range(3, 12)),
+        "reason": "" if mask.any() else "no slice reaches the threshold",
+        "warnings": ["the scan is <odd>"],
+        "model": {"id": "m", "version": "1.0.0", "digest": "0" * 64},
+        "device": "cpu",
+        "timings": {"total": 1.5},
+        "versions": {"gtvautoseg": "0", "torch": "2"},
+        "measures": measure(mask, volume),
+    }
+    return {**found, **changes}
+
+
+class _Checked(HTMLParser):
+    """Every tag closed, nothing loaded from elsewhere."""
+
+    VOID = ("meta", "img", "rect", "path")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            assert name not in ("src", "href") or value.startswith("data:"), value
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in self.VOID
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_page_needs_no_other_file_and_says_what_was_found(found):
+    volume = phantom((12, 40, 50))
+    mask = block() * found
+    text = report_page(record(mask, volume), thumbnail(mask, volume, WINDOW), key_pictures(mask, volume, WINDOW))
+    checker = _Checked()
+    checker.feed(text)
+    assert checker.open == [] and RESEARCH_ONLY in text
+    assert "case_&lt;1&gt;" in text and "a&amp;b.nii.gz" in text and "the scan is &lt;odd&gt;" in text
+    assert len(re.findall(r"data:image/png", text)) == 7
+    assert ("No tumour found: no slice reaches the threshold." in text) is not found
+    assert (f"{volume_of(mask):.2f} mL" in text) is found
+
+
+def volume_of(mask):
+    return mask.sum() * 3 / 1000
