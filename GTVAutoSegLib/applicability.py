@@ -37,15 +37,15 @@ def applicability_warnings(volume: Volume, training: TrainingData) -> list[str]:
 
 
 def _span(low: float, high: float) -> str:
-    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
+    return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g}..{high:.4g}"
 
 
-def _hu_warnings(volume: Volume, expected: tuple[float, float]) -> list[str]:
+def _hu_warnings(volume: Volume, expected: tuple[tuple[float, float], ...]) -> list[str]:
     # Every fourth voxel along each axis is plenty for percentiles.
-    low, high = np.percentile(volume.array[::4, ::4, ::4], (1, 99))
-    if abs(low - expected[0]) <= HU_TOLERANCE and abs(high - expected[1]) <= HU_TOLERANCE:
+    found = np.percentile(volume.array[::4, ::4, ::4], (1, 99))
+    if all(low - HU_TOLERANCE <= value <= high + HU_TOLERANCE for value, (low, high) in zip(found, expected)):
         return []
     return [
-        f"values lie between {low:.0f} and {high:.0f} (1st and 99th percentile), the model was trained on "
-        f"{expected[0]:.0f} to {expected[1]:.0f} HU: is this a CT in Hounsfield units?"
+        f"values lie between {found[0]:.0f} and {found[1]:.0f} (1st and 99th percentile), in training from "
+        f"{_span(*expected[0])} to {_span(*expected[1])} HU: is this a CT in Hounsfield units?"
     ]

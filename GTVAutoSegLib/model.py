@@ -72,14 +72,14 @@ class TrainingData:
         cases: number of patients.
         spacing_mm: smallest and largest spacing of the axial x, y and z axes.
         extent_mm: smallest and largest extent along them.
-        hu_percentiles: 1st and 99th percentile of all training voxels, HU.
+        hu_percentiles: smallest and largest 1st, and smallest and largest 99th percentile of a patient's voxels, HU.
     """
 
     description: str
     cases: int
     spacing_mm: tuple[tuple[float, float], ...]
     extent_mm: tuple[tuple[float, float], ...]
-    hu_percentiles: tuple[float, float]
+    hu_percentiles: tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)

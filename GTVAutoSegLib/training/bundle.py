@@ -77,15 +77,14 @@ def build_bundle(
 def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
     """What the applicability check compares a CT with: ranges over all training cases."""
     cases = list(cases)
-    counts = sum(case.histogram() for case in cases)
-    share = np.cumsum(counts) / np.sum(counts)
-    low, high = (HISTOGRAM_LOW + int(np.searchsorted(share, part)) for part in (0.01, 0.99))
+    percentiles = [_percentiles(case.histogram()) for case in cases]
+    low, high = _ranges(percentiles)
     return TrainingData(
         description=task.data,
         cases=len(cases),
         spacing_mm=_ranges([case.spacing_mm for case in cases]),
         extent_mm=_ranges([case.extent_mm for case in cases]),
-        hu_percentiles=(float(low), float(high)),
+        hu_percentiles=(low, high),
     )
 
 
@@ -104,6 +103,13 @@ def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
     network = task.build(stage)
     network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
     return network.eval()
+
+
+def _percentiles(histogram: np.ndarray) -> tuple[float, float]:
+    """1st and 99th percentile, HU, of a `StoredCase.histogram`."""
+    share = np.cumsum(histogram) / np.sum(histogram)
+    low, high = (HISTOGRAM_LOW + int(np.searchsorted(share, part)) for part in (0.01, 0.99))
+    return float(low), float(high)
 
 
 def _ranges(rows: Sequence[tuple[float, ...]]) -> tuple[tuple[float, float], ...]:

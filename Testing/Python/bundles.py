@@ -61,7 +61,7 @@ def write_description(folder: Path, *, size: int, arguments: dict, **changes) ->
             "cases": 0,
             "spacing_mm": [[0.5, 5], [0.5, 5], [0.5, 10]],
             "extent_mm": [[1, 2000], [1, 2000], [1, 2000]],
-            "hu_percentiles": [-1000, 200],
+            "hu_percentiles": [[-1000, -1000], [100, 300]],
         },
         "metrics": {},
     }
