@@ -22,9 +22,7 @@ def register_sample_data() -> None:
             uris=sample_file(case["id"]).as_uri(),
             fileNames=f"{case['id']}.nii.gz",
             nodeNames=case["id"],
-            loadFileType="VolumeFile",
             checksums=f"SHA256:{case['sha256']}",
-            sampleDescription=case["description"],
         )
 
 

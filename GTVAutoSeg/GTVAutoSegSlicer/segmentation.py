@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.segment_info import SegmentInfo
@@ -192,7 +193,7 @@ def _labelmap(mask: np.ndarray, ct: Any) -> Any:
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(index for pair in reversed(bounds) for index in pair))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    scalars = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+    scalars = vtk_to_numpy(image.GetPointData().GetScalars())
     scalars[:] = cropped.ravel()
     to_ras = vtk.vtkMatrix4x4()
     ct.GetIJKToRASMatrix(to_ras)

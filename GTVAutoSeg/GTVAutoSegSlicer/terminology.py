@@ -6,11 +6,10 @@ import slicer
 
 from .resources import resource_path
 
-CONTEXT = "Segmentation category and type - GTVAutoSeg"
 
+def load_terminology() -> str:
+    """Load our terms and return their context's name; loading them again does no harm.
 
-def load_terminology() -> None:
-    """Load our terms unless they are there; Slicer looks a segment's code up when it shows or exports it."""
-    logic = slicer.modules.terminologies.logic()
-    if not logic.IsTerminologyContextLoaded(CONTEXT):
-        logic.LoadTerminologyFromFile(resource_path("GTVAutoSeg.term.json"))
+    Slicer looks a segment's code up when it shows or exports it.
+    """
+    return slicer.modules.terminologies.logic().LoadTerminologyFromFile(resource_path("GTVAutoSeg.term.json"))

@@ -75,16 +75,16 @@ def test_every_term_of_ours_is_found_in_its_context(load_module, slicer_runtime)
     import slicer
 
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.terminology import CONTEXT, load_terminology
+    from GTVAutoSegSlicer.terminology import load_terminology
 
-    load_terminology()
+    name = load_terminology()
     logic = slicer.modules.terminologies.logic()
     context = json.loads((ROOT / "Resources" / "GTVAutoSeg.term.json").read_text())
     (category,) = context["SegmentationCodes"]["Category"]
     for term in category["Type"]:
         codes = [f"{c['CodingSchemeDesignator']}^{c['CodeValue']}^{c['CodeMeaning']}" for c in (category, term)]
         entry = slicer.vtkSlicerTerminologyEntry()
-        assert logic.DeserializeTerminologyEntry("~".join([CONTEXT, *codes, "^^", "", "^^", "^^"]), entry)
+        assert logic.DeserializeTerminologyEntry("~".join([name, *codes, "^^", "", "^^", "^^"]), entry)
         assert logic.UpdateEntryFromLoadedTerminologies(entry, [], [])
         assert entry.GetTypeObject().GetSlicerLabel() == term["3dSlicerLabel"]
         assert list(entry.GetTypeObject().GetRecommendedDisplayRGBValue()) == term["recommendedDisplayRGBValue"]

@@ -36,6 +36,7 @@ def world_centre(node, segment_id):
     """Mean position of the segment's voxels in the world, from its own labelmap and the transform above the node."""
     import slicer
     import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
 
     image = slicer.vtkOrientedImageData()
     node.GetBinaryLabelmapRepresentation(segment_id, image)
@@ -48,7 +49,7 @@ def world_centre(node, segment_id):
     image.GetImageToWorldMatrix(matrix)
     to_ras = slicer.util.arrayFromVTKMatrix(to_world) @ slicer.util.arrayFromVTKMatrix(matrix)
     x0, x1, y0, y1, z0, z1 = image.GetExtent()
-    array = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+    array = vtk_to_numpy(image.GetPointData().GetScalars())
     indices = np.argwhere(array.reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1) > 0) + np.array([z0, y0, x0])
     return (to_ras @ np.c_[indices[:, ::-1], np.ones(len(indices))].T).T[:, :3].mean(axis=0)
 

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+# What every Slicer since 5.0 takes; a module that gives more fails there at the start.
+_PARAMETERS = {
+    "sampleName",
+    "uris",
+    "fileNames",
+    "nodeNames",
+    "customDownloader",
+    "thumbnailFileName",
+    "loadFileType",
+    "loadFiles",
+    "loadFileProperties",
+    "checksums",
+}
+
 sources: list[dict[str, Any]] = []
 categories: list[dict[str, Any]] = []
 
@@ -18,6 +32,8 @@ class SampleDataLogic:
 
     @staticmethod
     def registerCustomSampleDataSource(category: str = "Custom", **description: Any) -> None:
+        if not set(description) <= _PARAMETERS:
+            raise TypeError(f"unexpected keyword arguments {sorted(set(description) - _PARAMETERS)}")
         sources.append({"category": category, **description})
 
     @staticmethod

@@ -1,0 +1,60 @@
+"""``python Testing/slicer_picture.py docs/slicer.png``: the panel, the slice views and the 3D view after a run.
+
+Drawn off screen by Slicer's own view classes, from a shipped case and the shipped model.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CASE = ROOT / "Testing" / "Data" / "sts-gtv" / "STS_036" / "data.nii.gz"
+LIMIT_S = 600
+
+
+def main(output: Path) -> None:
+    """Click on Segment GTV, wait, and draw what a user then sees."""
+    sys.path.insert(0, str(ROOT))
+    from Testing.runtime import boot, load_module, process_events_until
+
+    runtime = boot()
+    import slicer
+
+    from Testing.runtime.render import Picture, write_picture
+
+    runtime.app.testing = True  # no question, no probe
+    ct = slicer.util.loadVolume(str(CASE), {"name": "STS_036"})
+    display = ct.GetScalarVolumeDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(-160, 240)
+    loaded = load_module(ROOT / "GTVAutoSeg" / "GTVAutoSeg.py")
+    widget = loaded.widget
+    widget.enter()
+    widget.ui.segmentButton.click()
+    if not process_events_until(lambda: not widget.panel.running, timeout=LIMIT_S):
+        raise SystemExit(f"the run took longer than {LIMIT_S} s")
+    segmentation = widget.ui.outputSelector.currentNode()
+    if segmentation is None:
+        raise SystemExit(widget.ui.failureMessage.text or widget.ui.resultLabel.text)
+    widget.ui.show3DButton.click()
+    segment_id = segmentation.GetSegmentation().GetNthSegmentID(0)
+    _bare_3d_view(slicer)
+    loaded.panel.setMinimumHeight(2 * Picture.view_size[1] + 4)
+    picture = Picture(ct, segmentation.GetSegmentCenterRAS(segment_id), loaded.panel, panel_width=400)
+    write_picture(picture, output)
+    print(f"{output}: {widget.ui.resultLabel.text}")
+    widget.cleanup()
+
+
+def _bare_3d_view(slicer: Any) -> None:
+    """No box and no letters around the tumour: the camera then comes closer."""
+    view = slicer.vtkMRMLViewNode()
+    view.SetBoxVisible(False)
+    view.SetAxisLabelsVisible(False)
+    slicer.mrmlScene.AddDefaultNode(view)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
