@@ -1,0 +1,365 @@
+"""The batch: results, bad cases, resuming, kills of the run and of its workers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import SimpleITK as sitk
+from bundles import make_bundle
+from dicom_samples import write_series
+from phantoms import body_ct
+
+from GTVAutoSegLib import batch as batch_module
+from GTVAutoSegLib import batch_dask, load_model
+from GTVAutoSegLib.batch import plan_batch, run_batch, run_here
+from GTVAutoSegLib.case_names import short_hash
+from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.cohort import find_cohort
+from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.lock import locked
+from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.volume_io import read_volume
+
+ROOT = Path(__file__).resolve().parents[2]
+SERIES = "1.2.826.0.1.3680043.8.498.88"
+SHAPE = (10, 64, 72)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("models") / "random", bias=50.0)
+
+
+def write_cts(folder, count=3, shape=SHAPE):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        image = sitk.GetImageFromArray(body_ct(shape, seed=number))
+        image.SetSpacing((1.0, 1.0, 3.0))
+        sitk.WriteImage(image, str(folder / f"ct{number:02}.nrrd"))
+    return folder
+
+
+def run(capsys, *arguments):
+    code = main(["batch", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def stamps(output):
+    """What tells whether a result was written anew."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in output.glob("*/result.json")}
+
+
+def rows(output):
+    return {row["case"]: row for row in csv.DictReader((output / "summary.csv").read_text().splitlines())}
+
+
+def test_every_case_gets_its_results_and_the_run_a_summary(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in"), tmp_path / "out"
+    formats = ("--format", ".seg.nrrd", "--format", ".nii.gz")
+    code, out, err = run(capsys, source, output, "--model", bundle, "--device", "cpu", *formats)
+    assert code == 0, err
+    assert "3 done, 0 failed, 0 left aside" in out
+    for number in range(3):
+        folder = output / f"ct{number:02}"
+        assert sorted(path.name for path in folder.iterdir()) == [
+            f"ct{number:02}.nii.gz",
+            f"ct{number:02}.seg.nrrd",
+            "report.html",
+            "result.json",
+            "thumbnail.png",
+        ]
+        record = json.loads((folder / "result.json").read_text())
+        assert record["input"]["source"] == f"ct{number:02}.nrrd"
+        assert record["files"] == {
+            path.name: path.stat().st_size for path in folder.iterdir() if path.suffix != ".json"
+        }
+        expected = load_model(bundle, device="cpu").segment(read_volume(source / f"ct{number:02}.nrrd"))
+        for suffix in (".seg.nrrd", ".nii.gz"):
+            mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"ct{number:02}{suffix}")))
+            assert np.array_equal(mask, expected.mask)
+        assert float(rows(output)[f"ct{number:02}"]["volume_ml"]) == pytest.approx(
+            expected.mask.sum() * 0.003, abs=1e-3
+        )
+    page = (output / "summary.html").read_text()
+    assert page.count('src="ct') == 3 and "not for clinical use" in page
+
+
+def test_dicom_gives_a_structure_set_that_reads_back_as_the_mask(capsys, tmp_path, bundle):
+    write_series(tmp_path / "in" / "deep" / "study", body_ct(SHAPE), series=SERIES, pixel_spacing=(1, 1))
+    code, _, err = run(capsys, tmp_path / "in", tmp_path / "out", "--model", bundle, "--device", "cpu")
+    assert code == 0, err
+    name = f"case_{short_hash(SERIES)}"
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / name / f"{name}.seg.nrrd")))
+    (roi,) = read_structure_set(tmp_path / "out" / name / f"{name}.dcm").rois
+    found, _ = roi_mask([roi], read_volume(tmp_path / "in"))
+    assert mask.any() and np.array_equal(found, mask)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Good and bad cases, in folders that name the patient."""
+    root = tmp_path / "in"
+    write_cts(root, 1)
+    (root / "empty.nii.gz").touch()
+    (root / "cut.nrrd").write_bytes((root / "ct00.nrrd").read_bytes()[:5000])
+    sitk.WriteImage(sitk.GetImageFromArray(np.full(SHAPE, 7, np.int16)), str(root / "flat.nrrd"))
+    patient = root / "Müller^Hans 1954"
+    holes = write_series(patient / "holes", body_ct(SHAPE), series=SERIES + ".1")
+    holes[4].unlink()
+    pixels = write_series(patient / "MUELLER_pixels", body_ct(SHAPE), series=SERIES + ".2")
+    pixels[3].rename(pixels[3].with_name("MUELLER_4.dcm"))
+    content = pixels[5].read_bytes()
+    pixels[5].write_bytes(content[: len(content) - 3000])
+    air = write_series(patient / "air", body_ct(SHAPE) * 0 - 1000 + np.arange(10)[:, None, None], series=SERIES + ".3")
+    assert len(air) == 10
+    return root
+
+
+def test_bad_cases_fail_by_name_and_never_stop_the_rest(capsys, tmp_path, bundle, mixed):
+    code, out, err = run(capsys, mixed, tmp_path / "out", "--model", bundle, "--device", "cpu")
+    assert code == 1
+    found = rows(tmp_path / "out")
+    names = {suffix: f"case_{short_hash(SERIES + suffix)}" for suffix in (".1", ".2", ".3")}
+    assert {name for name, row in found.items() if row["status"] == "done"} == {"ct00"}
+    words = {
+        "empty": "is empty (0 bytes)",
+        "cut": "cut.nrrd",
+        "flat": "holds the value 7 everywhere",
+        names[".1"]: "lacks slices: 1 between",
+        names[".2"]: "the pixels of file",
+        names[".3"]: "all air",
+    }
+    for name, text in words.items():
+        assert found[name]["status"] == "failed" and text in found[name]["error"], (name, found[name]["error"])
+        assert f"{name}: failed: " in err
+    assert "1 done, 6 failed" in out
+    texts = [
+        path.read_text() for path in (tmp_path / "out").rglob("*") if path.suffix in (".log", ".csv", ".html", ".json")
+    ]
+    for text in (*texts, out, err):
+        assert "ller" not in text and "MUELLER" not in text and "1954" not in text and str(mixed) not in text
+
+
+def test_resuming_does_only_what_is_missing_or_out_of_date(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 4), tmp_path / "out"
+    command = (source, output, "--model", bundle, "--device", "cpu")
+    run(capsys, *command)
+    first = stamps(output)
+    assert run(capsys, *command, "--resume")[0] == 0 and stamps(output) == first
+    code, _, err = run(capsys, *command)
+    assert code == 2 and "holds results of 4 of these cases already; add --resume" in err
+    (output / "ct00" / "ct00.seg.nrrd").unlink()
+    (output / "ct01" / "report.html").write_text("half a")
+    os.utime(source / "ct02.nrrd")
+    assert run(capsys, *command, "--resume")[0] == 0
+    assert {name for name, stamp in stamps(output).items() if stamp == first[name]} == {"ct03"}
+    log = (output / "batch.log").read_text()
+    for text in (
+        "ct00: ct00.seg.nrrd is missing",
+        "ct01: report.html is missing or was changed",
+        "ct02: made with another input",
+    ):
+        assert f"to do: {text}" in log
+    other = make_bundle(tmp_path / "other", bias=50.0, version="2.0.0")
+    _, out, _ = run(capsys, source, output, "--model", other, "--resume", "--dry-run")
+    assert out.count("made with another model") == 4
+    _, out, _ = run(capsys, *command, "--threshold", "0.3", "--resume", "--dry-run")
+    assert out.count("made with another threshold") == 4
+
+
+def test_what_a_killed_run_left_behind_is_no_result(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 1), tmp_path / "out"
+    command = (source, output, "--model", bundle, "--device", "cpu")
+    run(capsys, *command)
+    content = (output / "ct00" / "ct00.seg.nrrd").read_bytes()
+    (output / "ct00" / "result.json").unlink()
+    (output / "ct00" / "ct00.seg.nrrd").write_bytes(b"old")
+    (output / "ct00" / ".gtv-0123456789ab.seg.nrrd").write_bytes(content[:100])
+    assert run(capsys, *command)[0] == 0
+    assert (output / "ct00" / "ct00.seg.nrrd").read_bytes() == content
+    assert not list(output.rglob(".gtv-*"))
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(capsys, tmp_path, bundle):
+    source = write_cts(tmp_path / "in", 2)
+    code, out, _ = run(capsys, source, tmp_path / "out", "--model", bundle, "--dry-run")
+    assert code == 0 and not (tmp_path / "out").exists()
+    assert f"ct00: no result yet: {source / 'ct00.nrrd'} -> ct00.seg.nrrd" in out and "2 cases to do" in out
+
+
+def test_runs_that_cannot_begin_are_refused_before_anything_is_written(capsys, tmp_path, bundle):
+    source = write_cts(tmp_path / "in", 1)
+    (tmp_path / "file").touch()
+    (tmp_path / "none").mkdir()
+    for words, code, *arguments in (
+        ("holds no CT", 2, tmp_path / "none", tmp_path / "out", "--model", bundle),
+        ("cannot be made", 2, source, tmp_path / "file" / "out", "--model", bundle),
+        ("is the input folder itself", 2, source, source, "--model", bundle),
+        ("unknown suffix", 2, source, tmp_path / "out", "--model", bundle, "--format", ".jpg"),
+        ("expected a probability", 2, source, tmp_path / "out", "--model", bundle, "--threshold", "7"),
+        ("does not exist", 3, source, tmp_path / "out", "--model", "nothing"),
+    ):
+        got, _, err = run(capsys, *arguments)
+        assert got == code and words in err, err
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in", "none"]
+    with locked(source):
+        code, _, err = run(capsys, source / "ct00.nrrd", source, "--model", bundle)
+        assert code == 2 and "neither a folder nor a .csv" in err
+
+
+def test_a_second_run_into_the_same_folder_is_refused(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 1), tmp_path / "out"
+    output.mkdir()
+    with locked(output):
+        code, _, err = run(capsys, source, output, "--model", bundle, "--device", "cpu")
+    assert code == 2 and "another run is writing to" in err
+    assert run(capsys, source, output, "--model", bundle, "--device", "cpu")[0] == 0
+
+
+def planned(source, output, bundle):
+    output.mkdir()
+    model = load_model(bundle, device="cpu")
+    return plan_batch(find_cohort(source), output, model.bundle), model
+
+
+def test_cancelling_keeps_what_is_finished_and_writes_the_summary(tmp_path, bundle):
+    output = tmp_path / "out"
+    batch, model = planned(write_cts(tmp_path / "in", 6), output, bundle)
+    engine = partial(run_here, model=model, cancelled=lambda: len(stamps(output)) >= 2)
+    with pytest.raises(Cancelled):
+        run_batch(batch, engine, lambda outcome: None)
+    states = [row["status"] for row in rows(output).values()]
+    assert states.count("done") == len(stamps(output)) >= 2 and "not done" in states
+
+
+def test_memory_holds_a_few_cases_however_many_there_are(tmp_path, bundle, monkeypatch):
+    alive, most = weakref.WeakSet(), []
+
+    def read_and_count(plan):
+        volume = read_volume(plan.case.files[0])
+        alive.add(volume_id := _Identity(volume))
+        object.__setattr__(volume, "identity", volume_id)
+        most.append(len(alive))
+        return volume
+
+    class _Identity:
+        def __init__(self, volume):
+            self.of = id(volume)
+
+    monkeypatch.setattr(batch_module, "read_case", read_and_count)
+    batch, model = planned(write_cts(tmp_path / "in", 12), tmp_path / "out", bundle)
+    outcomes = list(run_here(batch.plans, model))
+    assert len(outcomes) == 12 and not any(outcome.failed for outcome in outcomes)
+    assert max(most) <= 4
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "GTVAutoSegLib", "batch", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for_results(child, output, count):
+    """Until so many results are there; their stamps."""
+    end = time.monotonic() + 120
+    while len(stamps(output)) < count and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    return stamps(output)
+
+
+def test_a_run_killed_at_any_moment_loses_nothing_finished(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 12, (40, 64, 72)), tmp_path / "out"
+    command = (source, output, "--model", bundle, "--device", "cpu", "--resume")
+    finished = {}
+    for count in (1, 5):
+        child = start(*command)
+        wait_for_results(child, output, count)
+        child.kill()
+        child.communicate()
+        assert child.returncode == -signal.SIGKILL, "the run ended before it was killed"
+        found = stamps(output)
+        assert len(found) >= count and finished.items() <= found.items()
+        for name in found:
+            record = json.loads((output / name / "result.json").read_text())
+            assert all((output / name / file).stat().st_size == size for file, size in record["files"].items())
+        finished = found
+    assert run(capsys, *command)[0] == 0
+    assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
+    assert {row["status"] for row in rows(output).values()} == {"done"}
+    assert not list(output.rglob(".gtv-*"))
+
+
+def workers_of(child):
+    """The Dask worker processes of a run."""
+    found = []
+    for process in psutil.Process(child.pid).children(recursive=True):
+        try:
+            if any("spawn_main" in argument for argument in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_workers_that_die_are_replaced_and_no_case_is_lost_or_done_twice(tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 12, (60, 64, 72)), tmp_path / "out"
+    child = start(source, output, "--model", bundle, "--device", "cpu", "--workers", "2")
+    finished = {}
+    for count in (2, 5):
+        found = wait_for_results(child, output, count)
+        assert finished.items() <= found.items()
+        finished = found
+        assert child.poll() is None, child.communicate()[0]
+        workers_of(child)[0].kill()
+    text, _ = child.communicate(timeout=180)
+    assert child.returncode == 0, text
+    assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
+    log = (output / "batch.log").read_text()
+    assert sorted(line.split()[2] for line in log.splitlines() if line.split()[1] == "done:") == [
+        f"ct{number:02}:" for number in range(12)
+    ]
+    for number in range(12):
+        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(output / f"ct{number:02}" / f"ct{number:02}.seg.nrrd")))
+        assert mask.shape == (60, 64, 72) and mask.any()
+
+
+def test_a_running_scheduler_s_workers_give_the_same_results(capsys, tmp_path, bundle):
+    import distributed
+
+    source, here, there = write_cts(tmp_path / "in"), tmp_path / "here", tmp_path / "there"
+    (source / "empty.nii.gz").touch()
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        command = (source, there, "--model", bundle, "--device", "cpu", "--scheduler", address)
+        assert run(capsys, *command)[0] == 1
+        first = stamps(there)
+        assert run(capsys, *command, "--resume")[0] == 1 and stamps(there) == first
+    run(capsys, source, here, "--model", bundle, "--device", "cpu")
+    for number in range(3):
+        name = f"ct{number:02}/ct{number:02}.seg.nrrd"
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+    assert rows(there)["empty"]["error"] == rows(here)["empty"]["error"]
+
+
+def test_a_scheduler_that_does_not_answer_is_said(capsys, tmp_path, bundle, monkeypatch):
+    monkeypatch.setattr(batch_dask, "CONNECT_S", 0.3)
+    source = write_cts(tmp_path / "in", 1)
+    code, _, err = run(capsys, source, tmp_path / "out", "--model", bundle, "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2 and "no Dask scheduler answers at tcp://127.0.0.1:1" in err
