@@ -21,7 +21,7 @@ COMMANDS = {
     "train": ("GTVAutoSegLib.commands.train", "train a cascade on a data set, or continue to"),
     "samples": ("GTVAutoSegLib.commands.samples", "draw what the networks see during training"),
     "evaluate": ("GTVAutoSegLib.commands.evaluate", "measure models, or masks of any origin, on a data set"),
-    "model": ("GTVAutoSegLib.commands.model", "list, show and verify model bundles"),
+    "model": ("GTVAutoSegLib.commands.model", "list, show, verify, install, remove and export model bundles"),
 }
 
 EXIT_CODES = (

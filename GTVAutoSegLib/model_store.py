@@ -1,15 +1,17 @@
-"""Installing and removing model bundles. Does not need torch."""
+"""Installing, removing and exporting model bundles. Does not need torch."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import DiskError, InputError, ModelError
+from .files import check_writable, whole_file
 from .model import DESCRIPTION, Bundle, find_model, model_folders, read_bundle, read_member, user_folder, verify_model
 
 # An id becomes the name of a folder on every system.
@@ -74,6 +76,33 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
         raise InputError(f"{path} lies outside the folders for models; delete it yourself if it is not needed")
     with _on_disk(path.parent):
         _discard(path)
+    return path
+
+
+def export_model(model: str | Path, path: Path) -> Path:
+    """Write a bundle as a .zip that `install_model` takes; whole or not at all.
+
+    Args:
+        model: id, or path of a bundle.
+        path: ends in .zip.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: the path does not end in .zip, or cannot be written.
+        DiskError: the disk is full.
+    """
+    if path.suffix != ".zip":
+        raise InputError(f"{path} does not end in .zip; give the exported model a name that does")
+    check_writable(path)
+    bundle = verify_model(model)
+    # Weights do not compress.
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(DESCRIPTION, read_member(bundle.path, DESCRIPTION), zipfile.ZIP_DEFLATED)
+        for name in bundle.info.weight_files:
+            archive.writestr(name, bundle.weights(name))
     return path
 
 

@@ -1,22 +1,34 @@
-"""``gtvautoseg model``: look at the model bundles on this machine."""
+"""``gtvautoseg model``: the model bundles on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from ..errors import ModelError
 from ..model import iterate_bundles, model_folders, read_bundle, verify_model
+from ..model_store import export_model, install_model, remove_model
+
+TEXTS = {
+    "info": "all of a model's description, as JSON",
+    "verify": "check files and hashes",
+    "install": "copy a bundle to your own models, so that it is found by its id",
+    "remove": "delete a model that was installed",
+    "export": "write a bundle as one .zip, to hand it on",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="every model found, with site and measured DSC")
-    for name, text in (("info", "all of a model's description, as JSON"), ("verify", "check files and hashes")):
-        action = actions.add_parser(name, help=text)
+    for name, text in TEXTS.items():
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
+        if name == "export":
+            action.add_argument("output", metavar="OUT.zip", type=Path, help="file to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,4 +70,30 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-ACTIONS = {"list": list_models, "info": show, "verify": verify}
+def install(arguments: argparse.Namespace) -> int:
+    """Copy a bundle to the user's own folder, verified first."""
+    bundle = install_model(arguments.model)
+    print(f"installed: {bundle.info.id} {bundle.info.version} in {bundle.path}")
+    return 0
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """Delete an installed bundle; shipped ones are refused."""
+    print(f"removed: {remove_model(arguments.model)}")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write a bundle as one .zip, verified first."""
+    print(f"written: {export_model(arguments.model, arguments.output)}")
+    return 0
+
+
+ACTIONS = {
+    "list": list_models,
+    "info": show,
+    "verify": verify,
+    "install": install,
+    "remove": remove,
+    "export": export,
+}

@@ -228,6 +228,18 @@ def test_models_are_listed_shown_and_verified(capsys, tmp_path, monkeypatch):
     assert run(capsys, "model", "verify", "whole")[0] == 0
 
 
+def test_a_model_goes_out_as_a_zip_and_in_again(capsys, tmp_path, monkeypatch, bundle):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    assert run(capsys, "model", "export", bundle, tmp_path / "handed-on.zip")[0] == 0
+    code, out, _ = run(capsys, "model", "install", tmp_path / "handed-on.zip")
+    assert code == 0 and "installed: random 1.0.0" in out
+    assert run(capsys, "model", "verify", "random")[0] == 0
+    assert run(capsys, "model", "remove", "random")[0] == 0
+    assert "does not exist" in refused(capsys, tmp_path, 3, "model", "verify", "random")
+    assert ".zip" in refused(capsys, tmp_path, 2, "model", "export", bundle, tmp_path / "out.tar")
+
+
 def test_an_interrupted_run_ends_with_130_and_leaves_nothing(tmp_path, bundle):
     ct = write_ct(tmp_path / "ct.nrrd", body_ct((600, 200, 200)))
     arguments = ["segment", ct, "--model", bundle, "--output", tmp_path / "o.nrrd"]
