@@ -15,14 +15,13 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 import torch
-from torch import Tensor
 
 from . import preprocess
 from .dataset import Case, read_label
@@ -30,82 +29,14 @@ from .errors import DiskError, InputError
 from .files import write_text
 from .itk import quiet_itk
 from .settings import PreprocessSettings
+from .slices import StoredCase, open_case
 from .volume import Volume, check_ct
 from .volume_io import read_volume
 
 CHUNK = 4  # slices converted at a time: small arrays are reused by the allocator, large ones are mapped anew each time
 MOST_WORKERS = 4
 STALE_SECONDS = 3600
-HISTOGRAM_LOW, HISTOGRAM_HIGH = -1024, 3071
-
-
-@dataclass(frozen=True)
-class StoredCase:
-    """One case in the store.
-
-    Attributes:
-        folder: holds ``images.npy`` uint8 (n, channels, N, N), 255 is the top of the window; ``masks.npy`` uint8
-            (n, bytes), a bit a pixel; ``histogram.npy`` int64 (4096,), voxels at each HU from -1024.
-        name: of the case.
-        image_sha256: of the CT's file.
-        size: N, pixels.
-        abnormal: which axial slices show tumour on the native grid.
-        spacing_mm: of the axial x, y and z axes.
-        extent_mm: along them.
-    """
-
-    folder: Path
-    name: str
-    image_sha256: str
-    size: int
-    abnormal: tuple[bool, ...]
-    spacing_mm: tuple[float, ...]
-    extent_mm: tuple[float, ...]
-
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """Some slices, uint8 (k, channels, N, N)."""
-        return _mapped(self.folder / "images.npy")[rows]
-
-    def masks(self, rows: np.ndarray) -> np.ndarray:
-        """Their masks, bool (k, N, N)."""
-        packed = _mapped(self.folder / "masks.npy")[rows]
-        bits = np.unpackbits(packed, axis=1, count=self.size**2)
-        return bits.reshape(-1, self.size, self.size).view(bool)
-
-    def histogram(self) -> np.ndarray:
-        """Voxels at each HU from -1024 to 3071, int64 (4096,)."""
-        return np.load(self.folder / "histogram.npy")
-
-
-@dataclass(frozen=True)
-class SliceSet:
-    """All slices of some cases, one after another."""
-
-    cases: tuple[StoredCase, ...]
-
-    def __len__(self) -> int:
-        return len(self.abnormal)
-
-    @cached_property
-    def abnormal(self) -> np.ndarray:
-        """Which slices show tumour, bool (n,)."""
-        return np.concatenate([np.array(case.abnormal, bool) for case in self.cases])
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return np.cumsum([0, *(len(case.abnormal) for case in self.cases)])
-
-    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images as uint8 (k, channels, N, N) and masks as bool (k, N, N), in the order of ``indices``."""
-        owners = np.searchsorted(self._starts, indices, side="right") - 1
-        images: list[np.ndarray] = [np.empty(0)] * len(indices)
-        masks = list(images)
-        for owner in np.unique(owners):
-            places = np.flatnonzero(owners == owner)
-            rows = indices[places] - self._starts[owner]
-            for place, image, mask in zip(places, self.cases[owner].images(rows), self.cases[owner].masks(rows)):
-                images[place], masks[place] = image, mask
-        return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
+LAYOUT = 1  # of a case's folder
 
 
 def build_store(
@@ -138,23 +69,25 @@ def build_store(
         ) from error
     hashes = _file_hashes(cases, folder)
     _check_duplicates(cases, hashes)
-    targets = [folder / f"{case.name}-{_key(case, settings, hashes)}" for case in cases]
-    missing = [(case, target) for case, target in zip(cases, targets) if not target.is_dir()]
-    _check_room(missing, settings, folder)
+    contents = [_hash(hashes[case.image], hashes[case.label]) for case in cases]
+    keys = [_hash(content, json.dumps(asdict(settings)), _code_version()) for content in contents]
+    targets = [folder / f"{case.name}-{key}" for case, key in zip(cases, keys)]
+    missing = [job for job in zip(cases, targets, contents) if not job[1].is_dir()]
+    _check_room([case for case, _, _ in missing], settings, folder)
     done = len(cases) - len(missing)
     pool = ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1))
     try:
-        builds = [pool.submit(_build, case, settings, target, hashes[case.image]) for case, target in missing]
+        builds = [pool.submit(_build, case, settings, target, content) for case, target, content in missing]
         for number, build in enumerate(builds, done + 1):
             build.result()
             if progress is not None:
                 progress(number, len(cases))
     finally:
         pool.shutdown(cancel_futures=True)
-    return [_open(target) for target in targets]
+    return [open_case(target) for target in targets]
 
 
-def _build(case: Case, settings: PreprocessSettings, target: Path, image_sha256: str) -> None:
+def _build(case: Case, settings: PreprocessSettings, target: Path, content: str) -> None:
     volume = read_volume(case.image)
     check_ct(volume)
     label = volume.axial.of(read_label(case, volume))
@@ -162,7 +95,7 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, image_sha256:
     try:
         part.mkdir()
         _write_slices(volume.axial.of(volume.array), label, settings, part)
-        (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, image_sha256)))
+        (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
         if not target.is_dir():  # unless another process was faster
             part.rename(target)
     except OSError as error:
@@ -177,7 +110,6 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, image_sha256:
 def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSettings, part: Path) -> None:
     # Plain writes and not a writable map: on a full disk those fail with an error, a map kills the process.
     count, size = len(hu), settings.size
-    histogram = np.zeros(HISTOGRAM_HIGH - HISTOGRAM_LOW + 1, np.int64)
     shapes = {"images.npy": (count, settings.channels, size, size), "masks.npy": (count, -(-(size**2) // 8))}
     with (part / "images.npy").open("wb") as images, (part / "masks.npy").open("wb") as masks:
         for file, shape in zip((images, masks), shapes.values()):
@@ -189,55 +121,36 @@ def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSetting
             images.write(scaled.mul_(255).round_().to(torch.uint8).numpy().data)
             for row, box in zip(rows, boxes):
                 masks.write(np.packbits(preprocess.stretch_mask(label[row], box, size)).data)
-                histogram += _histogram(hu[row])
         for file in (images, masks):
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave a renamed folder with empty files
-    np.save(part / "histogram.npy", histogram)
-
-
-def _histogram(hu: np.ndarray) -> np.ndarray:
-    levels = np.clip(hu, HISTOGRAM_LOW, HISTOGRAM_HIGH).astype(np.int16) - HISTOGRAM_LOW
-    return np.bincount(levels.ravel(), minlength=HISTOGRAM_HIGH - HISTOGRAM_LOW + 1)
 
 
 def _describe(
-    case: Case, volume: Volume, label: np.ndarray, settings: PreprocessSettings, image_sha256: str
+    case: Case, volume: Volume, label: np.ndarray, settings: PreprocessSettings, content: str
 ) -> dict[str, object]:
     order = volume.axial.axes[::-1]
     spacing = [float(volume.spacing[::-1][axis]) for axis in order]
     return {
         "name": case.name,
-        "image_sha256": image_sha256,
+        "content": content,
         "size": settings.size,
         "abnormal": label.any(axis=(1, 2)).tolist(),
         "spacing_mm": spacing,
+        # As the applicability check samples a CT.
+        "hu_percentiles": [float(value) for value in np.percentile(volume.array[::4, ::4, ::4], (1, 99))],
         "extent_mm": [step * volume.array.shape[axis] for step, axis in zip(spacing, order)],
     }
 
 
-def _open(folder: Path) -> StoredCase:
-    values = json.loads((folder / "case.json").read_text())
-    values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
-    return StoredCase(folder, **values)
-
-
-# Each map keeps a file open, and a process may open about a thousand.
-@lru_cache(maxsize=256)
-def _mapped(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
-
-
-def _key(case: Case, settings: PreprocessSettings, hashes: dict[Path, str]) -> str:
-    parts = [hashes[case.image], hashes[case.label], json.dumps(asdict(settings)), _code_version()]
+def _hash(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)
 def _code_version() -> str:
-    """Hash of the code that decides what a stored slice is."""
-    sources = (Path(preprocess.__file__), Path(__file__))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    """What a stored slice depends on beside data and settings: preprocessing, and how it is stored."""
+    return f"{LAYOUT} {_sha256(Path(preprocess.__file__))}"
 
 
 def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
@@ -247,15 +160,17 @@ def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
         known = json.loads(notes.read_text())
     except (OSError, ValueError):  # not there yet, or damaged: it only saves time
         known = {}
-    hashes = {}
+    hashes, changed = {}, False
     for path in (path for case in cases for path in (case.image, case.label)):
         status = path.stat()
         entry = known.get(str(path.resolve()))
         if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
             entry = [status.st_size, status.st_mtime_ns, _sha256(path)]
             known[str(path.resolve())] = entry
+            changed = True
         hashes[path] = entry[2]
-    write_text(notes, json.dumps(known))
+    if changed:
+        write_text(notes, json.dumps(known))
     return hashes
 
 
@@ -284,9 +199,9 @@ def _check_duplicates(cases: Sequence[Case], hashes: dict[Path, str]) -> None:
         names.add(case.name)
 
 
-def _check_room(missing: Sequence[tuple[Case, Path]], settings: PreprocessSettings, folder: Path) -> None:
+def _check_room(missing: Sequence[Case], settings: PreprocessSettings, folder: Path) -> None:
     slice_bytes = settings.channels * settings.size**2 + settings.size**2 // 8 + 1
-    needed = sum(_axial_slices(case.image) for case, _ in missing) * slice_bytes
+    needed = sum(_axial_slices(case.image) for case in missing) * slice_bytes
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DiskError(

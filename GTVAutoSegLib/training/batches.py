@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..store import SliceSet
+from ..slices import SliceSet
 
 
 def cut(order: np.ndarray, most: int, least: int) -> list[np.ndarray]:

@@ -12,14 +12,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import DiskError
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
-from ..store import HISTOGRAM_LOW, StoredCase
+from ..slices import StoredCase
 from ..tasks import Task
 from .checkpoint import WEIGHTS, is_finished, read_log
 from .folds import SPLIT, Fold
@@ -77,8 +76,7 @@ def build_bundle(
 def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
     """What the applicability check compares a CT with: ranges over all training cases."""
     cases = list(cases)
-    percentiles = [_percentiles(case.histogram()) for case in cases]
-    low, high = _ranges(percentiles)
+    low, high = _ranges([case.hu_percentiles for case in cases])
     return TrainingData(
         description=task.data,
         cases=len(cases),
@@ -103,13 +101,6 @@ def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
     network = task.build(stage)
     network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
     return network.eval()
-
-
-def _percentiles(histogram: np.ndarray) -> tuple[float, float]:
-    """1st and 99th percentile, HU, of a `StoredCase.histogram`."""
-    share = np.cumsum(histogram) / np.sum(histogram)
-    low, high = (HISTOGRAM_LOW + int(np.searchsorted(share, part)) for part in (0.01, 0.99))
-    return float(low), float(high)
 
 
 def _ranges(rows: Sequence[tuple[float, ...]]) -> tuple[tuple[float, float], ...]:

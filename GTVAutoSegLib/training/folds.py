@@ -12,7 +12,7 @@ import numpy as np
 from ..dataset import Case, find_cases
 from ..errors import InputError
 from ..files import write_text
-from ..store import StoredCase
+from ..slices import StoredCase
 
 FILE = "folds.json"
 SPLIT = "split"

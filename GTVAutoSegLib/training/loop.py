@@ -21,7 +21,7 @@ from ..device import describe, is_out_of_memory
 from ..errors import InputError, OutOfMemoryError, RunError
 from ..losses import LOSSES
 from ..sampling import balanced_indices
-from ..store import SliceSet
+from ..slices import SliceSet
 from .batches import as_input, cut, read_ahead
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
 from .distributed import share_batch_norm

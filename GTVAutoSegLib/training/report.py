@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from .. import __version__
 from ..files import whole_file, write_text
 from ..model import ModelInfo, read_bundle
-from ..store import StoredCase
+from ..slices import StoredCase
 from ..tasks import Task
 from .checkpoint import is_finished, read_log
 from .folds import Fold

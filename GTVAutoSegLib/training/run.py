@@ -17,7 +17,8 @@ from lightning_fabric import Fabric
 
 from ..errors import DiskError, InputError
 from ..files import write_text
-from ..store import SliceSet, StoredCase, build_store
+from ..slices import SliceSet, StoredCase
+from ..store import build_store
 from ..tasks import Task
 from .bundle import build_bundle
 from .checkpoint import STATE
@@ -151,7 +152,7 @@ def _configuration(run: Run, stored: Sequence[StoredCase], folds: Sequence[Fold]
     return {
         "task": asdict(run.task),
         "preset": asdict(run.preset),
-        "cases": {case.name: case.folder.name.rpartition("-")[2] for case in stored},
+        "cases": {case.name: case.content for case in stored},
         "folds": {fold.name: list(fold.validation) for fold in folds},
     }
 

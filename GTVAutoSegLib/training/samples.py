@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from ..augmentation import augment, draw
 from ..errors import InputError
 from ..files import whole_file
-from ..store import SliceSet, build_store
+from ..slices import SliceSet
+from ..store import build_store
 from ..tasks import Task
 from .batches import as_input
 from .folds import read_dataset

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..store import SliceSet, StoredCase
+from ..slices import SliceSet, StoredCase
 from .batches import as_input
 
 CANDIDATES = tuple(step / 20 for step in range(1, 20))

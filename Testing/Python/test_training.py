@@ -23,7 +23,8 @@ from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.model import load_model, verify_model
 from GTVAutoSegLib.networks import SliceClassifier
 from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.store import SliceSet, build_store
+from GTVAutoSegLib.slices import SliceSet
+from GTVAutoSegLib.store import build_store
 from GTVAutoSegLib.training.distributed import make_fabric
 from GTVAutoSegLib.training.folds import make_folds
 from GTVAutoSegLib.training.loop import Job, fit

@@ -16,7 +16,8 @@ from torch import nn
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.networks import SANet, SliceClassifier
 from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.store import SliceSet, build_store
+from GTVAutoSegLib.slices import SliceSet
+from GTVAutoSegLib.store import build_store
 from GTVAutoSegLib.training.batches import as_input
 from GTVAutoSegLib.training.distributed import make_fabric
 from GTVAutoSegLib.training.loop import Job, fit

@@ -17,7 +17,8 @@ import SimpleITK as sitk
 
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.store import SliceSet, build_store
+from GTVAutoSegLib.slices import SliceSet
+from GTVAutoSegLib.store import build_store
 from Testing.Python.phantoms import body_ct
 
 

@@ -24,7 +24,8 @@ from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.losses import LOSSES
 from GTVAutoSegLib.networks import SANet, SliceClassifier
 from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.store import SliceSet, build_store
+from GTVAutoSegLib.slices import SliceSet
+from GTVAutoSegLib.store import build_store
 from GTVAutoSegLib.training.batches import as_input
 from GTVAutoSegLib.training.stages import STAGES
 from Testing.benchmarks.store import write_case
