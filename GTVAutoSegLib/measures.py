@@ -34,32 +34,50 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
         mm, towards ``border_side``. ``slice_area_cm2`` is the area on each tumour slice, by slice index.
     """
     view = volume.axial
-    axial = view.of(mask).astype(bool)
-    if not axial.any():
+    whole = view.of(mask)
+    box = bounding_box(whole)
+    if box is None:
         return {}
+    tumour = whole[box].astype(bool)
     steps = _steps(volume)
-    used = np.flatnonzero(axial.any(axis=(1, 2)))
-    flipped = 0 in view.flips
-    stored = {int(index): int(len(axial) - 1 - index if flipped else index) for index in used}
+    count, first, flipped = len(whole), box[0].start, 0 in view.flips
+    used = np.flatnonzero(tumour.any(axis=(1, 2)))
+    stored = {int(index): int(count - 1 - first - index if flipped else first + index) for index in used}
     area = float(np.linalg.norm(np.cross(steps[1], steps[2]))) / 100
-    by_slice = {index: _slice_diameter(axial[index], steps) for index in stored}
+    by_slice = {index: _slice_diameter(tumour[index], steps) for index in stored}
     widest = max(by_slice, key=lambda index: by_slice[index])
-    border, side = _border(axial, steps)
-    components = _components(axial, abs(float(np.linalg.det(steps))) / 1000)
+    border, side = _border(box, whole.shape, steps)
+    components = _components(tumour, abs(float(np.linalg.det(steps))) / 1000)
     return {
-        "diameter_mm": round(_diameter(axial, steps), 2),
+        "diameter_mm": round(_diameter(tumour, steps), 2),
         "axial_diameter_mm": round(by_slice[widest], 2),
         "axial_diameter_slice": stored[widest],
-        "hu": _hu(view.of(volume.array)[axial]),
+        "hu": _hu(view.of(volume.array)[box][tumour]),
         "components": len(components),
         "components_ml": components[:NAMED_COMPONENTS],
         "border_mm": round(border, 2),
         "border_side": side,
         "slice_area_cm2": {
-            str(stored[index]): round(int(np.count_nonzero(axial[index])) * area, 3)
+            str(stored[index]): round(int(np.count_nonzero(tumour[index])) * area, 3)
             for index in sorted(stored, key=lambda index: stored[index])
         },
     }
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """The smallest box that holds all of a mask (slices, rows, columns); None when it is empty."""
+    if not mask.any():
+        return None
+    slices = _ends(mask, (1, 2))
+    # The projection first: what follows looks at one slice instead of the whole scan.
+    flat = mask[slices].any(axis=0, keepdims=True)
+    return slices, _ends(flat, (0, 2)), _ends(flat, (0, 1))
+
+
+def _ends(mask: np.ndarray, others: tuple[int, int]) -> slice:
+    """From the first to the last voxel along the axis that is not among the others."""
+    found = np.flatnonzero(mask.any(axis=others))
+    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def border_warning(measures: dict[str, Any]) -> list[str]:
@@ -118,17 +136,15 @@ def _hu(values: np.ndarray) -> dict[str, float]:
 
 def _components(mask: np.ndarray, voxel_ml: float) -> list[float]:
     """Volumes of the connected parts, largest first, mL."""
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    labels, _ = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     return [round(float(size * voxel_ml), 4) for size in sorted(sizes, reverse=True)]
 
 
-def _border(mask: np.ndarray, steps: np.ndarray) -> tuple[float, str]:
-    """The smallest distance from the tumour to an end of the scan, mm, and which end."""
+def _border(box: tuple[slice, ...], shape: tuple[int, ...], steps: np.ndarray) -> tuple[float, str]:
+    """The smallest distance from the tumour's box to an end of the scan, mm, and which end."""
     distances = []
     for axis, end in product(range(3), range(2)):
-        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        voxels = used[0] if end == 0 else mask.shape[axis] - 1 - used[-1]
+        voxels = box[axis].start if end == 0 else shape[axis] - box[axis].stop
         distances.append((float(voxels * np.linalg.norm(steps[axis])), SIDES[axis][end]))
     return min(distances)

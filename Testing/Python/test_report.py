@@ -12,7 +12,7 @@ from phantoms import body_ct, phantom
 
 from GTVAutoSegLib.measures import border_warning, measure
 from GTVAutoSegLib.pages import RESEARCH_ONLY
-from GTVAutoSegLib.pictures import OUTLINE, draw, encode_png, key_pictures, thumbnail
+from GTVAutoSegLib.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
 from GTVAutoSegLib.report import report_page
 from GTVAutoSegLib.volume import Volume
 
@@ -92,8 +92,8 @@ def test_the_outline_is_drawn_around_the_mask_in_the_proportions_of_the_patient(
     hu, mask = body_ct()[5], np.zeros((64, 72), bool)
     mask[20:40, 30:50] = True
     picture = draw(hu, mask, (2.0, 1.0), WINDOW, 144)
-    assert picture.shape == (256, 144, 3)
-    red = (picture == OUTLINE).all(axis=2)
+    assert picture.shape == (256, 144)
+    red = picture == OUTLINE
     rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
     assert (rows[0], rows[-1], columns[0], columns[-1]) == (79, 160, 59, 100)
     assert not red[90:150, 70:90].any() and len(np.unique(picture)) > 20
@@ -103,7 +103,10 @@ def test_the_png_reads_back(tmp_path):
     from matplotlib.image import imread
 
     picture = draw(body_ct()[5], np.zeros((64, 72), bool), (1.0, 1.0), WINDOW, 100)
-    assert np.array_equal((imread(io.BytesIO(encode_png(picture))) * 255).round().astype(np.uint8), picture)
+    picture[3, 4] = OUTLINE
+    shown = (imread(io.BytesIO(encode_png(picture))) * 255).round().astype(np.uint8)
+    assert np.array_equal(shown[..., :3], np.frombuffer(PALETTE, np.uint8).reshape(256, 3)[picture])
+    assert tuple(shown[3, 4, :3]) == (255, 60, 60)
 
 
 def test_key_slices_run_through_the_tumour_and_captions_count_as_stored():

@@ -1,0 +1,115 @@
+"""The batch: its time against that of the networks alone, its memory over many cases, and several workers.
+
+    python -m Testing.benchmarks.batch overlap [--cases 20] [--slices 60] [--side 512] [--model ID]
+    python -m Testing.benchmarks.batch memory [--cases 200] [--slices 20] [--side 128]
+    python -m Testing.benchmarks.batch workers [--cases 20] [--slices 60] [--side 512] [--model ID]
+
+The cases are phantoms, written as .nii.gz. Without ``--model`` the networks have random weights, find tumour on every
+slice, and are of the size given by ``--width`` and ``--size``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import psutil
+import SimpleITK as sitk
+
+from GTVAutoSegLib import load_model
+from GTVAutoSegLib.batch import plan_batch, run_batch, run_here
+from GTVAutoSegLib.batch_case import Outcome
+from GTVAutoSegLib.batch_dask import Work, run_on_cluster
+from GTVAutoSegLib.cohort import find_cohort
+from GTVAutoSegLib.volume_io import read_volume
+from Testing.Python.bundles import make_bundle
+from Testing.Python.phantoms import body_ct
+
+DEFAULTS = {"overlap": (20, 60, 512), "memory": (200, 20, 128), "workers": (20, 60, 512)}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=DEFAULTS)
+    parser.add_argument("--cases", type=int)
+    parser.add_argument("--slices", type=int)
+    parser.add_argument("--side", type=int)
+    parser.add_argument("--model")
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--size", type=int, default=256)
+    values = parser.parse_args()
+    cases, slices, side = (
+        given or default
+        for given, default in zip((values.cases, values.slices, values.side), DEFAULTS[values.what], strict=True)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "in").mkdir()
+        for number in range(cases):
+            image = sitk.GetImageFromArray(body_ct((slices, side, side), number))
+            image.SetSpacing((500 / side, 500 / side, 3.0))
+            sitk.WriteImage(image, root / "in" / f"ct{number:03}.nii.gz")
+        model = values.model or make_bundle(root / "random", width=values.width, size=values.size, bias=50.0)
+        print(f"{cases} cases of {slices} slices of {side} x {side}, {os.cpu_count()} cores")
+        {"overlap": overlap, "memory": memory, "workers": workers}[values.what](root, model)
+
+
+def overlap(root: Path, model: str | Path) -> None:
+    """The batch against the sum of the pure inference times, each case read beforehand."""
+    cascade = load_model(model, "cpu")
+    inference = 0.0
+    for path in sorted((root / "in").iterdir()):
+        volume = read_volume(path)
+        started = time.perf_counter()
+        cascade.segment(volume)
+        inference += time.perf_counter() - started
+    seconds = _run(root, "out", cascade, partial(run_here, model=cascade), lambda outcome: None)
+    print(f"inference alone {inference:.1f} s, batch {seconds:.1f} s: {seconds / inference:.2f} times")
+
+
+def memory(root: Path, model: str | Path) -> None:
+    """Resident memory of the process after every tenth of the cases."""
+    cascade = load_model(model, "cpu")
+    every = max(1, len(list((root / "in").iterdir())) // 10)
+    used: list[float] = []
+
+    def note(outcome: Outcome) -> None:
+        used.append(psutil.Process().memory_info().rss / 2**20)
+        if len(used) % every == 0:
+            print(f"{len(used):>5} cases: {used[-1]:.0f} MB")
+
+    _run(root, "out", cascade, partial(run_here, model=cascade), note)
+
+
+def workers(root: Path, model: str | Path) -> None:
+    """Cases a minute between the first and the last result, for 1 and 2 worker processes."""
+    cascade = load_model(model, "cpu")
+    bundle = cascade.bundle
+    work = Work(bundle.path.resolve(), bundle.digest, "cpu", None)
+    for count in (1, 2):
+        _run(root, f"out{count}", cascade, partial(run_on_cluster, work=work, workers=count), lambda outcome: None)
+        times = sorted(path.stat().st_mtime for path in (root / f"out{count}").glob("*/result.json"))
+        print(f"{count} workers: {60 * (len(times) - 1) / (times[-1] - times[0]):.2f} cases a minute")
+
+
+def _run(root: Path, name: str, cascade, engine: Callable, say: Callable[[Outcome], None]) -> float:
+    """Seconds for all cases."""
+    output = root / name
+    output.mkdir()
+    started = time.perf_counter()
+    outcomes = run_batch(plan_batch(find_cohort(root / "in"), output, cascade.bundle), engine, say)
+    seconds = time.perf_counter() - started
+    failed = [outcome.text for outcome in outcomes if outcome.failed]
+    if failed:
+        raise SystemExit(f"{len(failed)} cases failed: {failed[0]}")
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
