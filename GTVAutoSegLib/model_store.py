@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
@@ -9,9 +10,10 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import DiskError, InputError, ModelError
-from .files import check_writable, whole_file
+from .files import check_writable, whole_file, write_text
 from .model import DESCRIPTION, Bundle, find_model, model_folders, read_bundle, read_member, user_folder, verify_model
 
 # An id becomes the name of a folder on every system.
@@ -103,6 +105,27 @@ def export_model(model: str | Path, path: Path) -> Path:
         archive.writestr(DESCRIPTION, read_member(bundle.path, DESCRIPTION), zipfile.ZIP_DEFLATED)
         for name in bundle.info.weight_files:
             archive.writestr(name, bundle.weights(name))
+    return path
+
+
+def record_metrics(model: str | Path, metrics: dict[str, Any]) -> Path:
+    """Write measured figures into a bundle's description, beside those already there.
+
+    Returns:
+        Path of the description.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: it is a .zip.
+        DiskError: it could not be written; nothing has changed.
+    """
+    bundle = read_bundle(model)
+    path = bundle.path / DESCRIPTION
+    if not bundle.path.is_dir():
+        raise InputError(f"{bundle.path} is a .zip, whose description cannot be changed; unpack it first")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["metrics"] = {**data.get("metrics", {}), **metrics}
+    write_text(path, json.dumps(data, indent=2) + "\n")
     return path
 
 

@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
+    parser.add_argument(
+        "--record", action="store_true", help="also write the figures into the model's description (one --model)"
+    )
     parser.epilog = (
         "A cascade is measured three times: as it is, its segmenter on all slices, and its segmenter on the slices of "
         "the label, which shows each stage's share of the error. Distances of an empty mask or label are undefined: "
@@ -53,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"a model is given twice ({', '.join(map(str, models))}); expected different ones")
     if arguments.predictions is not None and not arguments.predictions.is_dir():
         raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
+    if arguments.record and len(models) != 1:
+        raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
     make_folder(arguments.output)
     subject = Subject(models, arguments.predictions, arguments.device)
     measurements: list[Measurement] = []
@@ -77,6 +82,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
     """Write the files and print the table; ``origin`` goes into the JSON as well."""
     from ..evaluation_report import cases_csv, summarise_evaluation, table
     from ..files import whole_file, write_text
+    from ..model_store import record_metrics
 
     split = arguments.dataset.resolve().name
     summary = summarise_evaluation(measurements, split)
@@ -93,6 +99,8 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
 
         with whole_file(written[2]) as temporary:
             temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
+    if arguments.record:
+        written.append(record_metrics(arguments.model[0], summary["metrics"]))
     print(f"{split}: {summary['cases']} cases, mean and standard deviation")
     print(table(summary))
     print("written: " + ", ".join(map(str, written)))

@@ -145,6 +145,17 @@ def test_files_and_table_hold_the_figures(tmp_path, dataset, bundle, capsys):
     assert "distances are undefined for 1 cases and left out of their means" in output
 
 
+def test_the_figures_are_recorded_in_the_model_when_asked(tmp_path, dataset, bundle, capsys):
+    model = Path(shutil.copytree(bundle, tmp_path / "everywhere"))
+    assert run(dataset, "--model", model, "--output", tmp_path / "out", "--device", "cpu", "--record") == 0
+    recorded = json.loads((model / "model.json").read_text())["metrics"]
+    assert recorded == json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
+    assert str(model / "model.json") in capsys.readouterr().out
+
+    assert run(dataset, "--predictions", dataset, "--output", tmp_path / "out", "--record") == 2
+    assert "expected exactly one --model" in capsys.readouterr().err
+
+
 def test_several_workers_find_exactly_the_same(tmp_path, dataset, bundle):
     for workers in (1, 2):
         arguments = (dataset, "--model", bundle, "--device", "cpu", "--workers", workers)

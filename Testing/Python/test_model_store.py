@@ -11,7 +11,7 @@ from bundles import make_bundle
 from GTVAutoSegLib import model_store
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model import find_model, verify_model
-from GTVAutoSegLib.model_store import install_model, remove_model
+from GTVAutoSegLib.model_store import install_model, record_metrics, remove_model
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,15 @@ def test_shipped_models_and_bundles_elsewhere_are_not_removed(bundle, store, tmp
     with pytest.raises(ModelError, match="does not exist"):
         remove_model("nonsense")
     assert verify_model(shipped / "lung") and verify_model(bundle)
+
+
+def test_measured_figures_are_added_to_a_description_and_the_model_stays_whole(tmp_path):
+    path = make_bundle(tmp_path / "measured", metrics={"classifier_validation": 0.8, "dsc": 0.1})
+    record_metrics(path, {"dsc": 0.7, "split": "val"})
+    assert verify_model(path).info.metrics == {"classifier_validation": 0.8, "dsc": 0.7, "split": "val"}
+
+
+def test_figures_cannot_be_added_to_a_zip(bundle, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "lung"), "zip", bundle)
+    with pytest.raises(InputError, match="unpack it first"):
+        record_metrics(archive, {"dsc": 0.7})
