@@ -85,7 +85,7 @@ def run_on_cluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,  # Dask would kill workers above their even share of the memory
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port, and not for the network
                 silence_logs=logging.CRITICAL,
             )
             address = stack.enter_context(closing(cluster)).scheduler_address

@@ -70,7 +70,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
         return None
     slices = _ends(mask, (1, 2))
     # The projection first: what follows looks at one slice instead of the whole scan.
-    flat = mask[slices].any(axis=0, keepdims=True)
+    flat: np.ndarray = np.any(mask[slices], axis=0, keepdims=True)
     return slices, _ends(flat, (0, 2)), _ends(flat, (0, 1))
 
 
