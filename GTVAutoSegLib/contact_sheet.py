@@ -49,14 +49,14 @@ def write_contact_sheet(
     view = volume.axial
     hu, mask = view.of(volume.array), view.of(result.mask)
     truth = None if reference is None else view.of(reference)
-    chosen = _slices(mask, truth, result.picked)
+    flipped = 0 in view.flips
+    chosen = _slices(mask, truth, result.picked[::-1] if flipped else result.picked)
     height, width = hu.shape[1] * volume.spacing[2 - view.axes[1]], hu.shape[2] * volume.spacing[2 - view.axes[2]]
     rows = -(-len(chosen) // COLUMNS)
     figure = Figure(figsize=(14, 2 + rows * 2.25 * height / width + 2), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=13)
     upper, lower = figure.subfigures(2, 1, height_ratios=[rows * 2.25 * height / width, 2], squeeze=False).ravel()
     panels = upper.subplots(rows, COLUMNS, squeeze=False).ravel()
-    flipped = 0 in view.flips
     for panel, index in zip(panels, chosen):
         panel.imshow(
             hu[index], cmap="gray", vmin=window[0], vmax=window[1], aspect=height / width * hu.shape[2] / hu.shape[1]
@@ -72,12 +72,15 @@ def write_contact_sheet(
 
 
 def _slices(mask: np.ndarray, truth: np.ndarray | None, picked: np.ndarray) -> np.ndarray:
-    """Evenly spread axial slices over what either outline or the classifier touches; the whole scan if none does."""
-    used = mask.any(axis=(1, 2)) | picked
+    """Evenly spread axial slices over both outlines; where there is none, over what was picked, or the whole scan."""
+    outlined = mask.any(axis=(1, 2))
     if truth is not None:
-        used |= truth.any(axis=(1, 2))
-    touched = np.flatnonzero(used) if used.any() else np.arange(len(used))
-    return np.unique(np.linspace(touched[0], touched[-1], COLUMNS * ROWS).round().astype(int))
+        outlined |= truth.any(axis=(1, 2))
+    used = next((slices for slices in (outlined, picked) if slices.any()), np.ones(len(mask), bool))
+    first, last = np.flatnonzero(used)[[0, -1]]
+    # One slice on either side shows that there is no more.
+    first, last = max(0, first - 1), min(len(mask) - 1, last + 1)
+    return np.unique(np.linspace(first, last, COLUMNS * ROWS).round().astype(int))
 
 
 def _outline(panel: Axes, mask: np.ndarray | None, index: int, color: str) -> None:
