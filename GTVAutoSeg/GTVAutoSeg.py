@@ -157,6 +157,28 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             raise outcomes[0].failure
         return outcomes[0]
 
+    def exportRTSTRUCT(self, segmentationNode: Any, path: str | Path, ctNode: Any = None) -> Any:
+        """Write our segment, as it is now, as a DICOM structure set that refers to the slices of its CT.
+
+        The file appears only when its contours, read back and filled, give the segment's voxels on the CT.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode with a segment of a run.
+            path: the file; one already there is replaced.
+            ctNode: the CT, loaded from DICOM with its files still known to Slicer's DICOM database; None takes the
+                one the segmentation was made for.
+
+        Returns:
+            The Exported, with ``path``, ``roi``, ``algorithm`` and ``slices``. The algorithm is AUTOMATIC, or
+            SEMIAUTOMATIC when the segment is not as the run left it.
+
+        Raises:
+            GTVAutoSegError: nothing was written; its sentence says why.
+        """
+        from GTVAutoSegSlicer.export import export_rtstruct
+
+        return export_rtstruct(segmentationNode, Path(path), ctNode)
+
 
 class GTVAutoSegTest(ScriptedLoadableModuleTest):
     """Self test in a running Slicer, with or without a window; where PyTorch is installed it runs the model."""

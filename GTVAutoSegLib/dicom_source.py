@@ -201,6 +201,6 @@ def _check_place(headers: list[SliceHeader], volume: Volume) -> None:
     )
     if not fits:
         raise InputError(
-            f"{volume.dicom_files[0].parent} no longer holds the slices {volume.source} was read from, or not in "
-            "its order; expected the CT as it was read, so load it again"
+            f"{volume.source} does not lie where its DICOM slices in {volume.dicom_files[0].parent} do; expected the "
+            "CT as it was read, neither moved nor resampled and its files unchanged, so load it again"
         )

@@ -17,6 +17,9 @@ from GTVAutoSegLib.model import read_bundle
 from .failures import Failure
 from .models import bundle_paths, chosen_folder
 
+# Their sentences name nodes and files of the user, and with them perhaps the patient.
+NAMING_CODES = {"input", "transform", "segment", "no-dicom", "export"}
+
 
 def diagnostics(device: str, probe: dict[str, Any] | None, failure: Failure | None, log: str) -> str:
     """The report as plain text.
@@ -38,7 +41,8 @@ def diagnostics(device: str, probe: dict[str, Any] | None, failure: Failure | No
         f"PyTorch: {json.dumps(probe) if probe else 'not checked'}",
     ]
     if failure is not None:
-        lines += ["", f"last failure: {failure.code}: {failure.message}", failure.details]
+        message = "" if failure.code in NAMING_CODES else failure.message
+        lines += ["", f"last failure: {failure.code}: {message}".rstrip(": "), failure.details]
     return "\n".join([*lines, "", "log:", log, ""])
 
 

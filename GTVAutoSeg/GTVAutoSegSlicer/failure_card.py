@@ -23,6 +23,9 @@ ACTIONS = {
     "killed": "run-on-cpu",
     "disk": "run-again",
     "run": "run-on-cpu",
+    "segment": "edit-segment",
+    "no-dicom": "open-dicom",
+    "export": "export-again",
 }
 # For what went wrong on the CPU already.
 ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
@@ -95,6 +98,9 @@ def _title(code: str) -> str:
         "killed": _("The run was ended from outside"),
         "disk": _("The disk is full or cannot be written"),
         "run": _("The run failed"),
+        "segment": _("The segment cannot be exported"),
+        "no-dicom": _("The CT's DICOM slices are not at hand"),
+        "export": _("The structure set was not written"),
     }
     return titles.get(code, _("The run failed unexpectedly"))
 
@@ -109,6 +115,9 @@ def _label(action: str) -> str:
         "run-on-cpu": _("Run on the CPU"),
         "run-again": _("Run again"),
         "crop-ct": _("Open Crop Volume"),
+        "edit-segment": _("Open in Segment Editor"),
+        "open-dicom": _("Open DICOM"),
+        "export-again": _("Export again..."),
         "copy-diagnostics": _("Copy diagnostics"),
     }
     return labels[action]

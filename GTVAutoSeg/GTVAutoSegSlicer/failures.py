@@ -8,17 +8,27 @@ from GTVAutoSegLib.errors import GTVAutoSegError, RunError
 
 from .job import Ended
 
-EXIT_CODES = {"input": 2, "transform": 2, "device": 2, "model": 3, "torch-missing": 3, "torch-broken": 3}
+EXIT_CODES = {
+    "input": 2,
+    "transform": 2,
+    "device": 2,
+    "model": 3,
+    "torch-missing": 3,
+    "torch-broken": 3,
+    "segment": 2,
+    "no-dicom": 2,
+}
 
 # From here on an exit code means that a signal, or Windows, ended the process.
 FIRST_SIGNAL_CODE = 128
 
 
 class Failure(GTVAutoSegError):
-    """A run that gave no segmentation.
+    """A run that gave no segmentation, or an export that gave no file.
 
     Attributes:
-        code: which card to show; the codes of the worker protocol, and "transform" and "killed".
+        code: which card to show; the codes of the worker protocol, and "transform", "killed", "segment",
+            "no-dicom" and "export".
         message: one sentence: what was got, what was expected, what to do.
         hint: a further sentence, or "".
         details: for the button behind which the rest is shown.

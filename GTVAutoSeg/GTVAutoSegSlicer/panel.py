@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -14,6 +15,8 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 
 from .device_part import DevicePart
 from .diagnostics import diagnostics
+from .export import Exported
+from .export_part import ExportPart
 from .failure_card import FailureCard
 from .failures import Failure
 from .log_part import LogPart
@@ -50,6 +53,7 @@ class Panel(VTKObservationMixin):
         self.result = ResultPart(ui)
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
         self.card = FailureCard(ui, self._card_actions())
+        self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
         self.setup = SetupPart(ui, self.log, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
@@ -93,6 +97,9 @@ class Panel(VTKObservationMixin):
             "reinstall-torch": lambda: self.setup.reinstall(),
             "run-on-cpu": self._run_on_cpu,
             "run-again": self._start,
+            "edit-segment": self._on_edit,
+            "open-dicom": lambda: slicer.util.selectModule("DICOM"),
+            "export-again": lambda: self.export.ask(),
             "crop-ct": lambda: slicer.util.selectModule("CropVolume"),
             "copy-diagnostics": self._on_copy_diagnostics,
         }
@@ -140,6 +147,7 @@ class Panel(VTKObservationMixin):
         self._outcome = None
         self._follow(None)
         self.result.clear()
+        self.export.clear()
         self.card.hide()
 
     def _on_scene_replaced(self, _caller: Any = None, _event: Any = None) -> None:
@@ -161,6 +169,7 @@ class Panel(VTKObservationMixin):
             return
         self.card.hide()
         self.result.clear()
+        self.export.clear()
         parameters = self._parameters
         try:
             self._run = self.logic.segment(
@@ -225,8 +234,13 @@ class Panel(VTKObservationMixin):
         output = self._parameters.output_segmentation
         open_in_segment_editor(output, our_segment_id(output), self._parameters.input_volume)
 
+    def _export(self, path: Path) -> Exported:
+        self.card.hide()
+        return self.logic.exportRTSTRUCT(self._parameters.output_segmentation, path, self._parameters.input_volume)
+
     def _on_undo(self) -> None:
         self._outcome.undo.restore()
+        self.export.clear()
         self._outcome = None
         self.result.show_text(_("The last run was taken back."))
         self._update()
@@ -254,7 +268,7 @@ class Panel(VTKObservationMixin):
         has_segment = output is not None and bool(our_segment_id(output))
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
-        ui.editButton.enabled = has_segment and not self.running
+        ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
         ui.undoButton.enabled = self._outcome is not None and not self.running
 
     def _what_is_missing(self, ct: Any) -> str:

@@ -147,9 +147,14 @@ def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
     mask = sitk.GetArrayFromImage(image)
     if mask.dtype != np.uint8 or mask.max() > 1:
         raise not_valid(f"{path.name} holds {mask.dtype} values up to {mask.max()}, expected 0 and 1")
-    if hashlib.sha256(np.ascontiguousarray(mask)).hexdigest() != sha256:
+    if mask_sha256(mask) != sha256:
         raise not_valid(f"{path.name} is not what the run reported")
     return mask
+
+
+def mask_sha256(mask: np.ndarray) -> str:
+    """sha256 of a mask's bytes, (z, y, x), as the worker reports it."""
+    return hashlib.sha256(np.ascontiguousarray(mask)).hexdigest()
 
 
 def _modality(ct: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,17 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.segment_info import SegmentInfo
 
+from .scene import mask_sha256
 from .terminology import load_terminology
 
 # Which task's region a segment shows; a segment without it was drawn by somebody else.
 ROI_TAG = "GTVAutoSeg.ROI"
+# sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
+MASK_TAG = "GTVAutoSeg.MaskSHA256"
+ORIGIN_TAGS = ("GTVAutoSeg.Model", "GTVAutoSeg.Version", "GTVAutoSeg.Digest")
 FILL_OPACITY = 0.25
+# A voxel on the CT's border is inside it.
+VOXEL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,12 @@ def check_output(node: Any, ct: Any) -> None:
     if source != slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName():
         raise InputError(
             f"the segments of '{node.GetName()}' are stored as '{source}', expected binary labelmaps; select another "
-            "output or convert it in the Segmentations module"
+            "segmentation or convert it in the Segmentations module"
         )
     if not _same_place(node, ct):
         raise InputError(
             f"'{node.GetName()}' and '{ct.GetName()}' lie under different transforms, expected the same; select "
-            "another output or move one of them"
+            "another segmentation or move one of them"
         )
 
 
@@ -82,7 +88,7 @@ def our_segment_id(node: Any, roi: str = "") -> str:
     """Id of the segment an earlier run left in a segmentation, of a region or of any; "" when there is none."""
     segmentation = node.GetSegmentation()
     regions = {
-        segment_id: _tag(segmentation.GetSegment(segment_id), ROI_TAG) for segment_id in segmentation.GetSegmentIDs()
+        segment_id: tag(segmentation.GetSegment(segment_id), ROI_TAG) for segment_id in segmentation.GetSegmentIDs()
     }
     return next((segment_id for segment_id, region in regions.items() if region and roi in ("", region)), "")
 
@@ -109,6 +115,7 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         if not segment_id:
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
+        info = replace(info, tags={**info.tags, MASK_TAG: mask_sha256(mask)})
         _replace(target, segment_id, _described(target, segment_id, info), _labelmap(mask, ct))
     return Undo(target, segment_id, *former, made_node=node is None)
 
@@ -116,6 +123,44 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
 def reference_volume(node: Any) -> Any:
     """The volume a segmentation was made for, or None."""
     return node.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
+
+
+def segment_info(node: Any, segment_id: str) -> SegmentInfo:
+    """Name, colour, meaning and origin of a segment as they are now.
+
+    Raises:
+        InputError: it has no name, or one that no file can hold.
+    """
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    terminology = tag(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
+    tags = {name: value for name in ORIGIN_TAGS if (value := tag(segment, name))}
+    try:
+        return SegmentInfo(segment.GetName() or "", segment.GetColor(), terminology, tags)
+    except ValueError as error:
+        raise InputError(f"the segment '{segment.GetName()}' cannot be exported: {error}; rename it") from None
+
+
+def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
+    """How many voxels of a segment lie outside a CT under the same transform."""
+    labelmap = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+    x0, x1, y0, y1, z0, z1 = labelmap.GetExtent()
+    array = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
+    indices = np.argwhere(array)[:, ::-1] + (x0, y0, z0)
+    to_ras, ct_to_ras = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(to_ras)
+    ct.GetIJKToRASMatrix(ct_to_ras)
+    to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
+    places = indices @ to_ct[:3, :3].T + to_ct[:3, 3]
+    margin = 0.5 + VOXEL_TOLERANCE
+    inside = (places > -margin) & (places < np.array(ct.GetImageData().GetDimensions()) - 1 + margin)
+    return int(np.count_nonzero(~inside.all(axis=1)))
+
+
+def tag(segment: Any, name: str) -> str:
+    """A segment's tag, or ""."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
 
 
 @contextmanager
@@ -214,8 +259,3 @@ def _same_place(node: Any, ct: Any) -> bool:
         return False
     slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(first, second, between)
     return np.allclose(slicer.util.arrayFromVTKMatrix(between), np.eye(4), rtol=0, atol=1e-4)
-
-
-def _tag(segment: Any, name: str) -> str:
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(name, value) else ""

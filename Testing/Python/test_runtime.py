@@ -285,6 +285,15 @@ def test_messages_are_recorded_and_questions_answered(slicer_runtime):
     assert shown[0].details == "because"
 
 
+def test_file_dialogs_get_the_files_a_test_has_named_and_are_cancelled_otherwise(slicer_runtime, tmp_path):
+    import qt
+
+    slicer_runtime.dialogs.files.append(tmp_path / "a.dcm")
+    assert qt.QFileDialog.getSaveFileName(None, "Save", "start", "*.dcm") == str(tmp_path / "a.dcm")
+    assert qt.QFileDialog.getOpenFileName(None, "Open") == ""
+    assert slicer_runtime.dialogs.texts("file") == ["Save", "Open"]
+
+
 def test_a_question_in_testing_mode_looks_refused_as_in_slicer(slicer_runtime):
     import slicer
 

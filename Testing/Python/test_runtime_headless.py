@@ -18,6 +18,7 @@ SCRIPTS = {
     "qt.QTimer.singleShot(50, lambda: slicer.util.exit(7))\nprint(slicer.i18n.tr('still running'))",
     "raises": "raise ValueError('nobody catches this')",
     "asks": "import slicer\nslicer.util.confirmOkCancelDisplay('sure?')\nslicer.util.exit(0)",
+    "asks for a file": "import qt, slicer\nqt.QFileDialog.getSaveFileName(None, 'Save as')\nslicer.util.exit(0)",
     "vtk error": "import slicer\nslicer.mrmlScene.AddNewNodeByClass('vtkMRMLNoSuchNode')\nslicer.util.exit(0)",
 }
 
@@ -73,6 +74,12 @@ def test_a_question_without_a_window_hangs(ended):
     code, output = ended["asks"]
     assert code == HANGS
     assert "sure?" in output
+
+
+def test_a_file_dialog_without_a_window_hangs(ended):
+    code, output = ended["asks for a file"]
+    assert code == HANGS
+    assert "Save as" in output
 
 
 def test_a_vtk_error_does_not_pass_for_success(ended):

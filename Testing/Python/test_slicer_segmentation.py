@@ -97,18 +97,18 @@ def test_the_node_is_named_after_the_ct_and_lies_beside_it_in_the_study(put):
 
 def test_the_segment_carries_name_colour_terminology_and_origin(put):
     import slicer
-    from GTVAutoSegSlicer.segmentation import _tag, reference_volume
+    from GTVAutoSegSlicer.segmentation import reference_volume, tag
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
     segment = undo.node.GetSegmentation().GetSegment(undo.segment_id)
     assert segment.GetName() == "GTVp"
     assert segment.GetColor() == pytest.approx(INFO.color)
-    assert _tag(segment, "GTVAutoSeg.Version") == "1.0.0"
+    assert tag(segment, "GTVAutoSeg.Version") == "1.0.0"
     assert reference_volume(undo.node) is ct
     entry = slicer.vtkSlicerTerminologyEntry()
     logic = slicer.modules.terminologies.logic()
-    assert logic.DeserializeTerminologyEntry(_tag(segment, "TerminologyEntry"), entry)
+    assert logic.DeserializeTerminologyEntry(tag(segment, "TerminologyEntry"), entry)
     assert entry.GetCategoryObject().GetCodeValue() == "130041"
     assert entry.GetTypeObject().GetCodeMeaning() == "GTV Primary"
 
@@ -148,10 +148,10 @@ def test_one_undo_brings_the_old_segment_back(put):
     theirs = add_segment(first.node, ct, np.roll(ball(), 3, axis=1))
     second = put(first.node, ct, np.roll(ball(), 7, axis=2), SegmentInfo(name="GTVp", tags={"GTVAutoSeg.Version": "2"}))
     second.restore()
-    from GTVAutoSegSlicer.segmentation import _tag
+    from GTVAutoSegSlicer.segmentation import tag
 
     assert np.array_equal(voxels(first.node, first.segment_id, ct), ball())
-    assert _tag(first.node.GetSegmentation().GetSegment(first.segment_id), "GTVAutoSeg.Version") == "1.0.0"
+    assert tag(first.node.GetSegmentation().GetSegment(first.segment_id), "GTVAutoSeg.Version") == "1.0.0"
     assert np.array_equal(voxels(first.node, theirs, ct), np.roll(ball(), 3, axis=1))
 
 

@@ -24,7 +24,7 @@ _LONGEST_DIALOG_MS = 5000
 class Message:
     """One message shown to the user."""
 
-    level: str  # "info", "warning", "error", "question" or "box"
+    level: str  # "info", "warning", "error", "question", "box" or "file"
     text: str
     details: str = ""
 
@@ -33,7 +33,8 @@ class Dialogs:
     """What was shown, and what the user answers.
 
     ``shown`` is the list of messages. ``answers`` holds the answers to the next questions, True for OK/Yes and False
-    for Cancel/No; when it is empty every question is answered with ``default_answer``.
+    for Cancel/No; when it is empty every question is answered with ``default_answer``. ``files`` holds the paths chosen
+    in the next file dialogs; when it is empty they are cancelled.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Dialogs:
         self.shown: list[Message] = []
         self.answers: deque[bool] = deque()
         self.default_answer = True
+        self.files: deque[str] = deque()
         self._inside_display = False
 
     def texts(self, level: str | None = None) -> list[str]:
@@ -58,6 +60,8 @@ class Dialogs:
             setattr(
                 QtWidgets.QMessageBox, name, staticmethod(self._static_box("error" if name == "critical" else name))
             )
+        for name in ("getOpenFileName", "getSaveFileName"):
+            setattr(QtWidgets.QFileDialog, name, staticmethod(self._choose_file))
 
     def answer(self, buttons: Any) -> Any:
         """The button the user presses; a dialog without a window to show it on has no user."""
@@ -100,6 +104,13 @@ class Dialogs:
             return self.answer(buttons)
 
         return box
+
+    def _choose_file(self, _parent: Any = None, title: str = "", start: str = "", filters: str = "") -> str:
+        self.shown.append(Message("file", title, f"{start}\n{filters}"))
+        if slicer.app.commandOptions().noMainWindow:
+            errors.record(BLOCKED, f"the file dialog {title!r} waits for an answer without a main window")
+            return ""
+        return str(self.files.popleft()) if self.files else ""
 
     def run_box(self, box: Any) -> int:
         if not self._inside_display:

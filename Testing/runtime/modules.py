@@ -152,6 +152,7 @@ def install_modules(logics: dict[str, Any]) -> None:
     for name, logic in logics.items():
         register(CoreModule(name, logic))
     register(SegmentEditorModule())
+    register(CoreModule("DICOM", None))
 
 
 def register(module: Any) -> None:
