@@ -1,7 +1,16 @@
-"""``python -m GTVAutoSegLib``: the command line."""
+"""``python -m GTVAutoSegLib`` and ``gtvautoseg``: the command line as a process of its own."""
 
 import sys
 
+from .allocator import keep_freed_memory
 from .cli import main
 
-sys.exit(main())
+
+def run() -> None:
+    """Run the command line and end the process with its exit code."""
+    keep_freed_memory()
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -7,7 +7,8 @@ largest components, and a margin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +83,10 @@ def network_input(hu: np.ndarray, indices: Sequence[int], boxes: Sequence[Box], 
         float32 tensor (len(indices), channels, N, N) with values in [0, 1].
     """
     batch = torch.empty((len(indices), settings.channels, settings.size, settings.size))
-    for row, (index, box) in enumerate(zip(indices, boxes)):
-        crop = hu[_neighbours(index, len(hu), settings.channels)][(slice(None), *box.slices)]
-        batch[row] = stretch(torch.from_numpy(apply_window(crop, settings.window)), settings.size)
+    with _one_thread():
+        for row, (index, box) in enumerate(zip(indices, boxes)):
+            crop = hu[_neighbours(index, len(hu), settings.channels)][(slice(None), *box.slices)]
+            batch[row] = stretch(torch.from_numpy(apply_window(crop, settings.window)), settings.size)
     return batch
 
 
@@ -120,6 +122,17 @@ def paste_back(probability: Tensor, box: Box, plane: np.ndarray, threshold: floa
         threshold: probability from which a pixel is 1.
     """
     plane[box.slices] = (_resize(probability[None, None], box.shape)[0, 0] >= threshold).numpy()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One slice is too little work for several threads, which cost more by waiting for each other than they save."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .allocator import keep_freed_memory
 from .commands.segment import slice_range
 from .errors import Cancelled, GTVAutoSegError
 
@@ -169,4 +170,5 @@ def _stop_if(cancelled: bool) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

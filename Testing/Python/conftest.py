@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+# Before torch is imported, here and in the tests' child processes: the networks of the tests are so small that threads
+# would only wait for each other, and weights are equal to the bit only with equal numbers of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
