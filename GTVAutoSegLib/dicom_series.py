@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 from .dicom_headers import SliceHeader, read_headers
@@ -122,6 +123,8 @@ def _check_alike(slices: Sequence[SliceHeader]) -> None:
             ("size", (header.rows, header.columns) == (first.rows, first.columns)),
             ("orientation", np.allclose(header.orientation, first.orientation, rtol=0, atol=DIRECTION_TOLERANCE)),
             ("pixel spacing", np.allclose(header.spacing, first.spacing, rtol=SPACING_TOLERANCE, atol=0)),
+            # Each may have its own values, but one without any would be off by the intercept, 1024 HU.
+            ("set of rescale tags", len(header.rescale) == len(first.rescale)),
         ):
             if not same:
                 raise InputError(
@@ -206,6 +209,8 @@ def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
     if len({header.rescale for header in slices}) > 1:
         reader.SetOutputPixelType(sitk.sitkFloat32)  # otherwise the first slice's integer type is forced on all
     folder = slices[0].path.parent
+    for header in slices:
+        _check_pixels(header.path)
     try:
         with quiet_itk():
             image = reader.Execute()
@@ -215,6 +220,30 @@ def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{folder} holds colour images; expected one HU value per pixel, so give the CT series")
     return narrow(sitk.GetArrayFromImage(image))
+
+
+def _check_pixels(path: Path) -> None:
+    """Raise for pixels that ITK reads wrongly without a word.
+
+    It fills up a slice that holds too few with leftovers of its memory, and turns MONOCHROME1 into its negative, although
+    that only says how to show the values, not what they mean (PS3.3 C.7.6.3.1.2).
+    """
+    tags = ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation", "PixelData"]
+    try:
+        data = pydicom.dcmread(path, specific_tags=tags)
+        got = len(data.get("PixelData") or b"")
+        expected = int(data.Rows) * int(data.Columns) * int(data.get("SamplesPerPixel") or 1) * data.BitsAllocated // 8
+        compressed = data.file_meta.TransferSyntaxUID.is_compressed
+    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
+        raise InputError(f"the pixels of {path} cannot be decoded ({error}); export the series again") from None
+    if got < expected and not compressed:
+        raise InputError(
+            f"the pixels of {path} cannot be decoded (it holds {got} of {expected} bytes); export the series again"
+        )
+    if data.get("PhotometricInterpretation") == "MONOCHROME1":
+        raise InputError(
+            f"{path} is stored for display in negative (MONOCHROME1); expected MONOCHROME2, so convert the series"
+        )
 
 
 def _is_decodable(path: Path) -> bool:

@@ -305,3 +305,21 @@ def test_reading_prints_nothing(tmp_path, capfd):
     write_series(tmp_path, patient_array(), orientation=(1, 0, 0, 0, np.cos(tilt), -np.sin(tilt)))
     read_volume(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_slice_with_too_few_pixels_is_refused_though_its_length_field_agrees(tmp_path):
+    files = write_series(tmp_path, patient_array())
+    resave(files[2], PixelData=pydicom.dcmread(files[2]).PixelData[:-300])
+    refused(tmp_path, files[2].name, "holds 660 of 960 bytes")
+
+
+def test_inverted_grey_values_are_refused(tmp_path):
+    for file in write_series(tmp_path, patient_array()):
+        resave(file, PhotometricInterpretation="MONOCHROME1")
+    refused(tmp_path, "MONOCHROME1", "convert the series")
+
+
+def test_a_slice_without_the_rescale_the_others_have_is_named(tmp_path):
+    files = write_series(tmp_path, patient_array())
+    resave(files[2], RescaleSlope=None, RescaleIntercept=None)
+    refused(tmp_path, files[2].name, "another set of rescale tags")
