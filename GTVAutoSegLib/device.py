@@ -59,5 +59,7 @@ def describe(device: torch.device) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device's memory ran out."""
-    # MPS raises a plain RuntimeError for it.
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
+    # Only CUDA has a class for it. "DefaultCPUAllocator: can't allocate memory" on Linux and macOS, "not enough memory"
+    # on Windows.
+    texts = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error).lower() for text in texts)

@@ -93,3 +93,10 @@ def test_a_cpu_out_of_memory_with_one_slice_is_an_error_to_act_on():
 def test_another_failure_of_the_network_is_not_taken_for_missing_memory():
     with pytest.raises(RunError, match="the network failed on cpu: no kernel image"):
         run(BatchRunner(torch.device("cpu"), 512), Limited(0, RuntimeError("no kernel image")), 3)
+
+
+def test_what_pytorch_says_without_memory_on_this_cpu_is_understood():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    with pytest.raises(OutOfMemoryError, match="close other programs"):
+        run(BatchRunner(torch.device("cpu"), 512), Limited(0, caught.value), 3)
