@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError, TorchBrokenError, TorchMissingError
+from .segment_info import SegmentInfo
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 DESCRIPTION = "model.json"
 FOLDER_VARIABLE = "GTVAUTOSEG_MODELS"
+LONGEST_ROI = 16
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class TaskInfo:
     terminology: str
     color: tuple[float, float, float]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no result could be written with: before a run, not after it."""
+        SegmentInfo(self.roi, self.color, self.terminology)
+        if len(self.roi) > LONGEST_ROI:
+            raise ValueError(f"roi is '{self.roi}', expected at most {LONGEST_ROI} characters")
+
 
 @dataclass(frozen=True)
 class NetworkInfo:
@@ -61,6 +70,11 @@ class Thresholds:
 
     slice: float = 0.5
     mask: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no probability, or would make every pixel tumour."""
+        if not (0 <= self.slice <= 1 and 0 < self.mask <= 1):
+            raise ValueError(f"slice is {self.slice} and mask {self.mask}, expected probabilities, the latter above 0")
 
 
 @dataclass(frozen=True)
@@ -161,7 +175,8 @@ def iterate_bundles(folders: Sequence[Path] | None = None) -> Iterator[Path]:
     seen = set()
     for folder in model_folders() if folders is None else folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if _bundle_id(path) and _bundle_id(path) not in seen:
+            # Hidden: what an installation that was killed left behind.
+            if not path.name.startswith(".") and _bundle_id(path) and _bundle_id(path) not in seen:
                 seen.add(_bundle_id(path))
                 yield path
 
@@ -279,5 +294,5 @@ def read_member(path: Path, name: str) -> bytes:
                 member = next((m for m in archive.namelist() if m in (name, f"{path.stem}/{name}")), name)
                 return archive.read(member)
         return (path / name).read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # also: encrypted
         raise ModelError(f"{path / name} cannot be read ({error}); install the model again") from error

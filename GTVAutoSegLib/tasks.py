@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from .errors import InputError
+from .model import LONGEST_ROI
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
 from .sampling import RATIOS
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings
@@ -18,7 +19,6 @@ T = TypeVar("T")
 
 REGISTRIES = {"classifier": CLASSIFIERS, "segmenter": SEGMENTERS}
 TERMINOLOGY_PARTS = 7
-LONGEST_ROI = 16
 
 
 @dataclass(frozen=True)

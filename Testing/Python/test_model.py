@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -113,6 +114,10 @@ def test_weights_of_another_width_are_refused_with_the_tensor_s_name(bundle):
         (lambda data: data["classifier"].update(files=["../x.safetensors"]), "plain name"),
         (lambda data: data["sha256"].clear(), "no sha256 for classifier.safetensors"),
         (lambda data: data["segmenter"].update(network="unet9"), "'unet9' is unknown"),
+        (lambda data: data["task"].update(roi="GTV of the primary"), "at most 16 characters"),
+        (lambda data: data["task"].update(color=[1, 2, 3]), "three numbers from 0 to 1"),
+        (lambda data: data.update(thresholds={"slice": 50.0}), "expected probabilities"),
+        (lambda data: data.update(thresholds={"mask": 0.0}), "expected probabilities"),
     ],
 )
 def test_a_wrong_description_is_refused_with_its_mistake(bundle, change, message):
@@ -167,3 +172,19 @@ except ModelError as error:
 """
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.split() == [kind, "3"]
+
+
+def test_a_damaged_zip_is_named_wherever_the_damage_lies(bundle, tmp_path):
+    archive = Path(shutil.make_archive(str(tmp_path / "random"), "zip", bundle))
+    whole = archive.read_bytes()
+    for place in range(60, len(whole), len(whole) // 12):
+        archive.write_bytes(
+            whole[:place] + bytes(byte ^ 0xFF for byte in whole[place : place + 40]) + whole[place + 40 :]
+        )
+        with pytest.raises(ModelError, match="random.zip"):
+            verify_model(archive)
+
+
+def test_what_a_killed_installation_left_is_not_listed(bundle, models_folder):
+    shutil.copytree(bundle, models_folder / ".gtv-0123456789ab")
+    assert [path.name for path in iterate_bundles([models_folder])] == ["random"]
