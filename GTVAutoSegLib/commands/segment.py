@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -47,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_outputs(arguments.output, volume)
     for path in _json_file(arguments):
         check_writable(path)
+        _check_apart(path, arguments.output, [Path(volume.source), *volume.dicom_files])
     model = load_model(bundle.path, device=arguments.device)
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
@@ -68,6 +71,12 @@ def slice_range(text: str) -> range:
 
 def _json_file(arguments: argparse.Namespace) -> list[Path]:
     return [Path(arguments.json)] if arguments.json not in (None, "-") else []
+
+
+def _check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
+    """Raise rather than write the JSON over a result or the CT."""
+    if path.resolve() in {other.resolve() for other in (*outputs, *inputs)}:
+        raise InputError(f"{path} is the CT or a result already; expected another file for --json")
 
 
 def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -177,6 +177,14 @@ def test_an_output_that_cannot_be_is_refused_before_the_run(capsys, tmp_path, ct
     assert words in line
 
 
+@pytest.mark.parametrize("name", ["ct.nii.gz", "o.nrrd"])
+def test_the_json_never_takes_the_place_of_the_ct_or_a_result(capsys, tmp_path, ct, bundle, name):
+    command = ("segment", ct, "--model", bundle, "--output", tmp_path / "o.nrrd", "--json", tmp_path / name)
+    content = ct.read_bytes()
+    assert "expected another file for --json" in refused(capsys, tmp_path, 2, *command)
+    assert ct.read_bytes() == content
+
+
 def test_a_disk_that_fills_up_is_said_and_leaves_nothing(tmp_path, bundle):
     # The process may not write more than 2 kB to a file, as on a disk that is nearly full.
     noise = np.random.default_rng(0).integers(-1000, 1000, (8, 200, 200)).astype(np.int16)
