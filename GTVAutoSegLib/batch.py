@@ -99,7 +99,8 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
         finally:
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
             done = write_summary(batch.output, batch.plans, failures, batch.cohort.skipped, batch.bundle)
-            _write(log, f"end: {done} done, {len(failures)} failed, {len(batch.plans) - done - len(failures)} not done")
+            left = len(batch.plans) + len(batch.cohort.failed) - done - len(failures)
+            _write(log, f"end: {done} done, {len(failures)} failed, {left} not done")
     return outcomes
 
 

@@ -174,7 +174,7 @@ def describe(record: dict[str, Any]) -> Outcome:
 
 
 def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
-    _make_room(plan.folder)
+    _make_room(plan)
     for path in plan.masks:
         write_mask(result.mask, volume, path, describe_segment(bundle))
     record = _record(plan, volume, result, bundle)
@@ -199,16 +199,25 @@ def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -
     return {"case": plan.case.name, "finished": finished, "key": plan.key, **record, "measures": measures}
 
 
-def _make_room(folder: Path) -> None:
-    """The folder without an earlier commit mark and without what a killed run was writing."""
-    make_folder(folder)
-    (folder / RESULT).unlink(missing_ok=True)
-    for leftover in folder.glob(".gtv-*"):
+def _make_room(plan: Plan) -> None:
+    """The folder without an earlier result and without what a killed run was writing.
+
+    All of the earlier result: a mask in a format that is not written again would lie there as if it were the new one.
+    """
+    make_folder(plan.folder)
+    earlier = read_record(plan) or {}
+    # The mark last: until then the next run sees that files are missing.
+    for name in (*earlier.get("files", ()), RESULT):
+        (plan.folder / Path(name).name).unlink(missing_ok=True)
+    for leftover in plan.folder.glob(".gtv-*"):
         leftover.unlink(missing_ok=True)
 
 
 def _stamp(case: Case) -> str:
-    """Changes when a file of the input does: SHA-256 of their names, sizes and times."""
+    """Changes when a file of the input does: SHA-256 of their names, sizes and times.
+
+    The folder counts as well: unpacked or copied data sets often have ``<case>/data.nii`` of one size and one time.
+    """
     paths = [Path(file) for file in case.files]
     if not case.is_dicom:
         paths += _detached(paths[0])
@@ -218,7 +227,7 @@ def _stamp(case: Case) -> str:
             status = path.stat()
         except OSError:
             continue  # reading it says what is wrong
-        lines.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+        lines.append(f"{path.parent.name}/{path.name} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 

@@ -193,6 +193,32 @@ def test_what_a_killed_run_left_behind_is_no_result(capsys, tmp_path, bundle):
     assert not list(output.rglob(".gtv-*"))
 
 
+def test_a_new_result_leaves_nothing_of_an_earlier_one(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 1), tmp_path / "out"
+    run(capsys, source, output, "--model", bundle, "--device", "cpu", "--format", ".nrrd", "--format", ".nii.gz")
+    other = make_bundle(tmp_path / "other", bias=50.0, version="2.0.0")
+    (output / "ct00" / "note.txt").write_text("of a person")
+    assert run(capsys, source, output, "--model", other, "--device", "cpu", "--format", ".nrrd", "--resume")[0] == 0
+    left = {"ct00.nrrd", "report.html", "result.json", "thumbnail.png", "note.txt"}
+    assert {path.name for path in (output / "ct00").iterdir()} == left
+
+
+def test_a_row_that_now_names_another_ct_is_done_again_whatever_its_time_and_size(capsys, tmp_path, bundle):
+    output, table = tmp_path / "out", tmp_path / "cases.csv"
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / name).mkdir()
+        image = sitk.GetImageFromArray(body_ct(SHAPE, seed=number))
+        sitk.WriteImage(image, str(tmp_path / name / "ct.nii"))
+        os.utime(tmp_path / name / "ct.nii", (1e9, 1e9))
+    table.write_text("name,path\nP1,a/ct.nii\n")
+    run(capsys, table, output, "--model", bundle, "--device", "cpu")
+    table.write_text("name,path\nP1,b/ct.nii\nP2,nowhere\n")
+    _, out, _ = run(capsys, table, output, "--model", bundle, "--resume", "--dry-run")
+    assert "P1: made with another input" in out
+    assert run(capsys, table, output, "--model", bundle, "--device", "cpu", "--resume")[0] == 1
+    assert "end: 1 done, 1 failed, 0 not done" in (output / "batch.log").read_text()
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(capsys, tmp_path, bundle):
     source = write_cts(tmp_path / "in", 2)
     code, out, _ = run(capsys, source, tmp_path / "out", "--model", bundle, "--dry-run")
