@@ -31,7 +31,8 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
         tumour, ``axial_diameter_mm`` the largest within one axial slice, ``axial_diameter_slice``; both in mm.
         ``hu`` has mean, sd, min, p5, median, p95 and max. ``components_ml`` are the volumes of the up to 10 largest
         parts (26-connected) of ``components``, mL. ``border_mm`` is the smallest distance to the border of the scan,
-        mm, towards ``border_side``. ``slice_area_cm2`` is the area on each tumour slice, by slice index.
+        mm, towards ``border_side``. ``slice_area_cm2`` is the area on each tumour slice, by slice index, from the feet
+        to the head: of equal ones the first is what `pictures.thumbnail` shows, however the scan is stored.
     """
     view = volume.axial
     whole = view.of(mask)
@@ -58,8 +59,7 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
         "border_mm": round(border, 2),
         "border_side": side,
         "slice_area_cm2": {
-            str(stored[index]): round(int(np.count_nonzero(tumour[index])) * area, 3)
-            for index in sorted(stored, key=lambda index: stored[index])
+            str(stored[index]): round(int(np.count_nonzero(tumour[index])) * area, 3) for index in stored
         },
     }
 

@@ -13,7 +13,7 @@ from phantoms import body_ct, phantom
 from GTVAutoSegLib.measures import border_warning, measure
 from GTVAutoSegLib.pages import RESEARCH_ONLY
 from GTVAutoSegLib.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
-from GTVAutoSegLib.report import report_page
+from GTVAutoSegLib.report import _overview_caption, report_page
 from GTVAutoSegLib.volume import Volume
 
 WINDOW = (-160.0, 240.0)
@@ -182,3 +182,12 @@ def test_the_page_needs_no_other_file_and_says_what_was_found(found):
 
 def volume_of(mask):
     return mask.sum() * 3 / 1000
+
+
+def test_the_overview_s_caption_names_the_slice_it_shows_also_when_several_are_alike():
+    volume, mask = phantom((12, 40, 50)), block()
+    mask[9:] = 0  # slices 3 to 6 have the same area
+    assert thumbnail(mask, volume, WINDOW) == encode_png(draw(volume.array[3], mask[3] > 0, (1, 1), WINDOW, 256))
+    assert thumbnail(*reversed(shuffled(volume, mask)), WINDOW) == thumbnail(mask, volume, WINDOW)
+    for ct, tumour, index in ((volume, mask, 3), (*shuffled(volume, mask), 8)):  # 8 of 12 from head to feet is 3
+        assert _overview_caption(measure(tumour, ct)).startswith(f"slice {index}, ")
