@@ -225,8 +225,8 @@ def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
 def _check_pixels(path: Path) -> None:
     """Raise for pixels that ITK reads wrongly without a word.
 
-    It fills up a slice that holds too few with leftovers of its memory, and turns MONOCHROME1 into its negative, although
-    that only says how to show the values, not what they mean (PS3.3 C.7.6.3.1.2).
+    It fills up a slice that holds too few, and turns MONOCHROME1 into its negative, although that only says how to show
+    the values, not what they mean (PS3.3 C.7.6.3.1.2).
     """
     tags = ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation", "PixelData"]
     try:
