@@ -96,7 +96,11 @@ def draw(count: int, settings: AugmentationSettings, generator: torch.Generator)
     flip_y = torch.where(happens(settings.flip_vertical), -1.0, 1.0)
     flip_x = torch.where(happens(settings.flip_horizontal), -1.0, 1.0)
     cosine, sine, zero = torch.cos(angle) * scale, torch.sin(angle) * scale, torch.zeros(count)
-    rows = [torch.stack([cosine * flip_x, -sine, zero], 1), torch.stack([sine, cosine * flip_y, zero], 1)]
+    # Rotation after flip: a flip of the diagonal alone would shear a turned slice.
+    rows = [
+        torch.stack([cosine * flip_x, -sine * flip_y, zero], 1),
+        torch.stack([sine * flip_x, cosine * flip_y, zero], 1),
+    ]
     points = (count, 2, CONTROL_POINTS, CONTROL_POINTS)
     strength = 2 * settings.distortion_strength * happens(settings.distortion)
     displacement = torch.randn(points, generator=generator) * strength.view(-1, 1, 1, 1)

@@ -90,6 +90,16 @@ def test_rotation_turns_about_the_centre_by_the_angle_drawn():
             assert torch.allclose(found, expected, atol=0.35)
 
 
+@pytest.mark.parametrize("flips", [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+def test_a_turned_and_flipped_slice_is_not_sheared(flips):
+    chosen = numbers(replace(NOTHING, rotation=15.0, flip_vertical=flips[0], flip_horizontal=flips[1]))
+    matrix = chosen.affine[:, :, :2]
+    assert matrix[:, 0, 1].abs().min() > 1e-3  # it is turned
+    assert torch.allclose(matrix @ matrix.transpose(1, 2), torch.eye(2).expand(6, 2, 2), atol=1e-6)
+    mirrored = sum(flips) == 1
+    assert torch.allclose(torch.linalg.det(matrix), torch.full((6,), -1.0 if mirrored else 1.0), atol=1e-6)
+
+
 def test_the_distortion_has_the_strength_asked_for_and_keeps_the_area():
     chosen = numbers(replace(NOTHING, distortion=1.0, distortion_strength=0.01), count=64)
     pixels = chosen.displacement.square().mean().sqrt() / 2  # grid units: 2 is the side
