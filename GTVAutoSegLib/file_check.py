@@ -30,6 +30,15 @@ NRRD_BYTES = {
     ),
     **dict.fromkeys(("longlong", "long long", "int64", "int64_t", "ulonglong", "uint64", "uint64_t", "double"), 8),
 }
+# Other spaces ("scanner-xyz", "3D-right-handed") do not tell how the patient lies in them; ITK takes them for LPS.
+NRRD_PATIENT_SPACES = {
+    "ras",
+    "las",
+    "lps",
+    "right-anterior-superior",
+    "left-anterior-superior",
+    "left-posterior-superior",
+}
 META_BYTES = {
     **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
     **dict.fromkeys(("MET_SHORT", "MET_USHORT"), 2),
@@ -127,7 +136,7 @@ def _read_nrrd(path: Path) -> Header:
         0 if name else offset,
         encoding != "raw",
         math.prod(sizes) * NRRD_BYTES.get(fields["type"].lower(), 0),
-        "space" in fields,
+        fields.get("space", "").lower() in NRRD_PATIENT_SPACES,
     )
 
 
@@ -162,6 +171,7 @@ def _read_meta(path: Path) -> Header:
         0 if name else offset,
         fields.get("CompressedData", "False").lower() == "true",
         voxels * META_BYTES.get(fields["ElementType"], 0),
+        bool(fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}),
     )
 
 

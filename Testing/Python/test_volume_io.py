@@ -102,6 +102,20 @@ def test_a_file_without_orientation_is_remarked_on(tmp_path):
     assert "orientation" in note
 
 
+@pytest.mark.parametrize(
+    ("suffix", "tag", "other"),
+    [(".nrrd", rb"space: left-posterior-superior", b"space: scanner-xyz"), (".mha", rb"TransformMatrix = .*\n", b"")],
+)
+def test_a_space_that_is_not_the_patient_s_is_remarked_on(tmp_path, suffix, tag, other):
+    path = write(tmp_path / f"ct{suffix}")
+    assert read_volume(path).notes == ()
+    content, found = re.subn(tag, other, path.read_bytes())
+    assert found == 1
+    path.write_bytes(content)
+    (note,) = read_volume(path).notes
+    assert "orientation" in note
+
+
 def test_a_plain_nifti_named_nii_gz_is_read(tmp_path):
     path = write(tmp_path / "ct.nii").rename(tmp_path / "ct.nii.gz")
     np.testing.assert_array_equal(read_volume(path).array, patient_array())
