@@ -44,6 +44,8 @@ SHORT_STRING = 16
 MM_DECIMALS = 6
 # Retired, but what PS3.3 C.8.8.5 has a structure set name for its study.
 STUDY_CLASS = UID("1.2.840.10008.3.1.2.3.1")
+# Its lengths have 32 bits; a long contour does not fit into the 16 bits of explicit VR (PS3.5 section 7.1.2).
+TRANSFER_SYNTAX = ImplicitVRLittleEndian
 NOT_CHECKED = "Made by software; has to be checked and corrected by a qualified person before any use."
 # What of an extended structure set is no longer true of the new one.
 _OUTDATED = (
@@ -118,8 +120,7 @@ def make_rtstruct(
 def _empty_set(source: DicomSource) -> Dataset:
     data = source.patient_and_study()
     data.file_meta = FileMetaDataset()
-    # Its lengths have 32 bits; a long contour does not fit into the 16 bits of explicit VR (PS3.5 section 7.1.2).
-    data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    data.file_meta.TransferSyntaxUID = TRANSFER_SYNTAX
     data.StructureSetLabel = LABEL
     data.FrameOfReferenceUID, data.PositionReferenceIndicator = source.slices[0].frame_of_reference, None
     data.ReferencedFrameOfReferenceSequence = [_reference(source)]
@@ -153,6 +154,8 @@ def _read_base(base: Path, source: DicomSource) -> Dataset:
     if structures.patient != first.patient:
         raise InputError(f"{base} is of another patient than {source}; expected a structure set of this CT")
     data = pydicom.dcmread(base)
+    if data.file_meta.TransferSyntaxUID.is_little_endian:  # the retired big-endian one stays as it is
+        data.file_meta.TransferSyntaxUID = TRANSFER_SYNTAX
     frames = [
         frame
         for frame in data.get("ReferencedFrameOfReferenceSequence") or ()

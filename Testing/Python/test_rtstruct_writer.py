@@ -8,7 +8,7 @@ import pytest
 from dicom_samples import patient_array, stack_positions, write_series
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map
 from pydicom import Dataset
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy import ndimage
 
 from GTVAutoSegLib.dicom_series import read_dicom_series
@@ -416,6 +416,23 @@ def test_the_structure_set_added_to_is_never_replaced(tmp_path):
     write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
     with pytest.raises(InputError, match="expected another file"):
         write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT, base=tmp_path / "rt.dcm")
+
+
+def test_a_long_contour_fits_whatever_the_transfer_syntax_of_the_base(tmp_path):
+    write_series(tmp_path / "ct", patient_array((3, 160, 160)))
+    volume = read_dicom_series(tmp_path / "ct")
+    mask = np.zeros(volume.array.shape, np.uint8)
+    mask[1, 2:-2, 2:-2] = 1
+    mask[1, 4:-4:2, 4:-4:2] = 0  # thousands of holes, all in one contour
+    write_rtstruct(0 * mask, volume, tmp_path / "base.dcm", SegmentInfo("Heart"))
+    base = pydicom.dcmread(tmp_path / "base.dcm")
+    base.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    base.save_as(tmp_path / "base.dcm", implicit_vr=False, little_endian=True)
+    write_rtstruct(mask, volume, tmp_path / "new.dcm", SEGMENT, base=tmp_path / "base.dcm")
+    (contour,) = pydicom.dcmread(tmp_path / "new.dcm").ROIContourSequence[1].ContourSequence
+    assert contour["ContourData"].VR == "DS"
+    assert sum(len(str(value)) + 1 for value in contour.ContourData) > 2**16
+    np.testing.assert_array_equal(read_back(tmp_path / "new.dcm", volume), mask)
 
 
 def test_a_base_that_is_no_structure_set_is_named(tmp_path):
