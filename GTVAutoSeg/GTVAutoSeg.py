@@ -157,7 +157,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             raise outcomes[0].failure
         return outcomes[0]
 
-    def exportRTSTRUCT(self, segmentationNode: Any, path: str | Path, ctNode: Any = None) -> Any:
+    def exportRTSTRUCT(self, segmentationNode: Any, path: str | Path, ctNode: Any = None, segmentID: str = "") -> Any:
         """Write our segment, as it is now, as a DICOM structure set that refers to the slices of its CT.
 
         The file appears only when its contours, read back and filled, give the segment's voxels on the CT.
@@ -167,6 +167,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             path: the file; one already there is replaced.
             ctNode: the CT, loaded from DICOM with its files still known to Slicer's DICOM database; None takes the
                 one the segmentation was made for.
+            segmentID: which segment, where models of several regions have left theirs; "" takes the only one.
 
         Returns:
             The Exported, with ``path``, ``roi``, ``algorithm`` and ``slices``. The algorithm is AUTOMATIC, or
@@ -177,7 +178,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         """
         from GTVAutoSegSlicer.export import export_rtstruct
 
-        return export_rtstruct(segmentationNode, Path(path), ctNode)
+        return export_rtstruct(segmentationNode, Path(path), ctNode, segmentID)
 
 
 class GTVAutoSegTest(ScriptedLoadableModuleTest):

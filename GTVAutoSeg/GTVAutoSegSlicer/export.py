@@ -21,7 +21,7 @@ from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure
 from .scene import Grid, mask_sha256
-from .segmentation import MASK_TAG, check_output, our_segment_id, reference_volume, segment_info, tag, voxels_outside
+from .segmentation import MASK_TAG, check_output, our_segments, reference_volume, segment_info, tag, voxels_outside
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
 INSTANCES = "DICOM.instanceUIDs"
@@ -44,7 +44,7 @@ class Exported:
     slices: int
 
 
-def export_rtstruct(node: Any, path: Path, ct: Any = None) -> Exported:
+def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "") -> Exported:
     """Write our segment of a segmentation, as it is now, as a DICOM structure set.
 
     Args:
@@ -52,13 +52,14 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None) -> Exported:
         path: where to; a file already there is replaced. It appears whole, and only when its contours, read back and
             filled, give the segment's voxels on the CT.
         ct: the CT, loaded from DICOM; None takes the one the segmentation was made for.
+        segment_id: which segment; "" takes the only one that runs have left.
 
     Raises:
         Failure: nothing was written. Its code is "segment", "no-dicom" or "export": the segment, the CT's slices or
             the file is the reason.
     """
     with _failing_as("segment"):
-        segment_id, ct = _find(node, ct)
+        segment_id, ct = _find(node, ct, segment_id)
         info = segment_info(node, segment_id)
         mask = _voxels(node, segment_id, ct, info.name)
     with _failing_as("no-dicom"):
@@ -84,11 +85,22 @@ def _failing_as(code: str) -> Iterator[None]:
         raise Failure(code, str(error)) from error
 
 
-def _find(node: Any, ct: Any) -> tuple[str, Any]:
+def _find(node: Any, ct: Any, segment_id: str) -> tuple[str, Any]:
     """Our segment's id and the CT."""
-    segment_id = our_segment_id(node) if node is not None else ""
-    if not segment_id:
+    segments = our_segments(node) if node is not None else {}
+    if not segments:
         raise InputError("there is no segment made by GTVAutoSeg to export; expected one, so run Segment GTV first")
+    if not segment_id and len(segments) > 1:
+        raise InputError(
+            f"'{node.GetName()}' has {len(segments)} segments made by GTVAutoSeg ({', '.join(segments)}), expected to "
+            "be told which one to export; give its id"
+        )
+    segment_id = segment_id or next(iter(segments.values()))
+    if segment_id not in segments.values():
+        raise InputError(
+            f"'{node.GetName()}' has no segment '{segment_id}' made by GTVAutoSeg, expected one of: "
+            f"{', '.join(segments.values())}; give its id"
+        )
     ct = ct or reference_volume(node)
     if ct is None or ct.GetImageData() is None:
         raise InputError(f"the CT of '{node.GetName()}' is not in the scene; load it and select it as the CT")

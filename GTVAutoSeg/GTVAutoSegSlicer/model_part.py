@@ -26,6 +26,7 @@ class ModelPart:
         self._selector, self._description = ui.modelSelector, ui.modelDescription
         self._on_selected = on_selected
         self._paths: list[Path] = []
+        self.region = ""  # what the selected model outlines; "" while there is none or it is damaged
         self._selector.connect("currentIndexChanged(int)", self._on_index_changed)
         self.refresh()
 
@@ -64,6 +65,7 @@ class ModelPart:
         self._on_selected(self.selected_id)
 
     def _describe(self) -> None:
+        self.region = ""
         if self.selected is None:
             self._description.text = _("No model is installed. Install one under 'PyTorch and models'.")
             return
@@ -72,6 +74,7 @@ class ModelPart:
         except ModelError as error:
             self._description.text = str(error)
             return
+        self.region = info.task.roi
         self._description.text = describe(info)
         self._description.toolTip = info.intended_use
 

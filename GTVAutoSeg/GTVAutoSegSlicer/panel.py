@@ -25,7 +25,7 @@ from .models_section import ModelsSection
 from .progress_part import ProgressPart
 from .result_part import ResultPart
 from .run import Outcome, Run
-from .segmentation import our_segment_id, reference_volume
+from .segmentation import our_segments, reference_volume
 from .setup_part import SetupPart
 from .views import open_in_segment_editor, show_segment
 
@@ -232,11 +232,20 @@ class Panel(VTKObservationMixin):
 
     def _on_edit(self) -> None:
         output = self._parameters.output_segmentation
-        open_in_segment_editor(output, our_segment_id(output), self._parameters.input_volume)
+        open_in_segment_editor(output, self._segment_id(), self._parameters.input_volume)
 
     def _export(self, path: Path) -> Exported:
         self.card.hide()
-        return self.logic.exportRTSTRUCT(self._parameters.output_segmentation, path, self._parameters.input_volume)
+        parameters = self._parameters
+        return self.logic.exportRTSTRUCT(
+            parameters.output_segmentation, path, parameters.input_volume, self._segment_id()
+        )
+
+    def _segment_id(self) -> str:
+        """The segment of the selected model's region; without one, the first that a run has left; "" for none."""
+        output = self._parameters.output_segmentation if self._parameters is not None else None
+        segments = our_segments(output) if output is not None else {}
+        return segments.get(self.models.region, next(iter(segments.values()), ""))
 
     def _on_undo(self) -> None:
         self._outcome.undo.restore()
@@ -265,7 +274,7 @@ class Panel(VTKObservationMixin):
         )
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):
             selector.enabled = not self.running
-        has_segment = output is not None and bool(our_segment_id(output))
+        has_segment = bool(self._segment_id())
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running

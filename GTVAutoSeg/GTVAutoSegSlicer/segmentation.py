@@ -84,13 +84,14 @@ def check_output(node: Any, ct: Any) -> None:
         )
 
 
-def our_segment_id(node: Any, roi: str = "") -> str:
-    """Id of the segment an earlier run left in a segmentation, of a region or of any; "" when there is none."""
+def our_segments(node: Any) -> dict[str, str]:
+    """The segments that runs have left in a segmentation: id by region; the first when the user made copies."""
     segmentation = node.GetSegmentation()
-    regions = {
-        segment_id: tag(segmentation.GetSegment(segment_id), ROI_TAG) for segment_id in segmentation.GetSegmentIDs()
-    }
-    return next((segment_id for segment_id, region in regions.items() if region and roi in ("", region)), "")
+    segments: dict[str, str] = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        segments.setdefault(tag(segmentation.GetSegment(segment_id), ROI_TAG), segment_id)
+    segments.pop("", None)
+    return segments
 
 
 def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo:
@@ -110,7 +111,7 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
             _place_beside(target, ct)
-        segment_id = our_segment_id(target, info.name)
+        segment_id = our_segments(target).get(info.name, "")
         former = _remember(target, segment_id) if segment_id else (None, None)
         if not segment_id:
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
@@ -179,7 +180,11 @@ def _made_if_none(node: Any, ct: Any) -> Iterator[Any]:
 
 
 def _place_beside(node: Any, ct: Any) -> None:
-    """Same transform, same study in the subject hierarchy, same geometry as the CT."""
+    """Same transform, same study in the subject hierarchy, same geometry as the CT; stored as labelmaps."""
+    # Surfaces whose segments were all deleted would otherwise stay the source, and the mask be lost.
+    node.GetSegmentation().SetSourceRepresentationName(
+        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    )
     node.SetAndObserveTransformNodeID(ct.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
     if node.GetDisplayNode() is None:

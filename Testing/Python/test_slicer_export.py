@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,22 @@ def test_the_contours_are_the_segment_on_the_slices_of_the_ct(logic, tmp_path, n
     }
     used = np.flatnonzero(ball(SHAPE).any(axis=(1, 2)))
     assert named == {pydicom.dcmread(scan.dicom_files[index]).SOPInstanceUID for index in used}
+
+
+def test_of_two_models_segments_the_one_that_is_named_is_exported(logic, scan, tmp_path):
+    from GTVAutoSegSlicer.segmentation import put_segment
+
+    ct = load_dicom(scan)
+    node, first = put(ct)
+    second = put_segment(node, ct, ball(SHAPE)[:, ::-1], replace(INFO, name="PTV70")).segment_id
+    failure = failure_of(logic.exportRTSTRUCT, node, tmp_path / "rt.dcm")
+    assert failure.code == "segment"
+    assert "has 2 segments made by GTVAutoSeg (GTVp, PTV70)" in str(failure)
+    assert "no segment 'third'" in str(failure_of(logic.exportRTSTRUCT, node, tmp_path / "rt.dcm", ct, "third"))
+    assert not (tmp_path / "rt.dcm").exists()
+    for segment_id, roi, mask in ((first, "GTVp", ball(SHAPE)), (second, "PTV70", ball(SHAPE)[:, ::-1])):
+        assert logic.exportRTSTRUCT(node, tmp_path / f"{roi}.dcm", segmentID=segment_id).roi == roi
+        assert np.array_equal(read_back(tmp_path / f"{roi}.dcm", scan), mask)
 
 
 def test_the_structure_set_names_series_model_and_meaning(logic, scan, tmp_path):

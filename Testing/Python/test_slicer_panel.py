@@ -150,6 +150,25 @@ def test_segment_editor_gets_segmentation_volume_and_segment(panel, until):
     assert editor.currentSegmentID() == editor.segmentationNode().GetSegmentation().GetNthSegmentID(0)
 
 
+def test_beside_the_result_of_another_model_the_selected_models_segment_is_edited(panel, until):
+    import slicer
+    from GTVAutoSegSlicer.segmentation import put_segment
+
+    from GTVAutoSegLib.segment_info import SegmentInfo
+
+    ct = add_ct()
+    other = put_segment(None, ct, ball()[:, ::-1], SegmentInfo(name="PTV70"))
+    panel._parameters.output_segmentation = other.node
+    panel.ui.editButton.click()
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    assert editor.currentSegmentID() == other.segment_id
+    run(panel, until)
+    segmentation = other.node.GetSegmentation()
+    assert [segmentation.GetNthSegment(i).GetName() for i in range(2)] == ["PTV70", "GTVp"]
+    panel.ui.editButton.click()
+    assert editor.currentSegmentID() == segmentation.GetNthSegmentID(1)
+
+
 def test_show_3d_makes_the_surface(panel, until):
     add_ct()
     run(panel, until)

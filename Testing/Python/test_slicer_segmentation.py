@@ -206,6 +206,17 @@ def test_an_output_of_surfaces_is_refused(put):
         check_output(node, ct)
 
 
+def test_an_output_whose_surfaces_were_all_deleted_takes_the_mask(put):
+    import slicer
+
+    ct, node = add_ct(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
+    node.GetSegmentation().SetSourceRepresentationName(
+        slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    )
+    undo = put(node, ct, ball(), INFO)
+    assert np.array_equal(voxels(node, undo.segment_id, ct), ball())
+
+
 def test_a_failure_while_building_leaves_no_node(put, monkeypatch):
     import GTVAutoSegSlicer.segmentation as segmentation
     import slicer
