@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -96,6 +97,7 @@ def install_commands(again: bool) -> list[list[str]]:
 
     Raises:
         RunError: the extension is of a version we do not know.
+        Failure: with code "install" when the extension cannot get its installer, as without a network.
     """
     from PyTorchUtils import PyTorchUtilsLogic
 
@@ -107,6 +109,13 @@ def install_commands(again: bool) -> list[list[str]]:
         raise RunError(
             f"this version of the PyTorch extension is not known here ({error}); install PyTorch in the module "
             "'PyTorch Utils' instead"
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise Failure(
+            "install",
+            f"PyTorch's installer light-the-torch could not be installed ({error}), expected a network that lets pip "
+            "download; see the Python console, then install again",
+            details=str(error.output or ""),
         ) from error
     arguments = [argument for argument in arguments if not argument.startswith("torchvision")]
     removal = [[python, "-m", "pip", "uninstall", "--yes", "torch"]] if again else []

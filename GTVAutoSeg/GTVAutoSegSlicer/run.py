@@ -12,7 +12,7 @@ from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.errors import DiskError, GTVAutoSegError
 from GTVAutoSegLib.model import Bundle
 from GTVAutoSegLib.summary import describe_segment
 
@@ -24,6 +24,16 @@ from .scene import Grid, check_ct, read_mask, write_ct
 from .segmentation import Undo, check_output, put_segment
 
 CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
+
+
+def _make_folder(parent: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="GTVAutoSeg-", dir=parent))
+    except OSError as error:
+        raise DiskError(
+            f"no folder for the run can be made in {parent} ({error.strerror}); free some space there, or choose "
+            "another temporary folder in Slicer's settings"
+        ) from error
 
 
 def ignore(_: Any) -> None:
@@ -104,7 +114,7 @@ class Run:
         self.request = request
         self._on_finished = on_finished
         self._gone = False
-        self._folder = Path(tempfile.mkdtemp(prefix="GTVAutoSeg-", dir=slicer.app.temporaryPath))
+        self._folder = _make_folder(Path(slicer.app.temporaryPath))
         try:
             self._grid = write_ct(request.ct, self._folder / "ct.nrrd")
             self._job = Job(

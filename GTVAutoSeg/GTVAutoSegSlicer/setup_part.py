@@ -107,8 +107,10 @@ class SetupPart:
         try:
             self._steps = Steps(make_commands(), self._log.add, finished)
         except GTVAutoSegError as error:
+            failure = Failure.of(error)
             self._set_installing(False)
-            self._on_failure(Failure.of(error))
+            self._ui.torchStatus.text = failure.message
+            self._on_failure(failure)
             return
         self._steps.follow()
 

@@ -241,6 +241,18 @@ def test_an_unknown_pytorch_extension_is_one_sentence(panel, pytorch_extension):
     assert not panel.setup.installing
 
 
+def test_without_a_network_the_installer_that_cannot_be_had_is_a_card(panel, pytorch_extension):
+    def offline():
+        raise subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip"], output="No route to host")
+
+    sys.modules["PyTorchUtils"].PyTorchUtilsLogic._installLightTheTorch = offline
+    panel.ui.installTorchButton.click()
+    assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    assert "light-the-torch could not be installed" in panel.ui.failureMessage.text
+    assert "light-the-torch" in panel.ui.torchStatus.text
+    assert not panel.setup.installing
+
+
 def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_after_the_restart(
     panel, pytorch_extension, monkeypatch, until
 ):

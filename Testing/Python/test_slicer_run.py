@@ -24,7 +24,7 @@ from slicer_samples import (
     voxels,
 )
 
-from GTVAutoSegLib.errors import GTVAutoSegError, InputError, ModelError, RunError
+from GTVAutoSegLib.errors import DiskError, GTVAutoSegError, InputError, ModelError, RunError
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +212,14 @@ def test_a_python_that_is_not_there_is_one_sentence(logic, finds_all, monkeypatc
     with pytest.raises(RunError, match="PythonSlicer was not found"):
         logic.segment(add_ct(), finds_all)
     assert temporary_folders() == []
+
+
+def test_a_temporary_folder_that_cannot_be_written_to_is_one_sentence(logic, finds_all, monkeypatch, tmp_path):
+    import slicer
+
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path / "gone"))
+    with pytest.raises(DiskError, match="no folder for the run can be made in .*gone"):
+        logic.segment(add_ct(), finds_all)
 
 
 def test_a_model_that_does_not_exist_is_named(logic):
