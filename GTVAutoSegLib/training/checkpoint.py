@@ -14,6 +14,7 @@ from ..errors import RunError
 from ..files import whole_file, write_text
 
 STATE, WEIGHTS, LOG = "state.pt", "weights.safetensors", "log.jsonl"
+LEFTOVERS = ".gtv-*"  # what `files.whole_file` leaves when its process is killed
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ def is_finished(folder: Path) -> bool:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process was writing."""
-    for leftover in folder.glob(".gtv-*"):
+    for leftover in folder.glob(LEFTOVERS):
         leftover.unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..slices import SliceSet, StoredCase
 from ..store import build_store
 from ..tasks import Task
 from .bundle import build_bundle
-from .checkpoint import STATE
+from .checkpoint import LEFTOVERS, STATE
 from .folds import FILE as FOLDS
 from .folds import Fold, check_fold, load_folds, read_dataset, save_folds
 from .loop import Job, fit
@@ -109,9 +110,10 @@ def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[lis
         if not run.resume:
             _check_untouched(run, fold)
     if not (run.folder / CONFIGURATION).exists():
-        write_text(run.folder / CONFIGURATION, json.dumps(configuration, indent=2) + "\n")
         if split is None:
             save_folds(run.folder, folds, run.preset.seed)
+        # Last, because what a killed run lacks is written only while this is not there.
+        write_text(run.folder / CONFIGURATION, json.dumps(configuration, indent=2) + "\n")
     return stored, folds
 
 
@@ -162,7 +164,8 @@ def _check_strangers(run: Run) -> None:
     if (run.folder / CONFIGURATION).exists():
         return
     ours = (FOLDS, run.store.name)
-    strangers = sorted(path.name for path in run.folder.iterdir() if path.name not in ours)
+    names = sorted(path.name for path in run.folder.iterdir())
+    strangers = [name for name in names if name not in ours and not fnmatch(name, LEFTOVERS)]
     if strangers:
         raise InputError(
             f"{run.folder} is not empty and no training run (it holds {strangers[0]}); give an empty or a new folder"

@@ -19,7 +19,7 @@ from two_processes import main as train_alone
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
+from GTVAutoSegLib.errors import Cancelled, InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.model import load_model, verify_model
 from GTVAutoSegLib.networks import SliceClassifier
 from GTVAutoSegLib.settings import PreprocessSettings
@@ -324,6 +324,22 @@ def test_a_folder_that_is_no_run_is_left_alone(data, tmp_path, capsys):
     (tmp_path / "run" / "thesis.docx").write_text("")
     assert "is not empty and no training run (it holds thesis.docx)" in refused(capsys, command(tmp_path, data))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.docx"]
+
+
+def test_killed_while_its_first_files_were_written_a_run_still_goes_on(data, tmp_path, monkeypatch):
+    arguments = command(tmp_path, data, "--fold", "0", "--stage", "classifier", epochs=1)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".gtv-0123456789ab.json").write_text("{")
+    (tmp_path / "run" / "slices").mkdir()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("GTVAutoSegLib.training.run.save_folds", killed)
+        assert main(arguments) == Cancelled.exit_code
+    assert main([*arguments, "--resume"]) == 0
+    assert {"run.json", "folds.json", "fold_0"} <= {path.name for path in (tmp_path / "run").iterdir()}
 
 
 def test_folds_of_the_users_own_are_used_and_checked(data, tmp_path, capsys):
