@@ -63,6 +63,11 @@ class NetworkInfo:
     arguments: dict[str, Any]
     files: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError when there are no weights."""
+        if not self.files:
+            raise ValueError("files is empty, expected at least one weight file")
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -115,6 +120,16 @@ class ModelInfo:
     thresholds: Thresholds = field(default_factory=Thresholds)
     postprocessing: PostprocessSettings = field(default_factory=PostprocessSettings)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a network expects other channels than preprocessing gives."""
+        for stage in (self.classifier, self.segmenter):
+            taken = stage.arguments.get("in_channels", self.preprocessing.channels)
+            if taken != self.preprocessing.channels:
+                raise ValueError(
+                    f"network '{stage.network}' has in_channels {taken}, expected those of preprocessing, "
+                    f"{self.preprocessing.channels}"
+                )
 
     @property
     def weight_files(self) -> tuple[str, ...]:
