@@ -23,6 +23,7 @@ ROI_TAG = "GTVAutoSeg.ROI"
 # sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
 MASK_TAG = "GTVAutoSeg.MaskSHA256"
 ORIGIN_TAGS = ("GTVAutoSeg.Model", "GTVAutoSeg.Version", "GTVAutoSeg.Digest")
+REFERENCE_ROLE = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 FILL_OPACITY = 0.25
 # A voxel on the CT's border is inside it.
 VOXEL_TOLERANCE = 1e-3
@@ -111,6 +112,9 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
             _place_beside(target, ct)
+        if reference_volume(target) is None:
+            # As after loading a .seg.nrrd; without it the next CT's result would replace this one's.
+            target.SetNodeReferenceID(REFERENCE_ROLE, ct.GetID())
         segment_id = our_segments(target).get(info.name, "")
         former = _remember(target, segment_id) if segment_id else (None, None)
         if not segment_id:
@@ -123,7 +127,7 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
 
 def reference_volume(node: Any) -> Any:
     """The volume a segmentation was made for, or None."""
-    return node.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
+    return node.GetNodeReference(REFERENCE_ROLE)
 
 
 def segment_info(node: Any, segment_id: str) -> SegmentInfo:

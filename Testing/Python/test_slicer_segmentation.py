@@ -206,6 +206,21 @@ def test_an_output_of_surfaces_is_refused(put):
         check_output(node, ct)
 
 
+def test_a_segmentation_that_knew_no_ct_belongs_to_it_from_then_on(put):
+    import slicer
+    from GTVAutoSegSlicer.segmentation import reference_volume
+
+    ct, node = add_ct(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Loaded")
+    node.CreateDefaultDisplayNodes()
+    bladder = add_segment(node, ct, ball()[:, ::-1])
+    node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), None)
+    assert reference_volume(node) is None
+    undo = put(node, ct, ball(), INFO)
+    assert reference_volume(node) is ct
+    assert np.array_equal(voxels(node, undo.segment_id, ct), ball())
+    assert np.array_equal(voxels(node, bladder, ct), ball()[:, ::-1])
+
+
 def test_an_output_whose_surfaces_were_all_deleted_takes_the_mask(put):
     import slicer
 
