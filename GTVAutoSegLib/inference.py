@@ -60,6 +60,7 @@ class BatchRunner:
         Raises:
             Cancelled: the user asked to stop.
             OutOfMemoryError: out of memory with one slice on the CPU.
+            RunError: the network failed, or gave values that are no numbers.
         """
         done = 0
         self._progress(stage, 0, len(indices))
@@ -72,6 +73,12 @@ class BatchRunner:
                 output = self._probabilities(networks, images)
             if output is None:
                 continue
+            if not torch.isfinite(output).all():
+                # NaN compares false everywhere: it would pass for "no tumour".
+                raise RunError(
+                    f"the network gave values that are no numbers on {describe(self.device)}; try device cpu, and "
+                    "if it happens there too install the model again"
+                )
             done += len(chosen)
             self._progress(stage, done, len(indices))
             yield chosen, output

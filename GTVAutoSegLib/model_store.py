@@ -70,7 +70,7 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
         DiskError: it could not be removed.
     """
     by_id = folder / model if folder is not None else None
-    path = (by_id if by_id is not None and by_id.exists() else find_model(model)).resolve()
+    path = find_model(by_id if by_id is not None and by_id.exists() else model).resolve()
     folders = [place.resolve() for place in model_folders()]
     if path.parent in folders[-SHIPPED_FOLDERS:]:
         raise InputError(f"model '{model}' is shipped with GTVAutoSeg; only models installed later can be removed")

@@ -99,7 +99,9 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
 
         with whole_file(written[2]) as temporary:
             temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
-    if arguments.record:
+    if arguments.record and origin["failed"]:
+        print(f"warning: {len(origin['failed'])} cases failed, so nothing was recorded in the model", file=sys.stderr)
+    elif arguments.record:
         written.append(record_metrics(arguments.model[0], summary["metrics"]))
     print(f"{split}: {summary['cases']} cases, mean and standard deviation")
     print(table(summary))

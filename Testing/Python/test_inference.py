@@ -100,3 +100,12 @@ def test_what_pytorch_says_without_memory_on_this_cpu_is_understood():
         torch.empty(10**15)
     with pytest.raises(OutOfMemoryError, match="close other programs"):
         run(BatchRunner(torch.device("cpu"), 512), Limited(0, caught.value), 3)
+
+
+def test_values_that_are_no_numbers_do_not_pass_for_no_tumour():
+    class Broken(Limited):
+        def forward(self, x):
+            return super().forward(x) * float("nan")
+
+    with pytest.raises(RunError, match="no numbers on cpu"):
+        run(BatchRunner(torch.device("cpu"), 512), Broken(99), 3)

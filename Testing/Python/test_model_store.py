@@ -131,3 +131,10 @@ def test_figures_cannot_be_added_to_a_zip(bundle, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "lung"), "zip", bundle)
     with pytest.raises(InputError, match="unpack it first"):
         record_metrics(archive, {"dsc": 0.7})
+
+
+def test_a_folder_that_is_no_model_is_not_removed(store):
+    (store / "notes").mkdir(parents=True)
+    with pytest.raises(ModelError, match="notes is not a model bundle"):
+        remove_model("notes", store)
+    assert (store / "notes").is_dir()
