@@ -96,8 +96,11 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
         part.mkdir()
         _write_slices(volume.axial.of(volume.array), label, settings, part)
         (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
-        if not target.is_dir():  # unless another process was faster
+        try:
             part.rename(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process was faster
+                raise
     except OSError as error:
         raise DiskError(
             f"the slice store {target.parent} could not be written ({error.strerror or error}); free space on the disk "

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 import torch
 from datasets import save, write_case, write_dataset
 
+from GTVAutoSegLib import store
 from GTVAutoSegLib.dataset import find_cases, read_label
 from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.preprocess import body_box, network_input, stretch_mask
@@ -138,6 +139,21 @@ def test_killed_half_way_it_is_finished_by_the_next_run(tmp_path):
     fresh = build_store(find_cases(data), settings, tmp_path / "fresh")
     for left, right in zip(all_slices(stored), all_slices(fresh)):
         assert torch.equal(left, right)
+    assert not list((tmp_path / "store").glob(".*.part"))
+
+
+def test_a_case_that_another_process_stored_meanwhile_is_taken(tmp_path, monkeypatch):
+    data = write_dataset(tmp_path / "data", 1)
+    (first,) = build_store(find_cases(data), SETTINGS, tmp_path / "elsewhere")
+    describe = store._describe
+
+    def overtaken(*arguments):
+        shutil.copytree(first.folder, tmp_path / "store" / first.folder.name)
+        return describe(*arguments)
+
+    monkeypatch.setattr(store, "_describe", overtaken)
+    (stored,) = build_store(find_cases(data), SETTINGS, tmp_path / "store")
+    assert torch.equal(all_slices([stored])[0], all_slices([first])[0])
     assert not list((tmp_path / "store").glob(".*.part"))
 
 
