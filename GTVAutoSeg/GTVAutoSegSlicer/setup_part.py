@@ -74,7 +74,7 @@ class SetupPart:
             self._steps.abort()
 
     def _install(self, again: bool) -> None:
-        if slicer.util.mainWindow() is None or self._steps is not None:
+        if slicer.util.mainWindow() is None or self.installing:
             return
         if not extension_is_there():
             self._install_extension()
@@ -85,6 +85,7 @@ class SetupPart:
         )
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Install PyTorch")):
             return
+        self.abort()  # a probe's answer will be out of date
         self._set_installing(True)
         self._ui.torchStatus.text = _("Installing PyTorch; the log shows how far it is...")
         self._run(lambda: install_commands(again), self._installed)

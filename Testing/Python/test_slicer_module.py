@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bundles import make_bundle
-from slicer_samples import MODULE, ROOT, add_ct, use_fake_worker
+from slicer_samples import MODULE, ROOT, add_ct, process_lives, use_fake_worker
 
 import GTVAutoSegLib
 
@@ -201,6 +201,20 @@ def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pyto
     assert second.startswith("-m pip install --only-binary :all: --requirement ")
     assert panel.ui.torchStatus.text == "PyTorch 2.13.0, without CUDA"
     assert panel.ui.segmentButton.enabled
+
+
+def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_extension, until, monkeypatch):
+    from GTVAutoSegSlicer import setup_part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
+        panel.ui.checkTorchButton.click()
+    pid = panel.setup._steps._job._process.pid
+    panel.ui.installTorchButton.click()
+    assert not process_lives(pid)
+    assert panel.setup.installing
+    until(lambda: panel.setup.answer is not None)
+    assert "light_the_torch" in pytorch_extension.read_text()
 
 
 def test_a_half_installed_pytorch_is_removed_first(panel, pytorch_extension, until):
