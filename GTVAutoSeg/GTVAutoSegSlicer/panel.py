@@ -115,7 +115,10 @@ class Panel(VTKObservationMixin):
         if parameters is None:
             return
         if parameters.input_volume is None:
-            parameters.input_volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            # Of that very class, as the selector lists them: a label map is a scalar volume too.
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            exact = (volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode")
+            parameters.input_volume = next(exact, None)
         if not parameters.model:
             parameters.model = self.models.selected_id
         self._gui_tag = parameters.connectGui(self.ui)

@@ -77,6 +77,19 @@ def test_the_button_needs_a_ct(panel):
     assert panel.ui.segmentButton.enabled
 
 
+def test_a_label_map_that_was_loaded_first_is_not_taken_for_the_ct(panel):
+    import slicer
+
+    panel.exit()
+    panel._parameters.input_volume = None
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Contours")
+    ct = add_ct()
+    panel._parameters.input_volume = None
+    panel.enter()
+    assert panel._parameters.input_volume is ct
+    assert panel.ui.inputSelector.currentNode() is ct
+
+
 def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel, until, monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "slow")
     add_ct()
