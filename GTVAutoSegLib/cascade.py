@@ -25,6 +25,7 @@ from .inference import BatchRunner
 from .model import Bundle, NetworkInfo
 from .networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from .preprocess import Box, body_box, network_input, paste_back
+from .summary import volume_ml
 from .volume import Volume, check_ct
 
 Progress = Callable[[str, int, int], None]
@@ -225,7 +226,13 @@ class _Run:
         if count > keep:
             sizes = np.bincount(labels.ravel())[1:]
             largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
-            mask[~np.isin(labels, largest)] = 0
+            dropped = mask.astype(bool) & ~np.isin(labels, largest)
+            mask[dropped] = 0
+            removed = volume_ml(dropped, self.volume)
+            parts = f"{count - keep} smaller parts" if count - keep > 1 else "1 smaller part"
+            self.runner.notes.append(
+                f"{parts} of {removed:.1f} mL in all were left out: this model keeps the largest {keep}"
+            )
 
     @staticmethod
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
@@ -238,7 +245,7 @@ class _Run:
         best = int(np.nanargmax(probability))
         return (
             f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "
-            f"{probability[best]:.2f}, at slice {best}"
+            f"{probability[best]:.4f}, at slice {best}"
         )
 
     @contextmanager

@@ -95,7 +95,7 @@ def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.nda
     panel.step(slices, result.slice_probability, where="mid", color="black", linewidth=1.2, label="slice probability")
     panel.axhline(result.threshold, color="black", linestyle=":", label=f"threshold {result.threshold:.2f}")
     picked = result.picked.astype(float)
-    panel.fill_between(slices, 0, picked, step="mid", color=MODEL_COLOR, alpha=0.2, label="segmented")
+    panel.fill_between(slices, 0, picked, step="mid", color=MODEL_COLOR, alpha=0.2, label="picked by the classifier")
     if reference is not None:
         true = tumour_slices(reference, volume)
         panel.plot(true, np.full(len(true), 1.04), "|", color=REFERENCE_COLOR, markersize=8, label="reference")

@@ -96,7 +96,7 @@ def _choose(folder: Path, headers: list[SliceHeader], series: str | None) -> lis
     if len(placed) > 1:
         raise InputError(
             f"{folder} holds {len(placed)} image series ({_listed(placed)}); expected one, so name the series by its "
-            "UID or give its own folder"
+            "UID (--series) or give its own folder"
         )
     return next(iter(placed.values()))
 

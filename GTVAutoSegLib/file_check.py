@@ -1,8 +1,9 @@
 """Checks on NIfTI, NRRD and MetaImage files before ITK reads them.
 
 ITK replaces a spacing it cannot use by 1 mm, fills what a truncated NIfTI file lacks with whatever lies in memory,
-and returns damaged compressed data as if it were sound. None of this may become a contour, so the raw header is
-read here and compressed data are decompressed once to see that they are whole.
+returns damaged compressed data as if it were sound, and turns NaN in NIfTI files into 0. None of this may become a
+contour, so the raw header is read here, compressed data are decompressed once to see that they are whole, and NIfTI's
+floating-point voxels are looked at.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .errors import InputError
+from .volume import not_finite
 
 CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -39,6 +43,7 @@ NRRD_PATIENT_SPACES = {
     "left-anterior-superior",
     "left-posterior-superior",
 }
+NIFTI_FLOATS = {16: "f4", 64: "f8"}
 META_BYTES = {
     **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
     **dict.fromkeys(("MET_SHORT", "MET_USHORT"), 2),
@@ -58,6 +63,8 @@ class Header:
         compressed: whether a gzip or zlib stream begins there.
         size: how many bytes it must at least hold once decompressed.
         oriented: whether the orientation of the patient is recorded.
+        floats: numpy type of floating-point voxels in which ITK would silently turn NaN and infinity into 0, or "".
+        start: bytes of the decompressed file before its voxels; only used with ``floats``.
     """
 
     spacing: tuple[float, ...]
@@ -66,6 +73,8 @@ class Header:
     compressed: bool
     size: int
     oriented: bool = True
+    floats: str = ""
+    start: int = 0
 
 
 def check_file(path: Path, suffix: str) -> Header:
@@ -92,6 +101,8 @@ def check_file(path: Path, suffix: str) -> Header:
             )
     if header.data is not None:
         _check_data(path, header, header.data)
+    if header.floats:
+        _check_finite(path, header)
     return header
 
 
@@ -115,7 +126,9 @@ def _read_nifti(path: Path) -> Header:
     start = struct.unpack(f"{order}f", raw[108:112])[0]
     forms = struct.unpack(f"{order}2h", raw[252:256])
     size = int(start) + math.prod(dim[1 : dim[0] + 1]) * bits // 8
-    return Header(pixdim[1 : min(dim[0], 3) + 1], path, 0, compressed, size, any(forms))
+    kind = struct.unpack(f"{order}h", raw[70:72])[0]
+    floats = f"{order}{NIFTI_FLOATS[kind]}" if kind in NIFTI_FLOATS else ""
+    return Header(pixdim[1 : min(dim[0], 3) + 1], path, 0, compressed, size, any(forms), floats, int(start))
 
 
 def _read_nrrd(path: Path) -> Header:
@@ -209,6 +222,19 @@ def _check_data(path: Path, header: Header, data: Path) -> None:
         raise InputError(
             f"{data} is truncated: it holds {got} of {header.size} bytes of image; export or copy it again"
         )
+
+
+def _check_finite(path: Path, header: Header) -> None:
+    bad = 0
+    with gzip.open(path) if header.compressed else path.open("rb") as file:
+        file.seek(header.start)
+        left = header.size - header.start
+        while left > 0 and (chunk := file.read(min(CHUNK, left))):
+            left -= len(chunk)
+            values = np.frombuffer(chunk, header.floats)
+            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise InputError(not_finite(path, bad))
 
 
 def _decompressed_size(path: Path, offset: int) -> int:

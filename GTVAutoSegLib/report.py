@@ -119,7 +119,7 @@ def _origin(record: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _curve(record: dict[str, Any]) -> str:
-    """Slice probability over the slices as SVG, with the threshold and what was segmented."""
+    """Slice probability over the slices as SVG, with the threshold and what was picked."""
     values = record["slice_probability"]
     width, height = CURVE_WIDTH - LEFT - 6, CURVE_HEIGHT - TOP - BOTTOM
     step = width / len(values)
@@ -152,7 +152,7 @@ def _curve(record: dict[str, Any]) -> str:
         f'<path d="M{LEFT} {limit:.1f}h{width}" stroke="#1c1c1c" stroke-dasharray="5 4"/>'
         f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>{"".join(ticks)}'
         f'<text x="{LEFT + width / 2}" y="{CURVE_HEIGHT - 4}" text-anchor="middle">slice; dashed: threshold '
-        f"{record['threshold']:.2f}; shaded: segmented</text></svg>"
+        f"{record['threshold']:.2f}; shaded: picked</text></svg>"
     )
 
 

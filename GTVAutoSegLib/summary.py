@@ -65,9 +65,10 @@ def sentence(summary: dict[str, Any]) -> str:
     if summary["reason"]:
         return f"No tumour found: {summary['reason']}."
     slices = summary["tumour_slices"]
+    where = f"{len(slices)} slices ({slices[0]} to {slices[-1]})" if len(slices) > 1 else f"slice {slices[0]}"
     extent = " x ".join(f"{length:.0f}" for length in summary["extent_mm"])
     return (
-        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {len(slices)} slices ({slices[0]} to {slices[-1]}), "
+        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {where}, "
         f"extent {extent} mm; {summary['timings']['total']:.1f} s on {summary['device']}"
     )
 

@@ -30,6 +30,8 @@ def progress_bar(unit: str = "slice") -> Iterator[Progress | None]:
 
     def update(stage: str, done: int, total: int) -> None:
         if stage not in bars:
+            for earlier in bars.values():
+                earlier.close()
             bars[stage] = tqdm(total=total, desc=stage, unit=unit, file=sys.stderr)
         bars[stage].update(done - bars[stage].n)
 

@@ -15,6 +15,7 @@ GRID_TOLERANCE_MM = 1e-3
 GRID_TOLERANCE_DIRECTION = 1e-4
 # Nothing in a patient's scan is all below this; above it lie lung, fat and everything denser.
 AIR_HU = -500
+LARGEST_BYTE = 255
 SMALLEST_SIDE = 16
 
 
@@ -104,8 +105,8 @@ def check_ct(volume: Volume) -> None:
     """Check that a volume can be a CT of a patient.
 
     Raises:
-        InputError: another modality, voxels that are not finite, nothing but air, one value everywhere, or axial
-            slices smaller than 16 x 16 pixels.
+        InputError: another modality, voxels that are not finite, nothing but air, one value everywhere, the values of
+            a label map or an 8-bit picture, or axial slices smaller than 16 x 16 pixels.
     """
     array = volume.array
     if volume.modality not in (None, "CT"):
@@ -118,14 +119,22 @@ def check_ct(volume: Volume) -> None:
         )
     bad = 0 if array.dtype.kind != "f" else array.size - int(np.count_nonzero(np.isfinite(array)))
     if bad:
-        raise InputError(
-            f"{volume.source} holds {bad} voxels that are NaN or infinite; expected HU everywhere, so export it again"
-        )
+        raise InputError(not_finite(volume.source, bad))
     low, high = array.min(), array.max()
     if low == high:
         raise InputError(f"{volume.source} holds the value {low:g} everywhere; expected a CT in HU, so export it again")
+    if low >= 0 and high <= LARGEST_BYTE:
+        raise InputError(
+            f"{volume.source} holds values from {low:g} to {high:g}, as a label map or an 8-bit preview does; expected "
+            "a CT in HU, so give the CT itself"
+        )
     if high <= AIR_HU:
         raise InputError(
             f"{volume.source} holds nothing above {high:g} HU, which is all air; expected a patient in HU, so check "
             "the rescale slope and intercept of the export"
         )
+
+
+def not_finite(source: str | Path, voxels: int) -> str:
+    """The sentence for voxels that are no numbers."""
+    return f"{source} holds {voxels} voxels that are NaN or infinite; expected HU everywhere, so export it again"

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--slices", type=slice_range, metavar="A:B", help="only look at slices A to B-1, from 0")
-    parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
+    parser.add_argument(
+        "--threshold", type=probability, metavar="T", help="slice probability from which it is segmented"
+    )
     parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
 
 
@@ -67,6 +69,17 @@ def slice_range(text: str) -> range:
     if match is None or int(match[1]) >= int(match[2]):
         raise argparse.ArgumentTypeError(f"'{text}' is not a range of slices, expected A:B with A < B")
     return range(int(match[1]), int(match[2]))
+
+
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a probability, expected a number from 0 to 1")
+    return value
 
 
 def _json_file(arguments: argparse.Namespace) -> list[Path]:

@@ -132,6 +132,9 @@ def bad_files(folder):
     holes = body_ct().astype(np.float32)
     holes[1, 2, 3], holes[4, 5, 6] = np.nan, np.inf
     write_ct(folder / "holes.nrrd", holes)
+    write_ct(folder / "holes.nii.gz", holes)
+    write_ct(folder / "holes.nii", holes.astype(np.float64))
+    write_ct(folder / "label.nrrd", (body_ct() > 90).astype(np.uint8))
     write_ct(folder / "air.nrrd", np.random.default_rng(0).integers(-1024, -900, (5, 40, 40)).astype(np.int16))
     write_ct(folder / "tiny.nrrd", body_ct((5, 3, 3)))
     (folder / "folder").mkdir()
@@ -148,6 +151,9 @@ def bad_files(folder):
         "rgb.nrrd": "rgb.nrrd",
         "four.nrrd": "4D",
         "holes.nrrd": "2 voxels",
+        "holes.nii.gz": "2 voxels",
+        "holes.nii": "2 voxels",
+        "label.nrrd": "label map",
         "air.nrrd": "air",
         "tiny.nrrd": "16 x 16",
         "folder": "folder",
