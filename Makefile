@@ -21,6 +21,7 @@ lint: $(VENV)/.stamp-lint
 
 # A stamp is older than its inputs when dependencies changed; then pip runs again.
 $(VENV)/.stamp-%: pyproject.toml $(CONSTRAINTS) | $(VENV)
+	@echo "installing what '$*' needs into $(VENV); this takes some minutes, once"
 	$(PIP) torch
 	$(PIP) --editable '.[$*]'
 	touch $@

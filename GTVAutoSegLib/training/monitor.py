@@ -67,7 +67,8 @@ class LiveMonitor(Monitor):
             f"best {record['best']:.4f} (epoch {record['best_epoch'] + 1})"
         )
         if not sys.stderr.isatty():
-            text = f"{self.title}: epoch {record['epoch'] + 1}/{self.epochs}{self.last}, {record['seconds']:.0f} s"
+            left = record["seconds"] * (self.epochs - record["epoch"] - 1)
+            text = f"{self.title}: epoch {record['epoch'] + 1}/{self.epochs}{self.last}, at most {clock(left)} left"
             print(text, file=sys.stderr, flush=True)
         for name in ("loss", "validation", "best", "learning_rate"):
             self.board.add_scalar(name, record[name], record["epoch"])
