@@ -39,6 +39,7 @@ COLUMNS = (
     "seconds",
     "model",
     "model_version",
+    "series_uid",
 )
 Row = dict[str, Any]
 
@@ -77,11 +78,11 @@ def write_summary(
 def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     name = plan.case.name
     record = read_record(plan)
+    row: Row = {"case": name, "series_uid": plan.case.series}
     if record is None or missing(plan, record):
-        return {"case": name, "status": "failed" if name in failures else "not done", "error": failures.get(name, "")}
+        return row | {"status": "failed" if name in failures else "not done", "error": failures.get(name, "")}
     measures, slices = record["measures"], record["tumour_slices"]
-    row: Row = {
-        "case": name,
+    row |= {
         "status": "done",
         "volume_ml": round(record["volume_ml"], 4),
         "slices": len(slices),

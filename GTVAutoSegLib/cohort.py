@@ -33,6 +33,7 @@ class Case:
         is_dicom: which of the two.
         source: what results call the input: a path below the input folder, or the name where a path may name a patient.
         notes: remarks the user should see, one sentence each.
+        series: SeriesInstanceUID of a DICOM case, by which the archive finds the patient; "" for a volume.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Case:
     is_dicom: bool
     source: str
     notes: tuple[str, ...] = ()
+    series: str = ""
 
     def neutral(self, text: str) -> str:
         """A sentence about the case without the paths of its files."""
@@ -105,6 +107,7 @@ class _Series:
     """The files of a series, sorted by why they are no slices of a CT; "" for those that are."""
 
     identity: str
+    uid: str
     patient: str
     files: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -160,7 +163,7 @@ def _look_at(path: Path, series: dict[str, _Series], others: dict[str, list[Path
         others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
         return
     identity = header.series or f"{header.study} {path.parent}"
-    series.setdefault(identity, _Series(identity, header.patient)).add(header)
+    series.setdefault(identity, _Series(identity, header.series, header.patient)).add(header)
 
 
 def _unfit(header: SliceHeader) -> str:
@@ -194,7 +197,7 @@ def _series_cases(
             name = f"case_{hashed}"
             if by_patient and safe_name(one.patient):
                 name = f"{safe_name(one.patient)}_{hashed}"
-            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, others)))
+            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, others), one.uid))
     return cases, skipped
 
 

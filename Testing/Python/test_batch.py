@@ -144,6 +144,7 @@ def test_bad_cases_fail_by_name_and_never_stop_the_rest(capsys, tmp_path, bundle
     }
     for name, text in words.items():
         assert found[name]["status"] == "failed" and text in found[name]["error"], (name, found[name]["error"])
+        assert found[name]["series_uid"] == next((SERIES + s for s, case in names.items() if case == name), "")
         assert f"{name}: failed: " in err
     assert "1 done, 6 failed" in out
     texts = [
