@@ -339,8 +339,11 @@ def workers_of(child):
     return found
 
 
+CASES = 40
+
+
 def test_workers_that_die_are_replaced_and_no_case_is_lost_or_done_twice(tmp_path, bundle):
-    source, output = write_cts(tmp_path / "in", 12, (20, 64, 72)), tmp_path / "out"
+    source, output = write_cts(tmp_path / "in", CASES, (20, 64, 72)), tmp_path / "out"
     child = start(source, output, "--model", bundle, "--device", "cpu", "--workers", "2")
     finished = wait_for_results(child, output, 3)
     killed = workers_of(child)
@@ -349,13 +352,13 @@ def test_workers_that_die_are_replaced_and_no_case_is_lost_or_done_twice(tmp_pat
         process.kill()
     text, _ = child.communicate(timeout=300)
     assert child.returncode == 0, text
-    assert len(finished) < 12, "all was done before the workers were killed"
-    assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
+    assert len(finished) < CASES, "all was done before the workers were killed"
+    assert finished.items() <= stamps(output).items() and len(stamps(output)) == CASES
     log = (output / "batch.log").read_text()
     assert sorted(line.split()[2] for line in log.splitlines() if line.split()[1] == "done:") == [
-        f"ct{number:02}:" for number in range(12)
+        f"ct{number:02}:" for number in range(CASES)
     ]
-    for number in range(12):
+    for number in range(CASES):
         mask = sitk.GetArrayFromImage(sitk.ReadImage(str(output / f"ct{number:02}" / f"ct{number:02}.seg.nrrd")))
         assert mask.shape == (20, 64, 72) and mask.any()
 
