@@ -12,6 +12,19 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import pytest
+
 from Testing.runtime.pytest_fixtures import _booted, load_module, slicer_runtime
 
 __all__ = ["_booted", "load_module", "slicer_runtime"]
+
+
+@pytest.fixture
+def until():
+    """Let Slicer's event loop run until a condition holds; fails after a while."""
+    from Testing.runtime import process_events_until
+
+    def wait(condition, timeout=20):
+        assert process_events_until(condition, timeout=timeout)
+
+    return wait

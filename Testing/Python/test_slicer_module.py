@@ -41,16 +41,6 @@ def panel(load_module, slicer_runtime, user):
     return widget.panel
 
 
-@pytest.fixture
-def until():
-    from Testing.runtime import process_events_until
-
-    def wait(condition, timeout=20):
-        assert process_events_until(condition, timeout=timeout)
-
-    return wait
-
-
 def test_the_module_says_what_it_is(load_module):
     parent = load_module(MODULE, with_widget=False).parent
     assert parent.title == "GTV Auto Segmentation"

@@ -39,16 +39,6 @@ def panel(load_module, slicer_runtime, shelf, monkeypatch, tmp_path):
     return widget.panel
 
 
-@pytest.fixture
-def until():
-    from Testing.runtime import process_events_until
-
-    def wait(condition, timeout=20):
-        assert process_events_until(condition, timeout=timeout)
-
-    return wait
-
-
 def run(panel, until):
     panel.ui.segmentButton.click()
     assert panel.running
