@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="bf16 is faster where the processor computes in it; auto (default) uses it on GPUs only",
+    )
     parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
 
 
@@ -66,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         fold=arguments.fold,
         resume=arguments.resume,
     )
-    fabric = make_fabric(arguments.device)
+    fabric = make_fabric(arguments.device, arguments.precision)
     try:
         bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
     except KeyboardInterrupt:

@@ -13,28 +13,36 @@ from torch import Tensor, nn
 from ..device import resolve_device
 
 
-def make_fabric(device: str) -> Fabric:
-    """Join the processes that ``torchrun`` started, or run alone.
+# By the name a user gives: what Lightning Fabric calls it.
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
-    Mixed precision (bfloat16) is used on GPUs that compute in it, float32 elsewhere.
+
+def make_fabric(device: str, precision: str = "auto") -> Fabric:
+    """Join the processes that ``torchrun`` started, or run alone.
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps"; under torchrun each process takes a GPU of its own.
+        precision: key of `PRECISIONS`; "auto" is bfloat16 (mixed) on GPUs that compute in it, float32 elsewhere.
 
     Raises:
         DeviceError: there is no such device.
     """
     chosen = resolve_device(device)
-    half = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if half else "32-true"
+    if precision == "auto":
+        half = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if half else "fp32"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes == 1:
         devices = 1 if chosen.index is None else [chosen.index]
-        fabric = Fabric(accelerator=chosen.type, devices=devices, precision=precision)
+        fabric = Fabric(accelerator=chosen.type, devices=devices, precision=PRECISIONS[precision])
     else:
         here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
         fabric = Fabric(
-            accelerator=chosen.type, devices=here, num_nodes=processes // here, strategy="ddp", precision=precision
+            accelerator=chosen.type,
+            devices=here,
+            num_nodes=processes // here,
+            strategy="ddp",
+            precision=PRECISIONS[precision],
         )
     fabric.launch()
     return fabric
