@@ -64,8 +64,8 @@ class Cascade:
 
     Attributes:
         bundle: where it came from; holds preprocessing, thresholds and identity.
-        classifiers: slice classifiers; their probabilities are averaged.
-        segmenters: segmentation networks; their probabilities are averaged.
+        classifiers: slice classifiers, an ensemble where there are several.
+        segmenters: segmentation networks, the same.
         device: where they run.
     """
 
@@ -197,7 +197,7 @@ class _Run:
         probability = np.full(len(self.hu), np.nan, np.float32)
         indices = np.flatnonzero(wanted)
         for chosen, output in self.runner.run(
-            "classifying", self.cascade.classifiers, indices, self._input, self._timed
+            "classifying", self.cascade.classifiers, indices, self._input, self._timed, self.info.classifier.combine
         ):
             probability[chosen] = output[:, 1].numpy()
         return probability
@@ -205,7 +205,9 @@ class _Run:
     def _segment(self, indices: np.ndarray) -> np.ndarray:
         mask = np.zeros(self.hu.shape, np.uint8)
         threshold = self.info.thresholds.mask
-        for chosen, output in self.runner.run("segmenting", self.cascade.segmenters, indices, self._input, self._timed):
+        for chosen, output in self.runner.run(
+            "segmenting", self.cascade.segmenters, indices, self._input, self._timed, self.info.segmenter.combine
+        ):
             with self._timed("back-projection"):
                 for index, probability in zip(chosen, output[:, 1]):
                     paste_back(probability, self.boxes[index], mask[index], threshold)

@@ -18,6 +18,28 @@ GPU_BATCH_PIXELS = 32 * 512 * 512
 MAX_BATCH = 32
 
 
+def mean_probability(members: Tensor) -> Tensor:
+    """Mean over the ensemble of class probabilities (members, n, 2, ...)."""
+    return members.mean(dim=0)
+
+
+def vote(members: Tensor) -> Tensor:
+    """Share of an ensemble's members for each class; a member is for tumour from a probability of 0.5.
+
+    A threshold of 0.5 on it is the majority of the authors' code; of an even number, half is enough.
+
+    Args:
+        members: class probabilities (members, n, 2, ...).
+    """
+    tumour = members[:, :, 1]
+    # What is no number stays so: compared, it would pass for a vote against tumour.
+    share = torch.where(tumour.isnan(), tumour, (tumour >= 0.5).to(tumour.dtype)).mean(dim=0)
+    return torch.stack([1 - share, share], dim=1)
+
+
+COMBINED: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean_probability, "vote": vote}
+
+
 class BatchRunner:
     """Runs networks batch by batch; when memory runs out it halves the batch, then moves to the CPU.
 
@@ -47,8 +69,9 @@ class BatchRunner:
         indices: np.ndarray,
         make_input: Callable[[list[int]], Tensor],
         timed: Callable[[str], AbstractContextManager[None]],
+        combine: str = "mean",
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield (slice indices, mean class probabilities on the CPU) batch by batch, in order.
+        """Yield (slice indices, class probabilities of the ensemble on the CPU) batch by batch, in order.
 
         Args:
             stage: name for the progress callback and the timings.
@@ -56,6 +79,7 @@ class BatchRunner:
             indices: which slices.
             make_input: slice indices -> float tensor (n, channels, N, N).
             timed: context manager that adds to a named timing.
+            combine: how the ensemble's probabilities become one, see `COMBINED`.
 
         Raises:
             Cancelled: the user asked to stop.
@@ -70,7 +94,7 @@ class BatchRunner:
             chosen = [int(index) for index in indices[done : done + self._batch]]
             images = make_input(chosen)
             with timed(stage):
-                output = self._probabilities(networks, images)
+                output = self._probabilities(networks, images, COMBINED[combine])
             if output is None:
                 continue
             if not torch.isfinite(output).all():
@@ -84,12 +108,14 @@ class BatchRunner:
             yield chosen, output
 
     @torch.inference_mode()
-    def _probabilities(self, networks: Sequence[nn.Module], images: Tensor) -> Tensor | None:
-        """Mean softmax over the ensemble; None when memory ran out and less must be tried."""
+    def _probabilities(
+        self, networks: Sequence[nn.Module], images: Tensor, combined: Callable[[Tensor], Tensor]
+    ) -> Tensor | None:
+        """Softmax, combined over the ensemble; None when memory ran out and less must be tried."""
         try:
             images = images.to(self.device, memory_format=torch.channels_last)
             outputs = [network.to(self.device)(images).softmax(dim=1) for network in networks]
-            return torch.stack(outputs).mean(dim=0).cpu()
+            return combined(torch.stack(outputs)).cpu()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise RunError(f"the network failed on {describe(self.device)}: {error}; try device cpu") from error

@@ -28,6 +28,7 @@ SCHEMA = 1
 DESCRIPTION = "model.json"
 FOLDER_VARIABLE = "GTVAUTOSEG_MODELS"
 LONGEST_ROI = 16
+COMBINATIONS = ("mean", "vote")
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,33 @@ class TaskInfo:
             raise ValueError(f"roi is '{self.roi}', expected at most {LONGEST_ROI} characters")
 
 
+def check_combination(combine: str) -> None:
+    """Raise ValueError for a way to combine an ensemble that does not exist."""
+    if combine not in COMBINATIONS:
+        raise ValueError(f"combine is '{combine}', expected one of: {', '.join(COMBINATIONS)}")
+
+
 @dataclass(frozen=True)
 class NetworkInfo:
-    """One stage: registry name, arguments, and one weight file for each member of the ensemble."""
+    """One stage of the cascade.
+
+    Attributes:
+        network: registry name.
+        arguments: of the network.
+        files: weights, one file for each member of the ensemble.
+        combine: what the members' probabilities become: their "mean", or by "vote" the share of members for tumour.
+    """
 
     network: str
     arguments: dict[str, Any]
     files: tuple[str, ...]
+    combine: str = "mean"
 
     def __post_init__(self) -> None:
-        """Raise ValueError when there are no weights."""
+        """Raise ValueError when there are no weights, or no such way to combine them."""
         if not self.files:
             raise ValueError("files is empty, expected at least one weight file")
+        check_combination(self.combine)
 
 
 @dataclass(frozen=True)
