@@ -82,7 +82,7 @@ def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int
     """
     path = folder / FILE
     if not path.is_file():
-        return _as_folds(make_folds(stored, count, seed), stored)
+        return as_folds(make_folds(stored, count, seed), stored)
     try:
         folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -96,7 +96,7 @@ def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int
         raise InputError(
             f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
         )
-    return _as_folds(folds, stored)
+    return as_folds(folds, stored)
 
 
 def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
@@ -105,7 +105,8 @@ def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
     write_text(folder / FILE, json.dumps({"seed": seed, "folds": lists}, indent=2) + "\n")
 
 
-def _as_folds(folds: Sequence[Sequence[str]], stored: Sequence[StoredCase]) -> list[Fold]:
+def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[StoredCase]) -> list[Fold]:
+    """Folds by the cases that validate them, ``fold_0`` and so on; the other cases teach."""
     names = sorted(case.name for case in stored)
     return [
         Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
