@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
 from .settings import PreprocessSettings
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), np.uint8)
 CLOSING_ITERATIONS = 3
 
 
@@ -54,19 +54,16 @@ def body_box(hu: np.ndarray, settings: PreprocessSettings) -> Box:
         The box; the whole slice when nothing stands out from the background.
     """
     height, width = hu.shape
-    mask = _body_mask(_stretch_to_bytes(hu, settings.window))
-    labels, count = ndimage.label(mask, structure=EIGHT_NEIGHBOURS)
-    if count == 0:
+    runs = _Runs.of(_body_mask(_stretch_to_bytes(hu, settings.window)))
+    if len(runs.row) == 0:
         return Box(0, height, 0, width)
-    # One part is the usual case, and counting pixels per part would cost as much as all of the above.
-    body = mask.view(bool) if count == 1 else _kept_components(labels, count, settings)[labels]
-    rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
+    body = _largest_components(runs, settings)
     margin = settings.margin
     return Box(
-        max(0, int(rows[0]) - margin),
-        min(height, int(rows[-1]) + 1 + margin),
-        max(0, int(columns[0]) - margin),
-        min(width, int(columns[-1]) + 1 + margin),
+        max(0, int(runs.row[body].min()) - margin),
+        min(height, int(runs.row[body].max()) + 1 + margin),
+        max(0, int(runs.start[body].min()) - margin),
+        min(width, int(runs.stop[body].max()) + margin),
     )
 
 
@@ -93,7 +90,7 @@ def network_input(hu: np.ndarray, indices: Sequence[int], boxes: Sequence[Box], 
 def apply_window(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Clip HU to the window and map it to [0, 1]; any shape, returns float32."""
     low, high = window
-    clipped = np.clip(hu, low, high).astype(np.float32)
+    clipped = _clip(hu, window)
     clipped -= np.float32(low)
     clipped *= np.float32(1.0 / (high - low))
     return clipped
@@ -146,50 +143,54 @@ def _neighbours(index: int, count: int, channels: int) -> np.ndarray:
     return np.clip(np.arange(index - reach, index + reach + 1), 0, count - 1)
 
 
+def _clip(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    # Converted first: numpy clips integers to floating-point ends in double precision.
+    clipped = hu.astype(np.float32)
+    return np.clip(clipped, *window, out=clipped)
+
+
 def _stretch_to_bytes(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Window one slice and spread what is left over 0 to 255, as uint8 (y, x)."""
-    low, high = window
-    clipped = np.clip(hu, low, high)
+    clipped = _clip(hu, window)
     darkest, brightest = float(clipped.min()), float(clipped.max())
     if brightest <= darkest:
         return np.zeros(hu.shape, np.uint8)
-    scale = np.float32(255.0 / (brightest - darkest))
-    return ((clipped.astype(np.float32) - np.float32(darkest)) * scale).astype(np.uint8)
+    clipped -= np.float32(darkest)
+    clipped *= np.float32(255.0 / (brightest - darkest))
+    return clipped.astype(np.uint8)
 
 
 def _body_mask(grey: np.ndarray) -> np.ndarray:
-    eroded = _filter_ellipse(grey, np.minimum)
-    mask = (eroded > otsu_threshold(eroded)).astype(np.uint8)
-    for _ in range(CLOSING_ITERATIONS):
-        mask = _filter_ellipse(mask, np.maximum)
-    for _ in range(CLOSING_ITERATIONS):
-        mask = _filter_ellipse(mask, np.minimum)
-    return mask
+    """What is brighter than the background, closed; bool (y, x)."""
+    eroded = _erode(grey)
+    return _close(eroded > otsu_threshold(eroded))
 
 
-def _filter_ellipse(image: np.ndarray, pick: np.ufunc) -> np.ndarray:
-    """Grey erosion (np.minimum) or dilation (np.maximum) by a 5 x 5 ellipse; outside the image is ignored.
+def _erode(image: np.ndarray) -> np.ndarray:
+    """Grey erosion by a 5 x 5 ellipse; outside the image is ignored.
 
     The ellipse is a 5 x 3 rectangle joined with a column of height 5, so a few whole-image minima give it exactly.
     """
-    result = _filter_line(_filter_line(image, pick, 2, axis=1), pick, 1, axis=0)
-    pick(result[2:], image[:-2], out=result[2:])
-    pick(result[:-2], image[2:], out=result[:-2])
+    wide = _minimum_along(image, (1, 2), axis=1)
+    result = _minimum_along(wide, (1,), axis=0)
+    np.minimum(result[2:], image[:-2], out=result[2:])
+    np.minimum(result[:-2], image[2:], out=result[:-2])
     return result
 
 
-def _filter_line(image: np.ndarray, pick: np.ufunc, reach: int, axis: int) -> np.ndarray:
+def _minimum_along(image: np.ndarray, steps: Sequence[int], axis: int) -> np.ndarray:
     result = image.copy()
     source, target = (image, result) if axis == 0 else (image.T, result.T)
-    for step in range(1, reach + 1):
-        pick(target[step:], source[:-step], out=target[step:])
-        pick(target[:-step], source[step:], out=target[:-step])
+    for step in steps:
+        np.minimum(target[step:], source[:-step], out=target[step:])
+        np.minimum(target[:-step], source[step:], out=target[:-step])
     return result
 
 
 def otsu_threshold(grey: np.ndarray) -> int:
     """Threshold (Otsu 1979) of a uint8 image: the grey value up to which pixels are background."""
-    counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
+    # numpy would count in a copy of the image in 64-bit integers.
+    counts = torch.bincount(torch.from_numpy(grey).ravel(), minlength=256).numpy().astype(np.float64)
     levels = np.arange(256)
     below = np.cumsum(counts)
     above = below[-1] - below
@@ -200,11 +201,89 @@ def otsu_threshold(grey: np.ndarray) -> int:
     return int(np.argmax(np.nan_to_num(between, nan=0.0, posinf=0.0)))
 
 
-def _kept_components(labels: np.ndarray, count: int, settings: PreprocessSettings) -> np.ndarray:
-    """Look-up table from label (0 is background) to whether that part counts as body."""
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+def _close(mask: np.ndarray) -> np.ndarray:
+    """Binary closing by the 5 x 5 ellipse, `CLOSING_ITERATIONS` times; outside the image is ignored; bool (y, x).
+
+    On 64 pixels at a time: the bits of one word. Two or more bits are empty at the end of each row, so that nothing
+    moves into the next one.
+    """
+    height, width = mask.shape
+    words = (width + 1) // 64 + 1
+    inside = _pack(np.ones_like(mask), words)
+    bits = _pack(mask, words)
+    for _ in range(CLOSING_ITERATIONS):
+        bits = _dilate(bits, words) & inside
+    holes = ~bits & inside
+    for _ in range(CLOSING_ITERATIONS):
+        holes = _dilate(holes, words) & inside
+    closed = (~holes & inside).view(np.uint8).reshape(height, -1)
+    return np.unpackbits(closed, axis=1, count=width, bitorder="little").view(bool)
+
+
+def _pack(mask: np.ndarray, words: int) -> np.ndarray:
+    """A mask (y, x) as bits, row after row: uint64 (y * words,), the lowest bit of a word is its first pixel."""
+    packed = np.zeros((len(mask), words * 8), np.uint8)
+    packed[:, : -(-mask.shape[1] // 8)] = np.packbits(mask, axis=1, bitorder="little")
+    return packed.view("<u8").ravel()
+
+
+def _dilate(bits: np.ndarray, words: int) -> np.ndarray:
+    """Dilation of packed rows by the 5 x 5 ellipse; leaves bits beyond the ends of the rows."""
+    wide = bits.copy()
+    for step in (1, 2):
+        wide |= bits << step
+        wide[1:] |= bits[:-1] >> (64 - step)
+        wide |= bits >> step
+        wide[:-1] |= bits[1:] << (64 - step)
+    result = wide.copy()
+    for rows, moved in ((1, wide), (2, bits)):
+        result[rows * words :] |= moved[: -rows * words]
+        result[: -rows * words] |= moved[rows * words :]
+    return result
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The horizontal runs of a mask, line by line: columns ``start:stop`` of a row each; int (runs,)."""
+
+    row: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> _Runs:
+        """The runs of a bool mask (y, x)."""
+        height, width = mask.shape
+        edged = np.zeros((height, width + 1), bool)  # each row ends empty, so that no run goes on in the next one
+        edged[:, :width] = mask
+        flat = edged.ravel()
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        if flat[0]:
+            changes = np.concatenate(([0], changes))
+        row, start = np.divmod(changes[::2], width + 1)
+        return cls(row, start, start + changes[1::2] - changes[::2])
+
+    def components(self) -> tuple[int, np.ndarray]:
+        """How many parts the runs make, and the part of each; runs that touch, even at a corner, are of one part."""
+        count = len(self.row)
+        line = int(self.stop.max()) + 1
+        below = (self.row + 1) * line
+        # The runs of the next row from the first that does not end before this one to the last that begins in time.
+        first = np.searchsorted(self.row * line + self.stop, below + self.start)
+        beyond = np.searchsorted(self.row * line + self.start, below + self.stop, side="right")
+        reached = np.maximum(beyond - first, 0)
+        pointers = np.concatenate(([0], np.cumsum(reached)))
+        neighbours = np.arange(pointers[-1]) + np.repeat(first - pointers[:-1], reached)
+        graph = csr_array((np.ones(len(neighbours), np.int8), neighbours, pointers), shape=(count, count))
+        return connected_components(graph, directed=False)
+
+
+def _largest_components(runs: _Runs, settings: PreprocessSettings) -> np.ndarray:
+    """Which runs belong to the parts that count as body; bool (runs,)."""
+    count, part = runs.components()
+    areas = np.bincount(part, weights=runs.stop - runs.start, minlength=count)
     largest_first = np.argsort(-areas, kind="stable")[: settings.max_components]
     smallest = settings.min_component_fraction * areas.max()
-    kept = np.zeros(count + 1, bool)
-    kept[1 + largest_first[areas[largest_first] > smallest]] = True
-    return kept
+    kept = np.zeros(count, bool)
+    kept[largest_first[areas[largest_first] > smallest]] = True
+    return kept[part]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from phantoms import body_ct
 from scipy import ndimage
 
+from GTVAutoSegLib import read_volume
 from GTVAutoSegLib.preprocess import (
     Box,
     apply_window,
@@ -19,6 +22,7 @@ from GTVAutoSegLib.preprocess import (
 )
 from GTVAutoSegLib.settings import PreprocessSettings
 
+SAMPLES = Path(__file__).resolve().parents[1] / "Data" / "sts-gtv"
 ELLIPSE = np.array([[0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0]], bool)
 
 
@@ -66,6 +70,9 @@ def scenes() -> dict[str, np.ndarray]:
         "touching the border": body_ct((1, 90, 110))[0][30:, 25:],
         "noise": rng.normal(0, 200, (80, 81)).astype(np.int16),
         "float values": body.astype(np.float32) + 0.25,
+        "rows one pixel short of a word": rng.normal(0, 200, (70, 63)).astype(np.int16),
+        "rows of whole words": rng.normal(0, 200, (40, 128)).astype(np.int16),
+        "many parts": np.where(ndimage.gaussian_filter(rng.normal(0, 1, (120, 130)), 3) > 0.05, 50, -1000),
     }
 
 
@@ -74,6 +81,15 @@ def test_the_box_equals_the_straightforward_rule(name):
     settings = PreprocessSettings(size=64)
     box = body_box(scenes()[name], settings)
     assert (box.top, box.bottom, box.left, box.right) == straightforward_box(scenes()[name], settings)
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in SAMPLES.iterdir()))
+def test_the_box_equals_the_straightforward_rule_on_a_real_ct(case):
+    settings = PreprocessSettings(size=64)
+    hu = read_volume(SAMPLES / case / "data.nii.gz").array
+    for index in range(0, len(hu), 6):
+        box = body_box(hu[index], settings)
+        assert (box.top, box.bottom, box.left, box.right) == straightforward_box(hu[index], settings), index
 
 
 def test_the_box_spans_both_legs_but_not_a_small_tube():
