@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,23 +13,36 @@ from typing import IO
 from .errors import InputError
 
 LOCK = ".gtvautoseg.lock"
+POLL_SECONDS = 0.2
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
     """Hold the lock of a folder during the block.
+
+    Args:
+        folder: which has to be writable.
+        patience: seconds to wait for another process.
 
     Raises:
         InputError: another process holds it.
     """
+    deadline = time.monotonic() + patience
     with (folder / LOCK).open("a") as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            # Some network file systems have no locks; there, nobody is kept out.
-            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder") from None
+        while not _got(file):
+            if time.monotonic() >= deadline:
+                raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder")
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _got(file: IO[str]) -> bool:
+    try:
+        _lock(file)
+    except OSError as error:
+        # Some network file systems have no locks; there, nobody is kept out.
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 if sys.platform == "win32":

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from .errors import InputError
-from .model import LONGEST_ROI
+from .model import LONGEST_ROI, check_combination
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
 from .sampling import RATIOS
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings
@@ -29,16 +29,19 @@ class StageTask:
         network: registry name.
         theta: Balance-Sampling Strategy ratio (paper section 3.4): "0", "1", "2", "4" or "n".
         arguments: further arguments of the network, beside its width and input channels.
+        combine: how the folds' networks become one in a bundle: "mean" or "vote".
     """
 
     network: str
     theta: str = "1"
     arguments: dict[str, Any] = field(default_factory=dict)
+    combine: str = "mean"
 
     def __post_init__(self) -> None:
-        """Raise ValueError when the ratio is unknown."""
+        """Raise ValueError when the ratio, or how to combine, is unknown."""
         if self.theta not in RATIOS:
             raise ValueError(f"theta is '{self.theta}', expected one of: {', '.join(RATIOS)}")
+        check_combination(self.combine)
 
 
 @dataclass(frozen=True)

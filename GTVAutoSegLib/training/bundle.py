@@ -1,4 +1,4 @@
-"""From a training run to a model bundle: the finished folds' networks side by side, their probabilities averaged."""
+"""From a training run to model bundles: one of each finished fold, and one with all their networks side by side."""
 
 from __future__ import annotations
 
@@ -13,26 +13,34 @@ from statistics import mean
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import DiskError
+from ..errors import DiskError, InputError
+from ..lock import locked
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase
 from ..tasks import Task
-from .checkpoint import WEIGHTS, is_finished, read_log
+from .checkpoint import is_finished, load_weights, read_log
 from .folds import SPLIT, Fold
 from .presets import Preset
 from .stages import STAGES
-from .threshold import best_threshold, measure_case
+from .threshold import SliceFigures, best_threshold, measure_case
+
+PATIENCE_SECONDS = 3600
+REPLACED = "replaced"
 
 
-def build_bundle(
+def build_bundles(
     task: Task, preset: Preset, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
 ) -> Path | None:
-    """Write ``<folder>/<task id>/`` from every fold whose two networks are finished.
+    """Write the bundle of every finished fold, ``<fold>/<task id>/``, and of all of them together, ``<task id>/``.
 
     Weights are stored as float16: half the size, and the difference is far below that between two trainings.
+
+    A chosen slice threshold is the best one for cases that the networks did not learn from. The one in a fold's bundle
+    is chosen on the other folds' cases, so that the fold's own measure it fairly, and on its own when there is no other
+    fold. By vote the threshold is a share of members and stays at one half.
 
     Args:
         task: with the size and width that were trained.
@@ -43,32 +51,74 @@ def build_bundle(
         device: where networks run to choose the threshold.
 
     Returns:
-        The bundle's folder, or None when no fold has both networks.
+        The folder of the bundle of all, or None when no fold has both networks.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: they cannot be written.
+        RunError: the files of a fold are damaged.
     """
-    finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
-    if not finished:
-        return None
-    threshold = _chosen_threshold(task, folder, finished, cases, device) if preset.choose_threshold else 0.5
-    target = folder / task.id
-    part = folder / f".{task.id}.{secrets.token_hex(4)}.part"
+    # Two machines that finish at once would each miss the other's fold.
+    with locked(folder, PATIENCE_SECONDS):
+        finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
+        if not finished:
+            return None
+        figures = _figures(task, folder, finished, cases, device) if preset.choose_threshold else {}
+        for fold in finished:
+            others = [name for name in figures if name != fold.name] or list(figures)
+            _write(task, folder, folder / fold.name / task.id, [fold], cases, _threshold(figures, others))
+        voted = task.classifier.combine == "vote" and len(finished) > 1
+        return _write(task, folder, folder / task.id, finished, cases, _threshold(figures, [] if voted else figures))
+
+
+def restore_bundles(folder: Path, name: str) -> None:
+    """Clean up after a process that was killed while it wrote bundles, and put back what it was about to replace.
+
+    Args:
+        folder: of the run.
+        name: of the bundles.
+    """
+    try:
+        with locked(folder):
+            for target in (folder / name, *(fold / name for fold in folder.iterdir() if fold.is_dir())):
+                for part in target.parent.glob(f".{name}.*.part"):
+                    _put_back(part, target)
+                    shutil.rmtree(part, ignore_errors=True)
+                shutil.rmtree(target / REPLACED, ignore_errors=True)
+    except InputError:  # another process holds the lock: it is at it, and alive
+        pass
+
+
+def _put_back(part: Path, target: Path) -> None:
+    if (part / REPLACED).exists() and not target.exists():
+        (part / REPLACED).rename(target)
+
+
+def _write(
+    task: Task,
+    folder: Path,
+    target: Path,
+    folds: Sequence[Fold],
+    cases: dict[str, StoredCase],
+    threshold: float,
+) -> Path:
+    """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir()
-        files = {stage: _copy_weights(folder, part, finished, stage) for stage in STAGES}
-        info = _describe(task, folder, finished, cases, files, part, threshold)
+        files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
+        info = _describe(task, folder, folds, cases, files, part, threshold)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
         if target.exists():
-            target.rename(part / "replaced")
+            target.rename(part / REPLACED)
         part.rename(target)
-        shutil.rmtree(target / "replaced", ignore_errors=True)
+        shutil.rmtree(target / REPLACED, ignore_errors=True)
     except OSError as error:
         raise DiskError(
             f"{target} could not be written ({error.strerror or error}); free space on the disk and run again with "
             "--resume"
         ) from error
     finally:
+        _put_back(part, target)
         shutil.rmtree(part, ignore_errors=True)
     return target
 
@@ -86,20 +136,26 @@ def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
     )
 
 
-def _chosen_threshold(
+def _figures(
     task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
-) -> float:
-    """The best slice threshold over all cases, each seen by the networks of the fold that it validates."""
-    figures = []
+) -> dict[str, list[SliceFigures]]:
+    """What each fold's networks make of the cases it validates."""
+    figures = {}
     for fold in folds:
         classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
-        figures += [measure_case(cases[name], classifier, segmenter, device) for name in fold.validation]
-    return best_threshold(figures)
+        figures[fold.name] = [measure_case(cases[name], classifier, segmenter, device) for name in fold.validation]
+    return figures
+
+
+def _threshold(figures: dict[str, list[SliceFigures]], names: Iterable[str]) -> float:
+    """The best slice threshold on the validation cases of some folds; 0.5 without any."""
+    chosen = [case for name in names for case in figures[name]]
+    return best_threshold(chosen) if chosen else Thresholds.slice
 
 
 def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
     network = task.build(stage)
-    network.load_state_dict(load_file(folder / fold.name / stage / WEIGHTS))
+    network.load_state_dict(load_weights(folder / fold.name / stage))
     return network.eval()
 
 
@@ -111,7 +167,7 @@ def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -
     names = []
     for fold in folds:
         name = f"{stage}.safetensors" if len(folds) == 1 else f"{stage}_{fold.name}.safetensors"
-        weights = load_file(folder / fold.name / stage / WEIGHTS)
+        weights = load_weights(folder / fold.name / stage)
         save_file({key: _halved(value) for key, value in weights.items()}, part / name)
         names.append(name)
     return tuple(names)
@@ -133,7 +189,8 @@ def _describe(
     threshold: float,
 ) -> ModelInfo:
     networks = {
-        stage: NetworkInfo(getattr(task, stage).network, task.arguments(stage), names) for stage, names in files.items()
+        stage: NetworkInfo(chosen.network, task.arguments(stage), files[stage], chosen.combine)
+        for stage, chosen in (("classifier", task.classifier), ("segmenter", task.segmenter))
     }
     taught = sorted({name for fold in folds for name in fold.training})
     return ModelInfo(

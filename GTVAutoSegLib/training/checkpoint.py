@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from ..errors import RunError
 from ..files import whole_file, write_text
 
 STATE, WEIGHTS, LOG = "state.pt", "weights.safetensors", "log.jsonl"
+COUNTERS = {"history", "step", "best", "best_epoch"}  # of every state, beside networks and optimiser
 LEFTOVERS = ".gtv-*"  # what `files.whole_file` leaves when its process is killed
 
 
@@ -33,9 +36,13 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
-        raise RunError(f"{path} is damaged ({error}); delete {folder} to train this network anew") from error
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]  # PyTorch goes on with advice for programmers
+        raise RunError(f"{path} is damaged ({reason}); delete {folder} to train this network anew") from error
+    if not isinstance(state, dict) or not state.keys() >= COUNTERS:
+        raise RunError(f"{path} is damaged (it holds no training); delete {folder} to train this network anew")
+    return state
 
 
 def is_finished(folder: Path) -> bool:
@@ -56,12 +63,32 @@ def save_weights(folder: Path, network: nn.Module) -> None:
         save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
 
 
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Read them back.
+
+    Raises:
+        RunError: they are missing or damaged.
+    """
+    path = folder / WEIGHTS
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path} is damaged ({error}); delete {folder} to train this network anew") from error
+
+
 def save_log(folder: Path, history: list[dict[str, Any]]) -> None:
     """Write one JSON object an epoch."""
     write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in history))
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Read the log; empty when there is none."""
+    """Read the log; empty when there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
     path = folder / LOG
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); delete {folder} to train this network anew") from error

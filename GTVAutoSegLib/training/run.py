@@ -1,28 +1,27 @@
 """A training run: data set to slice store, folds and stages one after another, then the bundle and the report.
 
 A run folder holds ``run.json`` (the configuration), ``folds.json``, ``slices/`` (the store),
-``<fold>/<stage>/`` (see `checkpoint`), and at the end ``<task id>/`` (the model bundle), ``training.png`` and
-``report.html``.
+``<fold>/<stage>/`` (see `checkpoint`), and at the end ``<fold>/<task id>/`` and ``<task id>/`` (model bundles of a fold
+and of all folds), ``training.png`` and ``report.html``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import Fabric
 
 from ..errors import DiskError, InputError
-from ..files import write_text
 from ..slices import SliceSet, StoredCase
 from ..store import build_store
 from ..tasks import Task
-from .bundle import build_bundle
+from .bundle import build_bundles, restore_bundles
 from .checkpoint import LEFTOVERS, STATE
+from .configuration import FILE as CONFIGURATION
+from .configuration import Configuration, check_configuration, read_configuration, save_configuration
 from .folds import FILE as FOLDS
 from .folds import Fold, check_fold, load_folds, read_dataset, save_folds
 from .loop import Job, fit
@@ -30,8 +29,6 @@ from .monitor import LiveMonitor, Monitor, show_count
 from .presets import Preset
 from .report import write_report
 from .stages import STAGES
-
-CONFIGURATION = "run.json"
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
             _train_one(run, fold, stage, cases, folds, fabric)
     if not fabric.is_global_zero:
         return None
-    bundle = build_bundle(run.task, run.preset, run.folder, folds, cases, fabric.device)
+    bundle = build_bundles(run.task, run.preset, run.folder, folds, cases, fabric.device)
     write_report(run.folder, run.task, run.preset, folds, cases, bundle)
     return bundle
 
@@ -103,8 +100,13 @@ def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[lis
     _check_strangers(run)
     stored = build_store(cases, run.task.preprocessing, run.store, progress)
     folds = [split] if split is not None else load_folds(run.folder, stored, run.preset.folds, run.preset.seed)
-    configuration = _configuration(run, stored, folds)
-    _check_configuration(run, configuration)
+    configuration = Configuration(
+        run.task,
+        run.preset,
+        {case.name: case.content for case in stored},
+        {fold.name: fold.validation for fold in folds},
+    )
+    check_configuration(run.folder, configuration)
     for fold in _chosen(run, folds):
         check_fold(fold, {case.name: case for case in stored})
         if not run.resume:
@@ -113,7 +115,8 @@ def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[lis
         if split is None:
             save_folds(run.folder, folds, run.preset.seed)
         # Last, because what a killed run lacks is written only while this is not there.
-        write_text(run.folder / CONFIGURATION, json.dumps(configuration, indent=2) + "\n")
+        save_configuration(run.folder, configuration)
+    restore_bundles(run.folder, run.task.id)
     return stored, folds
 
 
@@ -150,18 +153,10 @@ def _chosen(run: Run, folds: list[Fold]) -> list[Fold]:
     return [folds[run.fold]]
 
 
-def _configuration(run: Run, stored: Sequence[StoredCase], folds: Sequence[Fold]) -> dict[str, Any]:
-    return {
-        "task": asdict(run.task),
-        "preset": asdict(run.preset),
-        "cases": {case.name: case.content for case in stored},
-        "folds": {fold.name: list(fold.validation) for fold in folds},
-    }
-
-
 def _check_strangers(run: Run) -> None:
-    """Refuse a folder that holds something else before anything is written into it."""
+    """Refuse a folder that holds something else, or a damaged run, before anything is written into it."""
     if (run.folder / CONFIGURATION).exists():
+        read_configuration(run.folder)
         return
     ours = (FOLDS, run.store.name)
     names = sorted(path.name for path in run.folder.iterdir())
@@ -170,37 +165,6 @@ def _check_strangers(run: Run) -> None:
         raise InputError(
             f"{run.folder} is not empty and no training run (it holds {strangers[0]}); give an empty or a new folder"
         )
-
-
-def _check_configuration(run: Run, ours: dict[str, Any]) -> None:
-    path = run.folder / CONFIGURATION
-    if not path.is_file():
-        return
-    difference = _difference(json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(ours)))
-    if difference is not None:
-        key, there, now = difference
-        raise InputError(
-            f"{run.folder} belongs to another configuration: {key} is {_short(there)} there and {_short(now)} now; "
-            "give another folder, or the same data and settings"
-        )
-
-
-def _difference(theirs: Any, ours: Any, where: str = "") -> tuple[str, Any, Any] | None:
-    """The first key that differs, with both values."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in sorted(theirs.keys() | ours.keys()):
-            found = _difference(theirs.get(key), ours.get(key), f"{where}.{key}" if where else key)
-            if found is not None:
-                return found
-        return None
-    return None if theirs == ours else (where, theirs, ours)
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "absent"
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _check_untouched(run: Run, fold: Fold) -> None:

@@ -1,0 +1,90 @@
+"""The configuration of a run, ``run.json``: what was trained on which cases, so that nothing else gets mixed in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import write_text
+from ..settings import parse_settings
+from ..tasks import Task
+from .presets import Preset
+
+FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a run folder belongs to.
+
+    Attributes:
+        task: with the size and width that are trained.
+        preset: hyper-parameters.
+        cases: hash of image and label of each case, by name; see `GTVAutoSegLib.store.content_of`.
+        folds: names of the validation cases of each fold, by its folder's name.
+    """
+
+    task: Task
+    preset: Preset
+    cases: dict[str, str]
+    folds: dict[str, tuple[str, ...]]
+
+
+def save_configuration(folder: Path, configuration: Configuration) -> None:
+    """Write ``run.json``."""
+    write_text(folder / FILE, json.dumps(asdict(configuration), indent=2) + "\n")
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """Read ``run.json``; settings that are younger than the file have their defaults.
+
+    Raises:
+        InputError: the folder is no run, or the file is damaged.
+    """
+    path = folder / FILE
+    try:
+        return parse_settings(Configuration, json.loads(path.read_text(encoding="utf-8")), FILE)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); expected the folder of a run of 'gtvautoseg train'"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); put back a copy of it, or train into another folder") from error
+
+
+def check_configuration(folder: Path, ours: Configuration) -> None:
+    """Check that a run folder that has a configuration has this one.
+
+    Raises:
+        InputError: it has another one, the first difference named, or a damaged one.
+    """
+    if not (folder / FILE).exists():
+        return
+    difference = _difference(asdict(read_configuration(folder)), asdict(ours))
+    if difference is not None:
+        key, there, now = difference
+        raise InputError(
+            f"{folder} belongs to another configuration: {key} is {_short(there)} there and {_short(now)} now; "
+            "give another folder, or the same data and settings"
+        )
+
+
+def _difference(theirs: Any, ours: Any, where: str = "") -> tuple[str, Any, Any] | None:
+    """The first key that differs, with both values."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted(theirs.keys() | ours.keys()):
+            found = _difference(theirs.get(key), ours.get(key), f"{where}.{key}" if where else key)
+            if found is not None:
+                return found
+        return None
+    return None if theirs == ours else (where, theirs, ours)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "absent"
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
