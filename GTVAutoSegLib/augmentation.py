@@ -116,9 +116,9 @@ def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 
     """Apply one draw.
 
     Args:
-        images: float (n, channels, N, N) in [0, 1].
-        masks: bool (n, N, N).
-        numbers: what `draw` returned for n slices.
+        images: float (n, channels, N, N) in [0, 1], or volumes (n, channels, D, N, N), whose slices all move alike.
+        masks: bool (n, N, N), or (n, D, N, N).
+        numbers: what `draw` returned for n slices or volumes.
         noise_amount: fraction of the pixels of a noisy slice that become 0 or 1.
 
     Returns:
@@ -128,11 +128,14 @@ def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 
     grid = F.affine_grid(numbers.affine.to(device), [len(images), 1, size, size], align_corners=False)
     shift = F.interpolate(numbers.displacement.to(device), size=(size, size), mode="bicubic", align_corners=False)
     grid = grid + shift.permute(0, 2, 3, 1)
-    stacked = torch.cat([images, masks[:, None].to(images.dtype)], dim=1)
+    # To the resampling, the slices of a volume are so many channels.
+    planes = masks.view(len(masks), -1, size, size)
+    stacked = torch.cat([images.flatten(1, -3), planes.to(images.dtype)], dim=1)
     moved = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    kept = ~_inside(numbers.erased.to(device), size)
-    images = moved[:, :-1] * kept[:, None]
-    masks = (moved[:, -1] >= 0.5) & kept
+    kept = ~_inside(numbers.erased.to(device), size)[:, None]
+    count = planes.shape[1]
+    images = (moved[:, :-count] * kept).view(images.shape)
+    masks = ((moved[:, -count:] >= 0.5) & kept).view(masks.shape)
     return _salt_and_pepper(images, numbers, noise_amount), masks
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .sampling import balanced_indices
+
 
 @dataclass(frozen=True)
 class StoredCase:
@@ -65,6 +67,10 @@ class SliceSet:
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.cumsum([0, *(len(case.abnormal) for case in self.cases)])
+
+    def draw(self, theta: str, seed: int, epoch: int, *, static: bool = False) -> np.ndarray:
+        """The slices of one epoch by the Balance-Sampling Strategy, see `sampling.balanced_indices`."""
+        return balanced_indices(self.abnormal, theta, seed, epoch, static=static)
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images as uint8 (k, channels, N, N) and masks as bool (k, N, N), in the order of ``indices``."""

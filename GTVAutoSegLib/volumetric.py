@@ -45,7 +45,7 @@ class VolumeSettings:
         spacing_mm: (x, y, z) of the grid that patches are taken from; None is the median of the training cases.
         coarse: voxels (z, y, x) that the whole volume is resized to for the coarse network, y as large as x.
         patches: drawn from each training case in an epoch.
-        foreground: share of the patches that are centred on tumour.
+        theta: Balance-Sampling Strategy for patches: patches anywhere for each one around tumour; "n": all anywhere.
         margin_mm: around the box of what the coarse network found.
         overlap: of neighbouring patches in prediction, as a fraction of the patch.
         width: channels of the networks' first level; None is that of the paper's table 2.
@@ -58,7 +58,7 @@ class VolumeSettings:
     spacing_mm: tuple[float, float, float] | None = None
     coarse: tuple[int, int, int] = (64, 128, 128)
     patches: int = 4
-    foreground: float = 0.5
+    theta: str = "1"
     margin_mm: float = 20.0
     overlap: float = 0.5
     width: int | None = None

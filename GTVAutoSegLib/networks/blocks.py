@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def conv_bn(in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -24,6 +27,41 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, *, bias: 
     )
 
 
+def resize(x: Tensor, size: Sequence[int], *, corner_aligned: bool = False) -> Tensor:
+    """Bilinear interpolation of (N, C, h, w) to (N, C, H, W)."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=corner_aligned)
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column of (N, C, H, W) until height and width are multiples of ``multiple``."""
+    height, width = x.shape[2:]
+    if height % multiple == 0 and width % multiple == 0:
+        return x
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+def initialise_decoder(parts: Iterable[nn.Module]) -> None:
+    """Draw the kernels of layers followed by a ReLU, as He et al. 2015; biases are zero."""
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def initialise_head(head: nn.Conv2d) -> None:
+    """Draw the kernels of a last layer, as Glorot and Bengio 2010; its bias is zero."""
+    nn.init.xavier_uniform_(head.weight)
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
+
+
 def channels_last(network: nn.Module) -> nn.Module:
-    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place."""
+    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place.
+
+    Those of a 3D network stay as they are.
+    """
+    if any(parameter.ndim == 5 for parameter in network.parameters()):
+        return network
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

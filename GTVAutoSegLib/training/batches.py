@@ -5,12 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..slices import SliceSet
+
+class Samples(Protocol):
+    """Slices or patches, by number."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images uint8 (k, channels, ...) and masks bool (k, ...), in the order of ``indices``."""
+
+
+class TrainingSamples(Samples, Protocol):
+    """Those that an epoch is drawn from."""
+
+    def draw(self, theta: str, seed: int, epoch: int, *, static: bool) -> np.ndarray:
+        """Indices of one epoch, shuffled, see `sampling.balanced_indices`."""
 
 
 def cut(order: np.ndarray, most: int, least: int) -> list[np.ndarray]:
@@ -18,12 +34,12 @@ def cut(order: np.ndarray, most: int, least: int) -> list[np.ndarray]:
     return np.array_split(order, max(1, min(math.ceil(len(order) / most), len(order) // least)))
 
 
-def read_ahead(slices: SliceSet, batches: Sequence[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+def read_ahead(samples: Samples, batches: Sequence[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
     """Read each batch while the one before is being worked on."""
     with ThreadPoolExecutor(1) as reader:
         waiting: Future[tuple[Tensor, Tensor]] | None = None
         for batch in batches:
-            coming = reader.submit(slices.batch, batch)
+            coming = reader.submit(samples.batch, batch)
             if waiting is not None:
                 yield waiting.result()
             waiting = coming
@@ -32,5 +48,10 @@ def read_ahead(slices: SliceSet, batches: Sequence[np.ndarray]) -> Iterator[tupl
 
 
 def as_input(images: Tensor, device: torch.device) -> Tensor:
-    """Stored slices, uint8, as float32 in [0, 1] on a device; same shape."""
+    """Stored slices or patches, uint8, as float32 in [0, 1] on a device; same shape."""
     return images.to(device).float().div_(255)
+
+
+def packed(images: Tensor) -> Tensor:
+    """In the memory order that the networks' kernels have: channels last for slices."""
+    return images.contiguous(memory_format=torch.channels_last if images.ndim == 4 else torch.contiguous_format)

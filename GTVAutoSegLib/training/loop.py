@@ -20,9 +20,8 @@ from ..augmentation import augment, draw
 from ..device import describe, is_out_of_memory
 from ..errors import InputError, OutOfMemoryError, RunError
 from ..losses import LOSSES
-from ..sampling import balanced_indices
-from ..slices import SliceSet
-from .batches import as_input, cut, read_ahead
+from ..networks.blocks import channels_last
+from .batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
 from .distributed import share_batch_norm
 from .monitor import Monitor
@@ -41,8 +40,8 @@ class Job:
     Attributes:
         stage: target and validation figure.
         build: makes the network (called after seeding).
-        training: slices to learn from; the sampling strategy draws from these only.
-        validation: slices to choose the best epoch on; never sampled or augmented.
+        training: slices, or patches of volumes, to learn from; the sampling strategy draws from these only.
+        validation: those to choose the best epoch on; never sampled or augmented.
         settings: hyper-parameters.
         theta: Balance-Sampling Strategy ratio.
         seed: of initialisation, sampling and augmentation.
@@ -50,8 +49,8 @@ class Job:
 
     stage: Stage
     build: Callable[[], nn.Module]
-    training: SliceSet
-    validation: SliceSet
+    training: TrainingSamples
+    validation: Samples
     settings: TrainSettings
     theta: str
     seed: int = 0
@@ -90,8 +89,7 @@ class _Training:
         self.job, self.folder, self.fabric, self.monitor = job, folder, fabric, monitor
         settings = job.settings
         torch.manual_seed(job.seed)
-        network = share_batch_norm(job.build(), fabric)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = channels_last(share_batch_norm(job.build(), fabric))
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
@@ -130,13 +128,8 @@ class _Training:
     def epoch(self) -> None:
         """Train on one draw of slices, validate, write."""
         number, started = len(self.history), time.monotonic()
-        order = balanced_indices(
-            self.job.training.abnormal,
-            self.job.theta,
-            self.job.seed,
-            number,
-            static=self.job.settings.static_sampling,
-        )
+        static = self.job.settings.static_sampling
+        order = self.job.training.draw(self.job.theta, self.job.seed, number, static=static)
         learning_rate = self.optimizer.param_groups[0]["lr"]
         loss = self._learn(number, order)
         if not math.isfinite(loss):
@@ -222,7 +215,7 @@ class _Training:
         for part in parts:
             rows = slice(part[0], part[-1] + 1)
             with self.fabric.no_backward_sync(self.wrapped, enabled=part is not parts[-1]):
-                logits = self.wrapped(images[rows].contiguous(memory_format=torch.channels_last))
+                logits = self.wrapped(packed(images[rows]))
                 loss = self.loss(logits.float(), self.job.stage.target(masks[rows]))
                 # The processes' gradients are averaged: each part counts by its share of the whole batch.
                 self.fabric.backward(loss * (len(part) * self.fabric.world_size / batch))
@@ -249,7 +242,7 @@ class _Training:
         indices = np.arange(self.fabric.global_rank, len(self.job.validation), self.fabric.world_size)
         chunks = np.array_split(indices, max(1, math.ceil(len(indices) / self.part)))
         for images, masks in read_ahead(self.job.validation, [chunk for chunk in chunks if len(chunk)]):
-            inputs = as_input(images, self.fabric.device).contiguous(memory_format=torch.channels_last)
+            inputs = packed(as_input(images, self.fabric.device))
             with self.fabric.autocast():
                 logits = self.kept(inputs).float()
             counts += self.job.stage.counts(logits, masks.to(self.fabric.device))

@@ -105,10 +105,14 @@ def contact_sheet(images: Tensor, masks: Tensor, columns: int = 4) -> np.ndarray
     """Slices side by side with the outline of their mask, uint8 (height, width, 3).
 
     Args:
-        images: float (n, channels, N, N) in [0, 1]; the middle channel is shown, of the first 16 slices.
-        masks: bool (n, N, N).
+        images: float (n, channels, N, N) in [0, 1]; the middle channel is shown, of the first 16 slices; of volumes
+            (n, channels, D, N, N) the middle slice.
+        masks: bool (n, N, N) or (n, D, N, N).
         columns: slices side by side.
     """
+    if images.ndim == 5:
+        depth = images.shape[2] // 2
+        images, masks = images[:, :, depth], masks[:, depth]
     middle = images[:MOST_SAMPLES, images.shape[1] // 2].mul(255).round().byte().cpu().numpy()
     tiles = np.repeat(middle[..., None], 3, axis=-1)
     for tile, mask in zip(tiles, masks.cpu().numpy()):
