@@ -14,6 +14,7 @@ import numpy as np
 from .evaluation import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
 from .metrics import Agreement, SliceCounts
 
+MODELS, FOLDS = "models", "folds"
 VARIANTS = {
     CASCADE: "cascade",
     ALL_SLICES: "segmenter on all slices",
@@ -33,37 +34,41 @@ COLUMNS = (
 )
 
 
-def summarise_evaluation(measurements: Sequence[Measurement], split: str) -> dict[str, Any]:
+def summarise_evaluation(measurements: Sequence[Measurement], split: str, unit: str = MODELS) -> dict[str, Any]:
     """Statistics of all measurements, JSON-ready; None stands for undefined.
 
     Every figure is over all cases for which it is defined, and ``n`` and ``undefined`` say how many are and are not.
     ``std`` is the sample standard deviation (n - 1).
 
     Args:
-        measurements: of all cases, and of one model or several on the same cases.
+        measurements: of all cases, and of one model or several on the same cases, or of folds on cases of their own.
         split: what the cases are, such as "val".
+        unit: "models", or "folds".
 
     Returns:
-        ``models``: for each model and variant every metric over the cases, the empty masks, and the slices pooled over
-        the cases; ``over_models``: mean and standard deviation of the models' means, where there are several;
-        ``metrics``: the block for ``model.json``, means over the models.
+        ``models`` or ``folds``: for each of them and each variant every metric over the cases, the empty masks, and the
+        slices pooled over the cases; ``over_models`` or ``over_folds``: mean and standard deviation of their means,
+        where there are several; ``over_cases``, for folds: the same as for one, over the cases of all; ``metrics``: the
+        block for ``model.json``, means over the models, or over the cases of all folds.
     """
     names = list(dict.fromkeys(one.model for one in measurements))
     models = {name: _one_model([one for one in measurements if one.model == name]) for name in names}
-    variants = list(models[names[0]])
-    over_models = {
-        variant: {
-            metric: _statistics(_nan(models[name][variant][metric]["mean"]) for name in names) for metric in METRICS
-        }
-        for variant in variants
-    }
-    return {
+    over_models = _over(models)
+    cases = len({one.case for one in measurements})
+    summary = {
         "split": split,
-        "cases": len({one.case for one in measurements}),
-        "models": models,
-        **({"over_models": over_models} if len(names) > 1 else {}),
-        "metrics": _card(models, over_models, split, len({one.case for one in measurements})),
+        "cases": cases,
+        unit: models,
+        **({f"over_{unit}": over_models} if len(names) > 1 else {}),
     }
+    if unit == MODELS:
+        return {**summary, "metrics": _card(models, over_models, split, cases)}
+    everything = {"all": _one_model(measurements)}
+    card = {**_card(everything, _over(everything), split, cases), "folds": len(names)}
+    spread = next(iter(over_models.values()))["dsc"]["std"]
+    if spread is not None:
+        card["dsc_std_over_folds"] = round(spread, 4)
+    return {**summary, "over_cases": everything["all"], "metrics": card}
 
 
 def cases_csv(measurements: Iterable[Measurement]) -> str:
@@ -83,19 +88,24 @@ def table(summary: dict[str, Any]) -> str:
     """Mean and standard deviation over the cases, a line for each model and variant, for a fixed-width screen."""
     width = max(len(text) for text in VARIANTS.values())
     lines = [" " * width + "".join(f"{heading:>16}" for _, heading, _, _ in COLUMNS)]
-    for name, variants in summary["models"].items():
-        lines.append(name)
-        for variant, figures in variants.items():
-            cells = (_cell(figures[metric], factor, decimals) for metric, _, factor, decimals in COLUMNS)
-            lines.append(f"{VARIANTS[variant]:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
+    unit = FOLDS if FOLDS in summary else MODELS
+    groups = dict(summary[unit])
+    if "over_cases" in summary and len(groups) > 1:
+        groups["all cases"] = summary["over_cases"]
+    for name, variants in groups.items():
+        lines += [name, *_rows(variants, width)]
         lines += [f"  {text}" for text in _remarks(next(iter(variants.values())))]
-    for variant, figures in summary.get("over_models", {}).items():
-        lines += (
-            ["mean and standard deviation over the models"] if variant == next(iter(summary["over_models"])) else []
-        )
-        cells = (_cell(figures[metric], factor, decimals) for metric, _, factor, decimals in COLUMNS)
-        lines.append(f"{VARIANTS[variant]:<{width}}" + "".join(f"{cell:>16}" for cell in cells))
+    if f"over_{unit}" in summary:
+        lines += [f"mean and standard deviation over the {unit}", *_rows(summary[f"over_{unit}"], width)]
     return "\n".join(lines)
+
+
+def _rows(variants: dict[str, Any], width: int) -> list[str]:
+    return [
+        f"{VARIANTS[variant]:<{width}}"
+        + "".join(f"{_cell(figures[metric], factor, decimals):>16}" for metric, _, factor, decimals in COLUMNS)
+        for variant, figures in variants.items()
+    ]
 
 
 def _one_model(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
@@ -115,6 +125,17 @@ def _one_model(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]
             figures["slices"] = {**asdict(pooled), **{name: _none(value) for name, value in scores.items()}}
         found[variant] = figures
     return found
+
+
+def _over(models: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of the models' means, for each variant and metric."""
+    return {
+        variant: {
+            metric: _statistics(_nan(figures[variant][metric]["mean"]) for figures in models.values())
+            for metric in METRICS
+        }
+        for variant in next(iter(models.values()))
+    }
 
 
 def _statistics(values: Iterable[float]) -> dict[str, Any]:

@@ -87,6 +87,11 @@ def build_store(
     return [open_case(target) for target in targets]
 
 
+def content_of(case: Case) -> str:
+    """Hash of a case's image and label, as in `StoredCase.content`."""
+    return _hash(_sha256(case.image), _sha256(case.label))
+
+
 def _build(case: Case, settings: PreprocessSettings, target: Path, content: str) -> None:
     volume = read_volume(case.image)
     check_ct(volume)

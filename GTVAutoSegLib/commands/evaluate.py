@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..evaluation import Failure, Measurement
+
+    Measure = Callable[..., Iterator[list[Measurement] | Failure]]
 
 SOME_FAILED = 1
 FILES = ("cases.csv", "metrics.json", "evaluation.png")
@@ -28,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subject.add_argument(
         "--predictions", metavar="DIR", type=Path, help="masks of any other system: <case>.nii.gz or <case>/*.nii.gz"
     )
+    subject.add_argument(
+        "--run",
+        type=Path,
+        help="folder of a training run on DATASET: every case is measured on the fold that did not learn from it",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
@@ -37,18 +44,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A cascade is measured three times: as it is, its segmenter on all slices, and its segmenter on the slices of "
         "the label, which shows each stage's share of the error. Distances of an empty mask or label are undefined: "
-        "they are counted and left out of the means. Exit codes: 0 all cases measured; 1 some failed."
+        "they are counted and left out of the means. A run is summed up over its folds and over its cases. Exit "
+        "codes: 0 all cases measured; 1 some failed."
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
+    from ..errors import InputError
+    from ..evaluation import Failure
+    from ..files import make_folder
+    from ..terminal import progress_bar
+
+    measure, origin = plan_folds(arguments) if arguments.run is not None else plan_models(arguments)
+    make_folder(arguments.output)
+    measurements: list[Measurement] = []
+    failures: list[Failure] = []
+    with progress_bar("case") as progress:
+        for result in measure(progress=None if progress is None else partial(progress, "evaluating")):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                measurements += result
+    for failure in failures:
+        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+    if not measurements:
+        raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
+    conclude(arguments, measurements, {**origin, "failed": [failure.case for failure in failures]})
+    return SOME_FAILED if failures else 0
+
+
+def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
+    """How models or predictions are measured on all cases, and what goes into the JSON about them.
+
+    Raises:
+        InputError: the options do not fit each other, or there is no data set.
+        ModelError: there is no such model.
+    """
     from ..dataset import find_cases
     from ..errors import InputError
-    from ..evaluation import Failure, Subject, evaluate
-    from ..files import make_folder
+    from ..evaluation import Subject, evaluate, model_names
     from ..model import find_model
-    from ..terminal import progress_bar
 
     cases = find_cases(arguments.dataset)
     models = tuple(find_model(model) for model in arguments.model or ())
@@ -58,34 +94,38 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
-    make_folder(arguments.output)
     subject = Subject(models, arguments.predictions, arguments.device)
-    measurements: list[Measurement] = []
-    failures: list[Failure] = []
-    with progress_bar("case") as progress:
-        told = None if progress is None else partial(progress, "evaluating")
-        for result in evaluate(cases, subject, arguments.workers, told):
-            if isinstance(result, Failure):
-                failures.append(result)
-            else:
-                measurements += result
-    for failure in failures:
-        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
-    if not measurements:
-        raise InputError(f"none of the {len(cases)} cases of {arguments.dataset} could be measured; see above")
-    content = {**describe(models), "failed": [failure.case for failure in failures]}
-    conclude(arguments, measurements, content)
-    return SOME_FAILED if failures else 0
+    return partial(evaluate, cases, subject, arguments.workers), describe(dict(zip(model_names(models), models)))
+
+
+def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
+    """How the folds of a run are measured, and what goes into the JSON about them.
+
+    Raises:
+        InputError: the folder is no run on this data set, or has no model yet.
+    """
+    from ..errors import InputError
+    from ..evaluation_folds import evaluate_folds, held_out
+
+    if arguments.record:
+        raise InputError("--record was given with a run; expected exactly one --model")
+    parts, remarks = held_out(arguments.run, arguments.dataset)
+    origin = describe({part.name: part.bundle for part in parts})
+    return partial(evaluate_folds, parts, arguments.device, arguments.workers), {**origin, "remarks": remarks}
 
 
 def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
     """Write the files and print the table; ``origin`` goes into the JSON as well."""
-    from ..evaluation_report import cases_csv, summarise_evaluation, table
+    from ..evaluation_report import FOLDS, cases_csv, summarise_evaluation, table
     from ..files import whole_file, write_text
     from ..model_store import record_metrics
 
     split = arguments.dataset.resolve().name
-    summary = summarise_evaluation(measurements, split)
+    if arguments.run is None:
+        summary = summarise_evaluation(measurements, split)
+    else:
+        split += ", each case by the fold that did not learn from it"
+        summary = summarise_evaluation(measurements, split, FOLDS)
     written = [arguments.output / name for name in FILES]
     write_text(written[0], cases_csv(measurements))
     write_text(written[1], json.dumps({**origin, **summary}, indent=2, allow_nan=False) + "\n")
@@ -105,17 +145,18 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
         written.append(record_metrics(arguments.model[0], summary["metrics"]))
     print(f"{split}: {summary['cases']} cases, mean and standard deviation")
     print(table(summary))
+    for remark in origin.get("remarks", ()):
+        print(f"note: {remark}")
     print("written: " + ", ".join(map(str, written)))
 
 
-def describe(models: Sequence[Path]) -> dict[str, Any]:
-    """What was measured, by what."""
+def describe(models: dict[str, Path]) -> dict[str, Any]:
+    """What was measured, by what; the models by the name that they have in the figures."""
     from .. import __version__
-    from ..evaluation import model_names
     from ..model import read_bundle
 
     bundles = {
         name: {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest}
-        for name, bundle in zip(model_names(models), map(read_bundle, models))
+        for name, bundle in zip(models, map(read_bundle, models.values()))
     }
     return {"gtvautoseg": __version__, **({"bundles": bundles} if bundles else {})}

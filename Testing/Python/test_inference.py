@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from GTVAutoSegLib.errors import OutOfMemoryError, RunError
-from GTVAutoSegLib.inference import BatchRunner
+from GTVAutoSegLib.inference import BatchRunner, vote
 
 
 class Limited(nn.Module):
@@ -109,3 +109,43 @@ def test_values_that_are_no_numbers_do_not_pass_for_no_tumour():
 
     with pytest.raises(RunError, match="no numbers on cpu"):
         run(BatchRunner(torch.device("cpu"), 512), Broken(99), 3)
+
+
+class Constant(nn.Module):
+    """A member of an ensemble that gives each slice the same probability of tumour."""
+
+    def __init__(self, *probabilities: float) -> None:
+        super().__init__()
+        self.tumour = torch.tensor(probabilities)
+
+    def forward(self, x):
+        return torch.stack([1 - self.tumour, self.tumour], dim=1).log().expand(len(x), 2)
+
+
+@pytest.mark.parametrize(
+    ("members", "share"),
+    [
+        ((0.6, 0.6, 0.6, 0.1, 0.1), 0.6),  # the mean, 0.4, would say no
+        ((0.9, 0.9, 0.4, 0.4, 0.4), 0.4),  # the mean, 0.6, would say yes
+        ((0.9, 0.1), 0.5),  # a tie reaches a threshold of one half
+        ((0.5,), 1.0),
+    ],
+)
+def test_by_vote_the_probability_is_the_share_of_members_for_tumour(members, share):
+    runner = BatchRunner(torch.device("cpu"), 512)
+    networks = [Constant(probability) for probability in members]
+    ((_, output),) = runner.run("classifying", networks, np.arange(3), images, lambda _: nullcontext(), combine="vote")
+    assert torch.allclose(output, torch.tensor([[1 - share, share]]).expand(3, 2))
+
+
+def test_five_votes_outline_what_most_members_do():
+    torch.manual_seed(0)
+    members = torch.randn(5, 2, 2, 8, 8).softmax(dim=2)
+    assert torch.equal(vote(members)[:, 1] >= 0.5, (members.argmax(dim=2).sum(dim=0) > 2))
+
+
+def test_a_member_without_numbers_is_no_vote_against_tumour():
+    runner = BatchRunner(torch.device("cpu"), 512)
+    networks = [Constant(0.9), Constant(float("nan")), Constant(0.9)]
+    with pytest.raises(RunError, match="no numbers on cpu"):
+        list(runner.run("classifying", networks, np.arange(1), images, lambda _: nullcontext(), combine="vote"))

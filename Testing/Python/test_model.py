@@ -116,6 +116,7 @@ def test_weights_of_another_width_are_refused_with_the_tensor_s_name(bundle):
         (lambda data: data["segmenter"].update(network="unet9"), "'unet9' is unknown"),
         (lambda data: data["task"].update(roi="GTV of the primary"), "at most 16 characters"),
         (lambda data: data["segmenter"].update(files=[]), "files is empty"),
+        (lambda data: data["classifier"].update(combine="median"), "combine is 'median', expected one of: mean, vote"),
         (lambda data: data["preprocessing"].update(channels=3), "in_channels 1, expected those of preprocessing, 3"),
         (lambda data: data["task"].update(color=[1, 2, 3]), "three numbers from 0 to 1"),
         (lambda data: data.update(thresholds={"slice": 50.0}), "expected probabilities"),

@@ -75,6 +75,7 @@ def test_an_unknown_task_lists_those_there_are():
         ({"preprocessing": {"window": [0, "x"]}}, r"preprocessing.window\[1\] is 'x', expected a number"),
         ({"classifier": {"network": "vgg"}}, "classifier.network is 'vgg', expected one of: resnet18"),
         ({"segmenter": {"network": "sanet", "theta": "3"}}, "theta is '3', expected one of: 0, 1, 2, 4, n"),
+        ({"segmenter": {"network": "sanet", "combine": "max"}}, "combine is 'max', expected one of: mean, vote"),
         ({"roi": "GTV of the nasopharynx"}, "expected 1 to 16 characters"),
         ({"id": "../escape"}, "expected letters, digits and hyphens"),
         ({"terminology": "GTV"}, "terminology has not 7 parts"),
