@@ -1,25 +1,33 @@
-"""The child process Slicer starts: ``python -m GTVAutoSegLib.worker segment|probe``.
+"""The child process Slicer starts: ``python -m GTVAutoSegLib.worker serve|segment|probe``.
 
 It answers on standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" |
 "result" | "error", ...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel
 file, which is looked for between batches, or by closing the child's standard input.
+
+``serve`` takes one request a line on standard input, ``{"id": ..., "arguments": ["segment", "--input", ...]}``. Every
+answer to it carries its id, and the last one is ``{"event": "done", "exit_code": ...}``. The model stays loaded for
+the next request. The process ends when nothing is asked of it for `IDLE_S`, or when its standard input closes.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
-import select
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .allocator import keep_freed_memory
+from .allocator import give_back_freed_memory, keep_freed_memory
 from .commands.segment import slice_range
 from .errors import Cancelled, GTVAutoSegError
+from .standard_input import StandardInput
+
+if TYPE_CHECKING:
+    from .cascade import Cascade
 
 HINTS = {
     "input": "Check the CT and the settings named above.",
@@ -35,10 +43,137 @@ HINTS = {
 }
 
 
+# A second click comes soon or not at all, and the memory may be wanted for something else.
+IDLE_S = 300.0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one job and return the exit code."""
+    """Run one job, or jobs until there are no more, and return the exit code."""
+    values = _parser().parse_args(arguments)
+    worker = Worker(_claim_stdout())
+    return worker.serve() if values.action == "serve" else worker.run(values)
+
+
+class Worker:
+    """Carries out requests one after the other and keeps the model of the last one.
+
+    Args:
+        write: sends one object to the parent.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+        self._write = write
+        self._parent = StandardInput()
+        self._label: dict[str, str] = {}
+        self._model: Cascade | None = None
+        self._model_key: tuple[Any, ...] = ()
+
+    def serve(self) -> int:
+        """Answer requests until none comes any more."""
+        while (line := self._parent.next_line(IDLE_S)) is not None:
+            request = json.loads(line)
+            self._label = {"id": request["id"]}
+            self._send("done", exit_code=self.run(_parser().parse_args(request["arguments"])))
+            _give_back_memory()
+        return 0
+
+    def run(self, values: argparse.Namespace) -> int:
+        """Do one job and return its exit code; whatever goes wrong is sent."""
+        try:
+            (self._segment if values.action == "segment" else self._probe)(values)
+        except GTVAutoSegError as error:
+            self._send_error(error.kind, str(error))
+            return error.exit_code
+        except Exception as error:
+            self._send_error("internal", f"the run failed unexpectedly ({type(error).__name__}: {error})")
+            return 4
+        return 0
+
+    def _segment(self, values: argparse.Namespace) -> None:
+        """Segment ``--input``, write ``--output``, and send the result."""
+
+        def cancelled() -> bool:
+            return (values.watch_stdin and self._parent.closed()) or (
+                values.cancel_file is not None and values.cancel_file.exists()
+            )
+
+        self._send("stage", stage="loading")
+        _stop_if(cancelled())
+        from .mask_writer import write_mask
+        from .summary import summarise
+        from .volume_io import read_volume
+
+        model = self._load(values)
+        _stop_if(cancelled())
+        self._send("stage", stage="reading")
+        volume = read_volume(values.input)
+        stages = set()
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages.add(stage)
+                self._send("stage", stage=stage)
+            self._send("progress", stage=stage, done=done, total=total)
+
+        _stop_if(cancelled())
+        result = model.segment(
+            volume, progress=progress, slices=values.slices, threshold=values.threshold, cancelled=cancelled
+        )
+        for warning in result.warnings:
+            self._send("warning", message=warning)
+        _stop_if(cancelled())
+        self._send("stage", stage="writing")
+        write_mask(result.mask, volume, Path(values.output))
+        self._send("result", output=str(values.output), **summarise(result, volume, model.bundle))
+
+    def _load(self, values: argparse.Namespace) -> Cascade:
+        """The model asked for: the one at hand, unless it is another one or has changed on disk."""
+        from .model import load_model, read_bundle
+
+        options = {"device": values.device}
+        bundle = read_bundle(values.model)
+        key = (bundle.path, bundle.digest, *options.values())
+        if self._model is None or key != self._model_key:
+            self._model = None  # never two at a time
+            self._model = load_model(bundle.path, **options)
+            self._model_key = key
+        return self._model
+
+    def _probe(self, _: argparse.Namespace) -> None:
+        """Try every device with a tiny convolution and send what there is."""
+        from .model import check_torch
+
+        check_torch()
+        import torch
+
+        from . import device
+
+        devices = []
+        for candidate in [*device.gpus(), torch.device("cpu")]:
+            reason = device.probe(candidate)
+            is_cuda = candidate.type == "cuda"
+            devices.append(
+                {
+                    "id": str(candidate),
+                    "name": torch.cuda.get_device_name(candidate) if is_cuda else candidate.type.upper(),
+                    "memory_gb": round(torch.cuda.mem_get_info(candidate)[1] / 2**30, 1) if is_cuda else None,
+                    "usable": reason is None,
+                    "reason": reason or "",
+                }
+            )
+        self._send("result", torch=torch.__version__, cuda=torch.version.cuda, devices=devices)
+
+    def _send(self, event: str, **content: Any) -> None:
+        self._write({"event": event, **self._label, **content})
+
+    def _send_error(self, kind: str, message: str) -> None:
+        self._send("error", code=kind, message=message, hint=HINTS[kind], details=traceback.format_exc())
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m GTVAutoSegLib.worker")
     actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("serve")
     segment_parser = actions.add_parser("segment")
     for name in ("--input", "--output", "--model"):
         segment_parser.add_argument(name, required=True)
@@ -48,120 +183,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     segment_parser.add_argument("--slices", type=slice_range)
     segment_parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     actions.add_parser("probe")
-    values = parser.parse_args(arguments)
-    channel = _claim_stdout()
-    try:
-        ACTIONS[values.action](values, channel)
-    except GTVAutoSegError as error:
-        _send_error(channel, error.kind, str(error))
-        return error.exit_code
-    except Exception as error:
-        _send_error(channel, "internal", f"the run failed unexpectedly ({type(error).__name__}: {error})")
-        return 4
-    return 0
+    return parser
 
 
-def segment(values: argparse.Namespace, send: Callable[..., None]) -> None:
-    """Segment ``--input``, write ``--output``, and send the result."""
-    cancelled = _watch(values)
-    send("stage", stage="loading")
-    _stop_if(cancelled())
-    from .mask_writer import write_mask
-    from .model import load_model
-    from .summary import summarise
-    from .volume_io import read_volume
-
-    model = load_model(values.model, device=values.device)
-    _stop_if(cancelled())
-    send("stage", stage="reading")
-    volume = read_volume(values.input)
-    stages = set()
-
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage not in stages:
-            stages.add(stage)
-            send("stage", stage=stage)
-        send("progress", stage=stage, done=done, total=total)
-
-    _stop_if(cancelled())
-    result = model.segment(
-        volume, progress=progress, slices=values.slices, threshold=values.threshold, cancelled=cancelled
-    )
-    for warning in result.warnings:
-        send("warning", message=warning)
-    _stop_if(cancelled())
-    send("stage", stage="writing")
-    write_mask(result.mask, volume, Path(values.output))
-    send("result", output=str(values.output), **summarise(result, volume, model.bundle))
-
-
-def probe(_: argparse.Namespace, send: Callable[..., None]) -> None:
-    """Try every device with a tiny convolution and send what there is."""
-    from .model import check_torch
-
-    check_torch()
-    import torch
-
-    from . import device
-
-    devices = []
-    for candidate in [*device.gpus(), torch.device("cpu")]:
-        reason = device.probe(candidate)
-        is_cuda = candidate.type == "cuda"
-        devices.append(
-            {
-                "id": str(candidate),
-                "name": torch.cuda.get_device_name(candidate) if is_cuda else candidate.type.upper(),
-                "memory_gb": round(torch.cuda.mem_get_info(candidate)[1] / 2**30, 1) if is_cuda else None,
-                "usable": reason is None,
-                "reason": reason or "",
-            }
-        )
-    send("result", torch=torch.__version__, cuda=torch.version.cuda, devices=devices)
-
-
-ACTIONS = {"segment": segment, "probe": probe}
-
-
-def _claim_stdout() -> Callable[..., None]:
+def _claim_stdout() -> Callable[[dict[str, Any]], None]:
     """Keep standard output for the protocol; whatever else prints goes to standard error."""
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def send(event: str, **content: Any) -> None:
-        lines.write(json.dumps({"event": event, **content}, ensure_ascii=True) + "\n")
-
-    return send
+    return lambda content: print(json.dumps(content, ensure_ascii=True), file=lines)
 
 
-def _send_error(send: Callable[..., None], kind: str, message: str) -> None:
-    send("error", code=kind, message=message, hint=HINTS[kind], details=traceback.format_exc())
-
-
-def _watch(values: argparse.Namespace) -> Callable[[], bool]:
-    """Whether the parent wants the run to stop."""
-    return lambda: (
-        (values.watch_stdin and stdin_closed()) or (values.cancel_file is not None and values.cancel_file.exists())
-    )
-
-
-def stdin_closed() -> bool:
-    """Whether the other end of standard input is closed; never waits.
-
-    A thread that waits would do harm: Python cannot end while it holds the buffer's lock, and on Windows the pending
-    read blocks the loading of some DLLs.
-    """
-    if sys.platform == "win32":
-        import _winapi
-        import msvcrt
-
-        try:
-            _winapi.PeekNamedPipe(msvcrt.get_osfhandle(0), 0)
-        except OSError:
-            return True
-        return False
-    ready, _, _ = select.select([0], [], [], 0)
-    return bool(ready) and not os.read(0, 1024)
+def _give_back_memory() -> None:
+    """What a run needed beside the model goes back to the system and to the GPU's other users."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    give_back_freed_memory()
 
 
 def _stop_if(cancelled: bool) -> None:

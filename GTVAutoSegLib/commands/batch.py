@@ -150,9 +150,9 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     """What does the cases: this process, or Dask workers; a damaged model is said at once."""
     from ..batch import run_here
     from ..model import load_model, verify_model
-    from ..worker import stdin_closed
+    from ..standard_input import StandardInput
 
-    cancelled = stdin_closed if arguments.watch_stdin else None
+    cancelled = StandardInput().closed if arguments.watch_stdin else None
     if not needed:
         return None
     if arguments.scheduler is None and arguments.workers == 1:
