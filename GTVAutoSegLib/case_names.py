@@ -38,7 +38,9 @@ def short_hash(text: str) -> str:
 
 
 def tell_apart(names: Sequence[str], identities: Sequence[str]) -> list[str]:
-    """Names of which no two are the same to a disk that ignores case; the same whatever else is in the list.
+    """Names of which no two are the same to a disk that ignores case.
+
+    A twin that comes later gives both a new name, so that neither is ever taken for the other.
 
     Args:
         names: of the cases.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from .volume import Volume
 from .volume_io import read_volume
 
 SUFFIXES = (".nii.gz", ".nrrd")
+PATIENTS = "patients.json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,35 @@ def find_cases(root: Path) -> list[Case]:
     if not cases:
         raise InputError(f"{root} holds no case; expected <case>/data.nii.gz and <case>/label.nii.gz")
     return cases
+
+
+def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Whose each case is, for patients with several CTs, which must never be divided.
+
+    Args:
+        root: of the data set; its ``patients.json``, if there is one, maps cases to patients. A case that is not in it
+            is a patient of its own, called as the case.
+        names: of all cases.
+
+    Raises:
+        InputError: the file is damaged, or names a case that is not there.
+    """
+    patients = {name: name for name in names}
+    path = root / PATIENTS
+    if not path.is_file():
+        return patients
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path} cannot be read ({error}); expected {{"case": "patient", ...}}') from error
+    if not isinstance(listed, dict) or not all(isinstance(patient, str) for patient in listed.values()):
+        raise InputError(
+            f'{path} does not map cases to patients; expected {{"case": "patient", ...}}, all of them texts'
+        )
+    strangers = sorted(listed.keys() - patients.keys())
+    if strangers:
+        raise InputError(f"{path} names the case {strangers[0]}, which is not in the data set; correct or remove it")
+    return {**patients, **listed}
 
 
 def read_label(case: Case, image: Volume) -> np.ndarray:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import __version__
+from .case_names import safe_name
+from .dataset import PATIENTS, find_cases, read_patients
 from .dicom_series import stack
 from .dicom_tree import DicomTree, ImageSeries, referenced_series
 from .errors import DiskError, GTVAutoSegError, InputError
@@ -126,6 +128,41 @@ def import_cases(plans: Sequence[Plan]) -> Iterator[Outcome]:
             yield Outcome(plan.series.patient, None, f"{plan.series} does not fit into memory; close other programs")
 
 
+def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write down which cases are of one patient, for `GTVAutoSegLib.dataset.read_patients`; the patient is not named.
+
+    A file that is there already is added to.
+
+    Args:
+        outcomes: of an import.
+
+    Returns:
+        The files that were written, one for each data set with such cases.
+
+    Raises:
+        InputError: a file that is there is damaged.
+        DiskError: writing failed.
+    """
+    groups: dict[tuple[Path, str], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.case is not None and outcome.patient:
+            groups.setdefault((outcome.case.parent, outcome.patient), []).append(outcome.case.name)
+    written = []
+    for dataset in dict.fromkeys(place for place, _ in groups):
+        cases = [case.name for case in find_cases(dataset)]
+        known = read_patients(dataset, cases)
+        found = dict(known)
+        for (place, _), names in groups.items():
+            if place == dataset and len(names) > 1:
+                joined = {found[name] for name in names}
+                found.update((name, min(joined)) for name in cases if found[name] in joined)
+        if found != known:
+            text = {name: patient for name, patient in found.items() if name != patient}
+            write_text(dataset / PATIENTS, json.dumps(text, indent=2) + "\n")
+            written.append(dataset / PATIENTS)
+    return written
+
+
 def _import_case(plan: Plan) -> Outcome:
     source = {
         "series_sha256": _hash(plan.series.uid),
@@ -203,20 +240,29 @@ def _folders(dataset: Path, name: str, rois: tuple[Roi, ...], each: bool) -> lis
     if not each:
         return [(dataset / name, rois)]
     groups: dict[str, list[Roi]] = {}
+    folders: dict[str, str] = {}
     for roi in rois:
         groups.setdefault(roi.name, []).append(roi)
-    return [(dataset / _file_name(roi_name) / name, tuple(group)) for roi_name, group in groups.items()]
+        folder = safe_name(roi.name)
+        if not folder:
+            raise InputError(
+                f"the ROI '{roi.name}' cannot name a folder; expected letters or digits, so leave out --each"
+            )
+        twin = folders.setdefault(folder.casefold(), roi.name)
+        if twin != roi.name:
+            raise InputError(
+                f"the ROIs '{twin}' and '{roi.name}' of one CT would share the folder {folder}; expected names that "
+                "differ in more than case and special signs, so import them one by one with --roi, each into its own "
+                "DATASET"
+            )
+    return [(dataset / safe_name(roi_name) / name, tuple(group)) for roi_name, group in groups.items()]
 
 
 def _patient_name(series: ImageSeries) -> str:
-    name = _file_name(series.patient)
+    name = safe_name(series.patient)
     if not name:
         raise InputError(f"{series.slices[0].path} has no PatientID; expected one, so import without naming by patient")
     return name
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.+-]+", "_", text.strip()).strip("._")
 
 
 def _check_same(folder: Path, source: dict[str, Any]) -> None:

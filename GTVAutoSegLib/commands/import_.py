@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, or import and say what became of each patient."""
-    from ..dicom_import import import_cases, plan_import
+    from ..dicom_import import import_cases, note_patients, plan_import
     from ..dicom_tree import scan
     from ..errors import InputError
     from ..files import make_folder
@@ -73,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     for outcome in chain(failed, import_cases(plans)):
         report(outcome)
         outcomes.append(outcome)
+    for path in note_patients(outcomes):
+        print(f"{path}: cases of one patient, which training keeps together")
     return conclude(outcomes, tree, arguments.dataset)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Case, find_cases
+from ..dataset import PATIENTS, Case, find_cases, read_patients
 from ..errors import InputError
 from ..files import write_text
 from ..slices import StoredCase
@@ -31,7 +31,7 @@ def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
     """Cases of a data set, and the division it brings along as folders ``train`` and ``val``, if it does.
 
     Raises:
-        InputError: the folder holds no cases, or a case is in both.
+        InputError: the folder holds no cases, or a case or a patient is in both.
     """
     parts = (dataset / "train", dataset / "val")
     if not all(part.is_dir() for part in parts):
@@ -43,16 +43,21 @@ def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
             f"{dataset} has the case {sorted(both)[0]} in train and in val; expected every patient in one of them only"
         )
     fold = Fold(SPLIT, tuple(case.name for case in training), tuple(case.name for case in validation))
+    patients = read_patients(dataset, [*fold.training, *fold.validation])
+    check_patients([fold.training, fold.validation], patients, f"{dataset}, in train and in val")
     return [*training, *validation], fold
 
 
-def make_folds(stored: Sequence[StoredCase], count: int, seed: int) -> list[list[str]]:
-    """Divide patients at random into folds of nearly equal size, cases without tumour spread evenly.
+def make_folds(
+    stored: Sequence[StoredCase], count: int, seed: int, patients: Mapping[str, str] | None = None
+) -> list[list[str]]:
+    """Divide patients at random into folds of nearly equal size, those without tumour spread evenly.
 
     Args:
-        stored: all cases, each a patient.
+        stored: all cases.
         count: of folds; no more are made than there are patients.
         seed: the same seed and names give the same folds.
+        patients: whose each case is; by default each is a patient.
 
     Returns:
         Names of the validation cases of each fold.
@@ -60,29 +65,52 @@ def make_folds(stored: Sequence[StoredCase], count: int, seed: int) -> list[list
     Raises:
         InputError: there is a single patient.
     """
-    if len(stored) < 2:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(case.name for case in stored):
+        groups.setdefault(name if patients is None else patients[name], []).append(name)
+    if len(groups) < 2:
+        known = "" if patients is None or len(stored) < 2 else f" by {PATIENTS}"
         raise InputError(
-            f"the data set has one patient ({stored[0].name}); expected at least two, one to train on and one to "
-            "choose the best epoch on"
+            f"the data set has one patient{known} ({', '.join(next(iter(groups.values()), [])[:5])}); expected at least two, one "
+            "to train on and one to choose the best epoch on"
         )
     generator = np.random.default_rng(seed)
-    names = sorted(case.name for case in stored)
-    empty = {case.name for case in stored if not any(case.abnormal)}
-    groups = ([name for name in names if name not in empty], [name for name in names if name in empty])
-    order = [group[place] for group in groups for place in generator.permutation(len(group))]
+    sick = {case.name for case in stored if any(case.abnormal)}
+    with_tumour = [group for group in groups.values() if sick.intersection(group)]
+    without = [group for group in groups.values() if not sick.intersection(group)]
+    order = [part[place] for part in (with_tumour, without) for place in generator.permutation(len(part))]
     count = min(count, len(order))
-    return [sorted(order[fold::count]) for fold in range(count)]
+    return [sorted(name for group in order[fold::count] for name in group) for fold in range(count)]
 
 
-def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int) -> list[Fold]:
+def check_patients(parts: Sequence[Sequence[str]], patients: Mapping[str, str], where: str) -> None:
+    """Check that all cases of a patient are in the same part.
+
+    Raises:
+        InputError: they are not.
+    """
+    seen: dict[str, tuple[int, str]] = {}
+    for number, part in enumerate(parts):
+        for name in part:
+            first, twin = seen.setdefault(patients[name], (number, name))
+            if first != number:
+                raise InputError(
+                    f"{twin} and {name} are of one patient by {PATIENTS}, and are divided ({where}); expected every "
+                    "patient in one part only"
+                )
+
+
+def load_folds(
+    folder: Path, stored: Sequence[StoredCase], count: int, seed: int, patients: Mapping[str, str]
+) -> list[Fold]:
     """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
 
     Raises:
-        InputError: the file's folds do not hold every case once.
+        InputError: the file's folds do not hold every case once, or divide a patient.
     """
     path = folder / FILE
     if not path.is_file():
-        return as_folds(make_folds(stored, count, seed), stored)
+        return as_folds(make_folds(stored, count, seed, patients), stored)
     try:
         folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
     except (ValueError, KeyError, TypeError) as error:
@@ -96,6 +124,7 @@ def load_folds(folder: Path, stored: Sequence[StoredCase], count: int, seed: int
         raise InputError(
             f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
         )
+    check_patients(folds, patients, str(path))
     return as_folds(folds, stored)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
+from ..dataset import read_patients
 from ..errors import DiskError, InputError
 from ..slices import SliceSet, StoredCase
 from ..store import build_store
@@ -99,7 +100,11 @@ def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[lis
         raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
     _check_strangers(run)
     stored = build_store(cases, run.task.preprocessing, run.store, progress)
-    folds = [split] if split is not None else load_folds(run.folder, stored, run.preset.folds, run.preset.seed)
+    if split is not None:
+        folds = [split]
+    else:
+        patients = read_patients(run.dataset, [case.name for case in cases])
+        folds = load_folds(run.folder, stored, run.preset.folds, run.preset.seed, patients)
     configuration = Configuration(
         run.task,
         run.preset,

@@ -17,7 +17,7 @@ from rtstruct_samples import square, write_rtstruct
 
 from GTVAutoSegLib import dicom_import
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases, read_label
+from GTVAutoSegLib.dataset import find_cases, read_label, read_patients
 from GTVAutoSegLib.dicom_import import write_case
 from GTVAutoSegLib.errors import DiskError
 from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
@@ -312,3 +312,33 @@ def test_a_broken_regular_expression_is_a_sentence(tmp_path, capsys):
         run(tmp_path, tmp_path, "--roi", "gtv(")
     assert stop.value.code == 2
     assert "'gtv(' is no regular expression" in capsys.readouterr().err
+
+
+def test_roi_names_that_would_share_a_folder_are_refused_not_mixed(tmp_path, capsys):
+    patient(tmp_path / "dicom", "P1", {"GTV p": TUMOUR, "gtv/P": NODE})
+    patient(tmp_path / "dicom", "P2", {"GTV p": TUMOUR}, seed=1)
+
+    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "gtv.*", "--each", "--name-by", "patient") == 1
+
+    error = capsys.readouterr().err
+    assert "the ROIs 'GTV p' and 'gtv/P' of one CT would share the folder gtv_P" in error
+    assert [path.relative_to(tmp_path / "set").as_posix() for path in (tmp_path / "set").glob("*/*")] == ["GTV_p/P2"]
+
+
+def test_several_cts_of_a_patient_are_written_down_without_naming_it(tmp_path, capsys):
+    first = sorted(case_of(patient(tmp_path / "dicom" / str(n), "Meier-1950", seed=n)) for n in range(2))
+    patient(tmp_path / "dicom", "P2", seed=2)
+
+    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "GTVp") == 0
+    path = tmp_path / "set" / "patients.json"
+    assert json.loads(path.read_text()) == {first[1]: first[0]}
+    assert f"{path}: cases of one patient, which training keeps together" in capsys.readouterr().out
+
+    # A third one, exported later together with one of the others.
+    third = case_of(patient(tmp_path / "later", "Meier-1950", seed=3))
+    shutil.copytree(tmp_path / "dicom" / "1", tmp_path / "later" / "again")
+    assert run(tmp_path / "later", tmp_path / "set", "--roi", "GTVp") == 0
+    patients = read_patients(tmp_path / "set", [case.name for case in find_cases(tmp_path / "set")])
+    assert len(patients) == 4 and len({patients[name] for name in (*first, third)}) == 1
+    assert len(set(patients.values())) == 2
+    assert "Meier" not in path.read_text()
