@@ -70,9 +70,10 @@ def make_folds(
         groups.setdefault(name if patients is None else patients[name], []).append(name)
     if len(groups) < 2:
         known = "" if patients is None or len(stored) < 2 else f" by {PATIENTS}"
+        cases = ", ".join(next(iter(groups.values()), [])[:5])
         raise InputError(
-            f"the data set has one patient{known} ({', '.join(next(iter(groups.values()), [])[:5])}); expected at least two, one "
-            "to train on and one to choose the best epoch on"
+            f"the data set has one patient{known} ({cases}); expected at least two, one to train on and one to choose "
+            "the best epoch on"
         )
     generator = np.random.default_rng(seed)
     sick = {case.name for case in stored if any(case.abnormal)}
