@@ -1,18 +1,38 @@
-"""The networks, by the names a model bundle uses."""
+"""The networks, by the names a model bundle uses; ``docs/networks.md`` lists them with their papers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
 
+from .att_unet import AttUNet
 from .blocks import channels_last
-from .resnet import SliceClassifier
+from .classifier import SliceClassifier
+from .encoders import ENCODERS
+from .multitask import MultiTaskSANet
+from .res_unet import ResUNet
 from .sanet import SANet
+from .sfnet import SFNet
+from .transunet import TransUNet
+from .unet import DeepLabV3Plus, UNet, UNetPlusPlus
+from .utnet import UTNet
 
-CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {"resnet18": SliceClassifier}
-SEGMENTERS: dict[str, Callable[..., nn.Module]] = {"sanet": SANet}
+CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {name: partial(SliceClassifier, encoder=name) for name in ENCODERS}
+SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
+    "sanet": SANet,
+    "sanet-mtl": MultiTaskSANet,
+    "unet": UNet,
+    "unetpp": UNetPlusPlus,
+    "deeplabv3plus": DeepLabV3Plus,
+    "att-unet": AttUNet,
+    "res-unet": ResUNet,
+    "sfnet": SFNet,
+    "transunet": TransUNet,
+    "utnet": UTNet,
+}
 
 
 def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -20,6 +40,7 @@ def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, argu
 
     Raises:
         ValueError: the name is not in the registry, or an argument does not fit.
+        ModelError: the network needs a library that is not installed.
     """
     if name not in registry:
         raise ValueError(f"network '{name}' is unknown; expected one of {', '.join(sorted(registry))}")

@@ -9,6 +9,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class Encoder(nn.Module):
+    """A trunk that maps (N, C, H, W) to the feature maps of its stages, finest first.
+
+    Attributes:
+        channels: of the stages.
+    """
+
+    channels: tuple[int, ...]
+
+
 def conv_bn(in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Bias-free convolution, padded to keep the size at stride 1, and batch normalisation."""
     padding = dilation * (kernel // 2)

@@ -1,13 +1,15 @@
-"""SANet: dilated ResNet18, pyramid pooling and three spatial alignment modules (paper section 3.2)."""
+"""SANet: dilated encoder, pyramid pooling and three spatial alignment modules (paper section 3.2)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .blocks import conv_bn, conv_bn_relu
-from .resnet import ResNet18
+from .blocks import conv_bn, conv_bn_relu, initialise_decoder, initialise_head, resize
+from .encoders import build_encoder
 
 POOL_SIZES = (1, 2, 3, 6)
 
@@ -25,7 +27,7 @@ class PyramidPooling(nn.Module):
         """Map (N, in, H, W) to (N, out, H, W)."""
         size = x.shape[2:]
         pooled = [branch(F.adaptive_avg_pool2d(x, bins)) for bins, branch in zip(POOL_SIZES, self.branches)]
-        resized = [F.interpolate(p, size=size, mode="bilinear", align_corners=False) for p in pooled]
+        resized = [resize(p, size) for p in pooled]
         return self.dropout(self.bottleneck(torch.cat([*resized, x], dim=1)))
 
 
@@ -53,7 +55,7 @@ class SpatialAlignment(nn.Module):
         """Resample ``coarse`` (N, C, h, w) onto the grid of ``fine`` (N, C, H, W)."""
         size = fine.shape[2:]
         # The 1 x 1 convolution commutes with bilinear upsampling, so it runs on the smaller map.
-        upsampled = F.interpolate(self.squeeze_coarse(coarse), size=size, mode="bilinear", align_corners=False)
+        upsampled = resize(self.squeeze_coarse(coarse), size)
         flow = self.flow(torch.cat([self.squeeze_fine(fine), upsampled], dim=1))
         return self.warp(coarse, flow)
 
@@ -69,6 +71,14 @@ class SpatialAlignment(nn.Module):
         return F.grid_sample(coarse, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
+class BilinearUpsampling(nn.Module):
+    """What takes the place of spatial alignment where that is switched off (paper, table 5)."""
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Bring ``coarse`` (N, C, h, w) to the grid of ``fine`` (N, C, H, W)."""
+        return resize(coarse, fine.shape[2:])
+
+
 class SANet(nn.Module):
     """Second network of the cascade: outlines the tumour on one axial slice.
 
@@ -79,17 +89,34 @@ class SANet(nn.Module):
         classes: logits per pixel; 2 is background / tumour.
         compat: follow the authors' code where it differs from the paper's equations: see `SpatialAlignment`, and
             a corner-aligned final upsampling.
+        encoder: one of `ENCODERS`.
+        alignment: False leaves the spatial alignment modules out; features are interpolated bilinearly.
+        pyramid: False leaves pyramid pooling out; a 1 x 1 convolution brings the features to the decoder's channels.
+        dilate_last: False lets the encoder's last stage go down to 1/32 of the input size.
     """
 
-    def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2, *, compat: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int = 1,
+        width: int = 64,
+        classes: int = 2,
+        *,
+        compat: bool = False,
+        encoder: str = "resnet18",
+        alignment: bool = True,
+        pyramid: bool = True,
+        dilate_last: bool = True,
+    ) -> None:
         super().__init__()
         self.compat = compat
-        self.encoder = ResNet18(in_channels, width, dilate_last=True)
+        self.encoder = build_encoder(encoder, in_channels, width, dilate_last=dilate_last)
         depth = 2 * width
-        lateral_channels = self.encoder.channels[:3]
-        self.pyramid = PyramidPooling(self.encoder.channels[3], depth)
+        *lateral_channels, deepest = self.encoder.channels
+        self.pyramid = PyramidPooling(deepest, depth) if pyramid else conv_bn(deepest, depth)
         self.laterals = nn.ModuleList([conv_bn_relu(c, depth, bias=True) for c in lateral_channels])
-        self.alignments = nn.ModuleList([SpatialAlignment(depth, compat=compat) for _ in lateral_channels])
+        self.alignments = nn.ModuleList(
+            [SpatialAlignment(depth, compat=compat) if alignment else BilinearUpsampling() for _ in lateral_channels]
+        )
         self.smoothings = nn.ModuleList([conv_bn_relu(depth, depth, 3) for _ in lateral_channels])
         self.fusion = conv_bn_relu(4 * depth, depth, 3)
         self.head = nn.Conv2d(depth, classes, 1)
@@ -97,29 +124,24 @@ class SANet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to logits (N, classes, H, W); any H and W from 32 upwards."""
-        *shallow, deep = self.encoder(x)
+        return self.decode(self.encoder(x), x.shape[2:])
+
+    def decode(self, features: list[Tensor], size: Sequence[int]) -> Tensor:
+        """Map the encoder's features to logits (N, classes, H, W) of the size (H, W)."""
+        *shallow, deep = features
         current = self.pyramid(deep)
         levels = [current]
         for index in (2, 1, 0):
             lateral = self.laterals[index](shallow[index])
             current = lateral + self.alignments[index](lateral, current)
             levels.append(self.smoothings[index](current))
-        size = levels[-1].shape[2:]
-        coarse = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in levels[:-1]]
+        coarse = [resize(level, levels[-1].shape[2:]) for level in levels[:-1]]
         logits = self.head(self.fusion(torch.cat([levels[-1], *coarse[::-1]], dim=1)))
-        return F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=self.compat)
+        return resize(logits, size, corner_aligned=self.compat)
 
     def _initialise(self) -> None:
-        decoder = (self.pyramid, self.laterals, self.alignments, self.smoothings, self.fusion)
-        for part in decoder:
-            for module in part.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
-        nn.init.xavier_uniform_(self.head.weight)
-        if self.head.bias is not None:
-            nn.init.zeros_(self.head.bias)
+        initialise_decoder((self.pyramid, self.laterals, self.alignments, self.smoothings, self.fusion))
+        initialise_head(self.head)
         for module in self.modules():
             if isinstance(module, SpatialAlignment) and not self.compat:
                 nn.init.zeros_(module.flow.weight)

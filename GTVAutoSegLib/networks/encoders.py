@@ -1,0 +1,32 @@
+"""Encoders that the slice classifier and SANet take by name.
+
+Each is called with ``in_channels``, ``width`` and ``dilate_last``, and has four stages, at 1/4, 1/8, 1/16 and 1/32 of
+the input size; with ``dilate_last`` the last one stays at 1/16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from .blocks import Encoder
+from .resnet import Bottleneck, ResNet
+from .swin import Swin
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "resnet18": ResNet,
+    "resnet34": partial(ResNet, counts=(3, 4, 6, 3)),
+    "resnet50": partial(ResNet, block=Bottleneck, counts=(3, 4, 6, 3)),
+    "swin": Swin,
+}
+
+
+def build_encoder(name: str, in_channels: int, width: int, *, dilate_last: bool = False) -> Encoder:
+    """Build an encoder.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"encoder '{name}' is unknown; expected one of {', '.join(ENCODERS)}")
+    return ENCODERS[name](in_channels, width, dilate_last=dilate_last)
