@@ -10,10 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from .batch_case import Outcome, Plan, failure, missing, plan_case, read_case, read_record, write_or_fail
+from .batch_case import (
+    Outcome,
+    Plan,
+    failure,
+    missing,
+    plan_case,
+    read_case,
+    read_record,
+    refuse_doubts,
+    set_aside,
+    write_or_fail,
+)
 from .batch_summary import write_summary
 from .cohort import Cohort
-from .errors import Cancelled
+from .errors import Cancelled, DiskError
 from .lock import locked
 from .model import Bundle
 from .volume import Volume
@@ -51,7 +62,12 @@ class Batch:
 
 
 def plan_batch(
-    cohort: Cohort, output: Path, bundle: Bundle, formats: tuple[str, ...] = (), threshold: float | None = None
+    cohort: Cohort,
+    output: Path,
+    bundle: Bundle,
+    formats: tuple[str, ...] = (),
+    threshold: float | None = None,
+    strict: bool = False,
 ) -> Batch:
     """Plan a run; nothing is written.
 
@@ -61,8 +77,9 @@ def plan_batch(
         bundle: the model.
         formats: see `batch_case.plan_case`.
         threshold: slice probability from which a slice is segmented; None for the model's own.
+        strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
     """
-    plans = tuple(plan_case(case, output, formats, bundle, threshold) for case in cohort.cases)
+    plans = tuple(plan_case(case, output, formats, bundle, threshold, strict) for case in cohort.cases)
     reasons = {plan.case.name: missing(plan, read_record(plan)) for plan in plans}
     return Batch(cohort, output, bundle, plans, {name: reason for name, reason in reasons.items() if reason})
 
@@ -86,12 +103,16 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     outcomes = [Outcome(name, text, failed=True) for name, text in batch.cohort.failed]
     with locked(batch.output), (batch.output / LOG).open("a", encoding="utf-8") as log:
         _log_start(batch, log)
+        stuck = _set_aside(batch)
+        outcomes += stuck
         for outcome in outcomes:
             _log(log, outcome)
             say(outcome)
+        left_out = {outcome.case for outcome in stuck}
+        plans = [plan for plan in batch.plans if plan.case.name in batch.todo.keys() - left_out]
         try:
             # Closed before the summary is written, whatever happens: then nothing is being written any more.
-            with closing(_running(batch, engine)) as running:
+            with closing(engine(plans) if engine is not None and plans else _nothing()) as running:
                 for outcome in running:
                     outcomes.append(outcome)
                     _log(log, outcome)
@@ -104,9 +125,20 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     return outcomes
 
 
-def _running(batch: Batch, engine: Engine | None) -> Generator[Outcome]:
-    if engine is not None and batch.todo:
-        yield from engine([plan for plan in batch.plans if plan.case.name in batch.todo])
+def _set_aside(batch: Batch) -> list[Outcome]:
+    """Clear the way for what is to be done; a case whose folder resists has failed."""
+    stuck = []
+    for plan in batch.plans:
+        if plan.case.name in batch.todo:
+            try:
+                set_aside(plan)
+            except (DiskError, OSError) as error:
+                stuck.append(failure(plan, error))
+    return stuck
+
+
+def _nothing() -> Generator[Outcome]:
+    yield from ()
 
 
 def run_here(
@@ -128,6 +160,7 @@ def run_here(
         for plan, reading in _one_ahead(reader, plans):
             try:
                 volume = reading.result()
+                refuse_doubts(plan, volume, model.bundle)
                 result = model.segment(volume, threshold=threshold, cancelled=cancelled)
             except Cancelled:
                 raise
@@ -164,6 +197,8 @@ def _log_start(batch: Batch, log: IO[str]) -> None:
 
 def _log(log: IO[str], outcome: Outcome) -> None:
     _write(log, f"{'failed' if outcome.failed else 'done'}: {outcome.case}: {outcome.text}")
+    if outcome.check:
+        _write(log, f"check: {outcome.case}: to be looked at before any use")
     for warning in outcome.warnings:
         _write(log, f"warning: {outcome.case}: {warning}")
     if outcome.details:

@@ -1,7 +1,8 @@
 """One case of a batch: reading it, writing its results, and telling whether they are there already.
 
 A case's folder holds the masks, ``thumbnail.png`` and ``report.html``; ``result.json`` is written last and removed
-first, so whatever a killed run left behind without it is no result.
+first, so whatever a killed run left behind without it is no result. What is out of date is packed into
+``outdated.zip`` before a run begins: no planning system, and nobody in a hurry, takes it for the current result then.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from . import __version__
+from .applicability import applicability_warnings
 from .cohort import Case
 from .dicom_headers import read_header
 from .dicom_series import stack
@@ -33,7 +37,7 @@ from .volume_io import read_volume
 if TYPE_CHECKING:
     from .cascade import CascadeResult
 
-RESULT, REPORT, THUMBNAIL = "result.json", "report.html", "thumbnail.png"
+RESULT, REPORT, THUMBNAIL, OUTDATED = "result.json", "report.html", "thumbnail.png", "outdated.zip"
 DEFAULT_FORMATS = (".seg.nrrd",)
 # What a planning system wants, besides; written without being asked for where the input is DICOM.
 DICOM_FORMATS = (".dcm",)
@@ -48,12 +52,14 @@ class Plan:
         folder: for its results.
         formats: suffixes of the masks, keys of `mask_writer.FORMATS`.
         key: what the results depend on; those with another key are out of date.
+        strict: whether a CT that is in doubt fails, see `doubts`.
     """
 
     case: Case
     folder: Path
     formats: tuple[str, ...]
     key: dict[str, Any]
+    strict: bool = False
 
     @property
     def masks(self) -> tuple[Path, ...]:
@@ -70,6 +76,8 @@ class Outcome:
         text: what was found, or the sentence of the error.
         warnings: sentences for the user.
         failed: whether there is no result.
+        check: whether a person has to look before the result is used for anything: the CT is in doubt, nothing was
+            found, or the outline reaches the border of the scan.
         details: traceback of an error nobody foresaw, or "".
     """
 
@@ -77,10 +85,13 @@ class Outcome:
     text: str
     warnings: tuple[str, ...] = ()
     failed: bool = False
+    check: bool = False
     details: str = ""
 
 
-def plan_case(case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle, threshold: float | None) -> Plan:
+def plan_case(
+    case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle, threshold: float | None, strict: bool = False
+) -> Plan:
     """Plan a case.
 
     Args:
@@ -89,6 +100,7 @@ def plan_case(case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle
         formats: suffixes of the masks; () for .seg.nrrd, and .dcm as well where the CT is DICOM.
         bundle: the model.
         threshold: slice probability from which a slice is segmented; None for the model's own.
+        strict: whether a CT that is in doubt fails.
     """
     if not formats:
         formats = DEFAULT_FORMATS + tuple(one for one in DICOM_FORMATS if case.is_dicom and one in FORMATS)
@@ -99,7 +111,7 @@ def plan_case(case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle
         "input": _stamp(case),
         "gtvautoseg": __version__,
     }
-    return Plan(case, output / case.name, formats, key)
+    return Plan(case, output / case.name, formats, key, strict)
 
 
 def read_record(plan: Plan) -> dict[str, Any] | None:
@@ -123,7 +135,34 @@ def missing(plan: Plan, record: dict[str, Any] | None) -> str:
         path = plan.folder / name
         if not path.is_file() or path.stat().st_size != size:
             return f"{name} is missing or was changed"
-    return ""
+    return "its CT is in doubt, which --strict refuses" if plan.strict and record["doubts"] else ""
+
+
+def set_aside(plan: Plan) -> None:
+    """Pack an earlier result into ``outdated.zip``, and remove what a killed run was writing.
+
+    Raises:
+        DiskError: the archive could not be written; nothing was removed then.
+        OSError: a file could not be removed.
+    """
+    earlier = read_record(plan)
+    if earlier is not None:
+        names = [Path(name).name for name in (*earlier.get("files", ()), RESULT)]
+        with whole_file(plan.folder / OUTDATED) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+            for path in (plan.folder / name for name in names):
+                if path.is_file():
+                    archive.write(path, path.name)
+        # The mark first: what a kill leaves of the others is no result.
+        for name in reversed(names):
+            (plan.folder / name).unlink(missing_ok=True)
+    _clear(plan)
+
+
+def _clear(plan: Plan) -> None:
+    """Remove files without ``result.json``, finished or not; in all formats, for the killed run may have had others."""
+    masks = [plan.folder / f"{plan.case.name}{suffix}" for suffix in FORMATS]
+    for path in (*masks, plan.folder / THUMBNAIL, plan.folder / REPORT, *plan.folder.glob(".gtv-*")):
+        path.unlink(missing_ok=True)
 
 
 def failure(plan: Plan, error: Exception) -> Outcome:
@@ -159,22 +198,38 @@ def read_case(plan: Plan) -> Volume:
     return replace(volume, notes=(*volume.notes, *case.notes))
 
 
+def doubts(plan: Plan, volume: Volume, bundle: Bundle) -> list[str]:
+    """Why a CT may be none, may be incomplete, or is unlike those the model was trained on; one sentence each."""
+    found = (*volume.notes, *applicability_warnings(volume, bundle.info.training_data))
+    return [plan.case.neutral(text) for text in found]
+
+
+def refuse_doubts(plan: Plan, volume: Volume, bundle: Bundle) -> None:
+    """Raise InputError for a CT in doubt where the plan is strict."""
+    found = doubts(plan, volume, bundle) if plan.strict else []
+    if found:
+        raise InputError(f"refused by --strict: {'; '.join(found)}")
+
+
 def write_or_fail(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> Outcome:
     """Write all results of a case, ``result.json`` last; an error becomes a failed outcome."""
     try:
         record = _write(plan, volume, result, bundle)
     except Exception as error:
+        with suppress(OSError):  # the first error is the one to be told
+            _clear(plan)
         return failure(plan, error)
     return describe(record)
 
 
 def describe(record: dict[str, Any]) -> Outcome:
     """A finished case in words."""
-    return Outcome(record["case"], sentence(record), tuple(record["warnings"]))
+    return Outcome(record["case"], sentence(record), tuple(record["warnings"]), check=record["check"])
 
 
 def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
-    _make_room(plan)
+    make_folder(plan.folder)
+    _clear(plan)
     for path in plan.masks:
         write_mask(result.mask, volume, path, describe_segment(bundle))
     record = _record(plan, volume, result, bundle)
@@ -193,24 +248,19 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
 def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
     record = summarise(result, volume, bundle)
     measures = measure(result.mask, volume)
+    cut, doubtful = border_warning(measures), doubts(plan, volume, bundle)
     record["input"]["source"] = plan.case.source
-    record["warnings"] = [plan.case.neutral(text) for text in (*result.warnings, *border_warning(measures))]
+    record["warnings"] = [plan.case.neutral(text) for text in (*result.warnings, *cut)]
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
-    return {"case": plan.case.name, "finished": finished, "key": plan.key, **record, "measures": measures}
-
-
-def _make_room(plan: Plan) -> None:
-    """The folder without an earlier result and without what a killed run was writing.
-
-    All of the earlier result: a mask in a format that is not written again would lie there as if it were the new one.
-    """
-    make_folder(plan.folder)
-    earlier = read_record(plan) or {}
-    # The mark last: until then the next run sees that files are missing.
-    for name in (*earlier.get("files", ()), RESULT):
-        (plan.folder / Path(name).name).unlink(missing_ok=True)
-    for leftover in plan.folder.glob(".gtv-*"):
-        leftover.unlink(missing_ok=True)
+    return {
+        "case": plan.case.name,
+        "finished": finished,
+        "check": bool(doubtful or result.reason or cut),
+        "doubts": doubtful,
+        "key": plan.key,
+        **record,
+        "measures": measures,
+    }
 
 
 def _stamp(case: Case) -> str:

@@ -15,13 +15,25 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .batch_case import Outcome, Plan, describe, failure, missing, read_case, read_record, write_or_fail
+from .batch_case import (
+    Outcome,
+    Plan,
+    describe,
+    failure,
+    missing,
+    read_case,
+    read_record,
+    refuse_doubts,
+    write_or_fail,
+)
 from .errors import Cancelled, InputError, ModelError, RunError
 
 if TYPE_CHECKING:
     from .cascade import Cascade
+
+T = TypeVar("T")
 
 CONNECT_S = 20
 POLL_S = 0.1
@@ -89,13 +101,20 @@ def run_on_cluster(
                 silence_logs=logging.CRITICAL,
             )
             address = stack.enter_context(closing(cluster)).scheduler_address
-        client = stack.enter_context(closing(_connect(address)))
+        client = stack.enter_context(closing(connect(address)))
         keys = [f"gtvautoseg-{os.urandom(4).hex()}-{index}" for index in range(len(plans))]
         futures = client.map(do_case, plans, [work] * len(plans), key=keys)
-        yield from _collect(client, dict(zip(futures, plans)), cancelled or (lambda: False))
+        for plan, future in collect(client, dict(zip(futures, plans)), cancelled or (lambda: False)):
+            yield _lost(plan, future.exception()) if future.status == "error" else future.result()
+            future.release()
 
 
-def _connect(address: str) -> Any:
+def connect(address: str) -> Any:
+    """A client of a running scheduler.
+
+    Raises:
+        InputError: nothing answers at the address.
+    """
     import distributed
 
     try:
@@ -107,27 +126,33 @@ def _connect(address: str) -> Any:
         ) from None
 
 
-def _collect(client: Any, plans: dict[Any, Plan], cancelled: Callable[[], bool]) -> Iterator[Outcome]:
+def collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> Iterator[tuple[T, Any]]:
+    """Yield each job with its future, as they end.
+
+    Args:
+        client: of `connect`.
+        jobs: by future.
+        cancelled: asked all the time.
+
+    Raises:
+        RunError: the scheduler went away.
+        Cancelled: ``cancelled`` returned True.
+    """
     import distributed
 
-    completed = distributed.as_completed(list(plans), loop=client.loop)
+    completed = distributed.as_completed(list(jobs), loop=client.loop)
     while not completed.is_empty():
         if cancelled():
-            raise Cancelled("the run was cancelled; finished cases are kept")
+            raise Cancelled("the run was cancelled; what is finished is kept")
         if not completed.has_ready():
             if client.status not in ("running", "connecting"):
-                raise RunError("the Dask scheduler went away; start it again and resume: finished cases are kept")
+                raise RunError("the Dask scheduler went away; start it again and resume: what is finished is kept")
             time.sleep(POLL_S)
             continue
         future = next(completed)
-        plan = plans.pop(future)
         if future.status == "cancelled":
-            raise RunError("the Dask scheduler went away; start it again and resume: finished cases are kept")
-        if future.status == "error":
-            yield _lost(plan, future.exception())
-        else:
-            yield future.result()
-        future.release()
+            raise RunError("the Dask scheduler went away; start it again and resume: what is finished is kept")
+        yield jobs[future], future
 
 
 def _lost(plan: Plan, error: BaseException) -> Outcome:
@@ -148,6 +173,7 @@ def do_case(plan: Plan, work: Work) -> Outcome:
     try:
         model = _load(work)
         volume = read_case(plan)
+        refuse_doubts(plan, volume, model.bundle)
         with _INFERENCE:
             _set_threads(work.threads)
             result = model.segment(volume, threshold=work.threshold)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from .batch_case import REPORT, THUMBNAIL, Plan, missing, read_record
 from .cohort import Skipped
 from .files import write_text
 from .model import Bundle
-from .pages import RESEARCH_ONLY, Html, page, paragraphs, table
+from .pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
 
 CSV, HTML = "summary.csv", "summary.html"
+# What a case can be, in the order of the page: what needs a person first.
+FAILED, CHECK, NOT_DONE, DONE = "failed", "check", "not done", "done"
 COLUMNS = (
     "case",
     "status",
@@ -64,7 +67,7 @@ def write_summary(
     """
     rows = [_row(plan, failures) for plan in plans]
     known = {row["case"] for row in rows}
-    rows += [{"case": name, "status": "failed", "error": text} for name, text in failures.items() if name not in known]
+    rows += [{"case": name, "status": FAILED, "error": text} for name, text in failures.items() if name not in known]
     rows.sort(key=lambda row: row["case"])
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -72,7 +75,7 @@ def write_summary(
     writer.writerows(rows)
     write_text(output / CSV, text.getvalue())
     write_text(output / HTML, _page(rows, skipped, bundle))
-    return sum(row["status"] == "done" for row in rows)
+    return sum(row["status"] in (DONE, CHECK) for row in rows)
 
 
 def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
@@ -80,10 +83,10 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     record = read_record(plan)
     row: Row = {"case": name, "series_uid": plan.case.series}
     if record is None or missing(plan, record):
-        return row | {"status": "failed" if name in failures else "not done", "error": failures.get(name, "")}
+        return row | {"status": FAILED if name in failures else NOT_DONE, "error": failures.get(name, "")}
     measures, slices = record["measures"], record["tumour_slices"]
     row |= {
-        "status": "done",
+        "status": CHECK if record["check"] else DONE,
         "volume_ml": round(record["volume_ml"], 4),
         "slices": len(slices),
         "reason": record["reason"],
@@ -101,58 +104,81 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
 
 
 def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> str:
-    done = [row for row in rows if row["status"] == "done"]
-    failed = [row for row in rows if row["status"] == "failed"]
-    undone = [row["case"] for row in rows if row["status"] == "not done"]
+    by_status = {status: [row for row in rows if row["status"] == status] for status in (FAILED, CHECK, NOT_DONE, DONE)}
     info = bundle.info
-    empty = sum(bool(row["reason"]) for row in done)
-    counts = f"{len(done)} cases done, {empty} of them without tumour; {len(failed)} failed; {len(undone)} not done"
-    head = (
-        "",
-        "case",
-        "volume, mL",
-        "slices",
-        "extent, mm",
-        "diameter, axial, mm",
-        "HU",
-        "parts",
-        "border, mm",
-        "notes",
-    )
     parts = [
         f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
-        f"<p>{counts}. Model {escape(info.id)}, version {escape(info.version)}.</p>",
+        _counts({status: len(found) for status, found in by_status.items()}),
+        f"<p>Model {escape(info.id)}, version {escape(info.version)}. "
+        f"Written on {datetime.now().astimezone():%Y-%m-%d at %H:%M}.</p>",
     ]
-    if failed:
-        parts += ["<h2>Failed</h2>", *paragraphs([f"{row['case']}: {row['error']}" for row in failed], "failed")]
-    if undone:
-        parts += ["<h2>Not done</h2>", *paragraphs([", ".join(undone)], "small")]
-    parts += ["<h2>Done</h2>", '<div class="scroll">', table([_cells(row) for row in done], head), "</div>"]
+    if by_status[FAILED]:
+        lines = [(row["case"], row["error"]) for row in by_status[FAILED]]
+        parts += [*_heading(FAILED, "no result"), table(lines, ("case", "why"))]
+    if by_status[CHECK]:
+        parts += _heading(CHECK, "look at these before any use: the notes say why")
+        parts += _results(by_status[CHECK])
+    if by_status[NOT_DONE]:
+        parts += _heading(NOT_DONE, "run again with --resume")
+        parts += paragraphs([", ".join(row["case"] for row in by_status[NOT_DONE])], "small")
+    if by_status[DONE]:
+        parts += [*_heading(DONE, "every outline has to be checked all the same"), *_results(by_status[DONE])]
     if skipped:
         listed = table([(one.what, one.reason) for one in skipped], ["what", "why"])
         parts += ["<h2>Left aside</h2>", listed]
     return page(f"{info.task.roi}: {len(rows)} cases", parts, width="80em")
 
 
+def _counts(counts: dict[str, int]) -> str:
+    badges = " ".join(_badge(status, f"{count} {status}") for status, count in counts.items() if count)
+    return f'<p class="counts">{badges}</p>'
+
+
+def _badge(status: str, text: str) -> str:
+    return f'<span class="badge {status.replace(" ", "-")}">{text}</span>'
+
+
+def _heading(status: str, meaning: str) -> list[str]:
+    return [f"<h2>{_badge(status, status)} {meaning}</h2>"]
+
+
+def _results(rows: Sequence[Row]) -> list[str]:
+    head = (
+        "",
+        "case",
+        "volume, mL",
+        "slices",
+        "extent, mm",
+        "largest diameter, mm",
+        "within a slice, mm",
+        "HU",
+        "parts",
+        "to the border, mm",
+        "notes",
+    )
+    return ['<div class="scroll results">', table([_cells(row) for row in rows], head), "</div>"]
+
+
 def _cells(row: Row) -> list[object]:
     name = row["case"]
     where = f"{quote(name)}/"
     # Linked, not included: with a thousand cases the page would take a browser minutes.
-    shown = Html(f'<a href="{where}{REPORT}"><img src="{where}{THUMBNAIL}" alt="" width="96" loading="lazy"></a>')
+    shown = Html(f'<a href="{where}{REPORT}"><img src="{where}{THUMBNAIL}" alt="" width="128" loading="lazy"></a>')
     link = Html(f'<a href="{where}{REPORT}">{escape(name)}</a>')
     if row["reason"]:
-        return [shown, link, row["volume_ml"], 0, "", "", "", "", "", _notes(row)]
+        return [shown, link, row["volume_ml"], 0, "", "", "", "", "", "", _notes(row)]
     return [
         shown,
         link,
-        f"{row['volume_ml']:.2f}",
-        f"{row['slices']} ({row['first_slice']} to {row['last_slice']})",
-        " x ".join(f"{row[f'extent_{axis}_mm']:.0f}" for axis in "xyz"),
-        f"{row['diameter_mm']:.1f}, {row['axial_diameter_mm']:.1f}",
-        f"{row['hu_mean']:g} ± {row['hu_sd']:g}",
+        Number(f"{row['volume_ml']:.2f}"),
+        Number(f"{row['slices']} ({row['first_slice']} to {row['last_slice']})"),
+        Number(" x ".join(f"{row[f'extent_{axis}_mm']:.0f}" for axis in "xyz")),
+        Number(f"{row['diameter_mm']:.1f}"),
+        Number(f"{row['axial_diameter_mm']:.1f}"),
+        Number(f"{row['hu_mean']:g} ± {row['hu_sd']:g}"),
         row["components"],
-        row["border_mm"],
+        Number(f"{row['border_mm']:.0f}"),
         _notes(row),
     ]
 

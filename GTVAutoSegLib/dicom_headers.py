@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -111,38 +112,45 @@ def read_headers(folder: Path) -> tuple[list[SliceHeader], list[Path]]:
 def read_header(path: Path) -> SliceHeader | None:
     """The header of an image, None for any other file; raises InputError when the file is damaged."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
-            data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
-            modality = str(data.get("Modality", ""))
-            if "Rows" not in data or "Columns" not in data or modality in NOT_A_SCAN:
-                if data.file_meta.get("MediaStorageSOPClassUID") == CTImageStorage:
-                    raise EOFError("a CT slice without rows and columns")
-                return None
-            return SliceHeader(
-                path,
-                str(data.get("SeriesInstanceUID", "")),
-                modality,
-                str(data.get("SeriesDescription", "")),
-                int(data.Rows),
-                int(data.Columns),
-                int(data.get("NumberOfFrames") or 1),
-                _numbers(data, "ImagePositionPatient", 3),
-                _numbers(data, "ImageOrientationPatient", 6),
-                _positive(_numbers(data, "PixelSpacing", 2)),
-                _positive(_numbers(data, "SliceThickness", 1)) or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
-                _numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
-                str(data.get("PatientID", "")),
-                str(data.get("StudyInstanceUID", "")),
-                str(data.get("FrameOfReferenceUID", "")),
-                str(data.get("SOPInstanceUID", "")),
-                str(data.get("SOPClassUID", "")),
-                _texts(data, "ImageType"),
-            )
+        status = path.stat()
+        return _read_header(path, status.st_size, status.st_mtime_ns)
     except InvalidDicomError:
         return None
     except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
         raise InputError(f"{path} is a damaged DICOM file ({error}); export the series again") from None
+
+
+# A slice is looked at when it is found, read and referred to; parsing it costs more than all of that.
+@lru_cache(maxsize=4096)
+def _read_header(path: Path, size: int, changed_ns: int) -> SliceHeader | None:  # noqa: ARG001  they tell files apart
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
+        data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+        modality = str(data.get("Modality", ""))
+        if "Rows" not in data or "Columns" not in data or modality in NOT_A_SCAN:
+            if data.file_meta.get("MediaStorageSOPClassUID") == CTImageStorage:
+                raise EOFError("a CT slice without rows and columns")
+            return None
+        return SliceHeader(
+            path,
+            str(data.get("SeriesInstanceUID", "")),
+            modality,
+            str(data.get("SeriesDescription", "")),
+            int(data.Rows),
+            int(data.Columns),
+            int(data.get("NumberOfFrames") or 1),
+            _numbers(data, "ImagePositionPatient", 3),
+            _numbers(data, "ImageOrientationPatient", 6),
+            _positive(_numbers(data, "PixelSpacing", 2)),
+            _positive(_numbers(data, "SliceThickness", 1)) or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
+            _numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
+            str(data.get("PatientID", "")),
+            str(data.get("StudyInstanceUID", "")),
+            str(data.get("FrameOfReferenceUID", "")),
+            str(data.get("SOPInstanceUID", "")),
+            str(data.get("SOPClassUID", "")),
+            _texts(data, "ImageType"),
+        )
 
 
 def read_modality(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -45,12 +46,13 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
     used = np.flatnonzero(tumour.any(axis=(1, 2)))
     stored = {int(index): int(count - 1 - first - index if flipped else first + index) for index in used}
     area = float(np.linalg.norm(np.cross(steps[1], steps[2]))) / 100
-    by_slice = {index: _slice_diameter(tumour[index], steps) for index in stored}
+    outlines = {index: _corners(tumour[index]) for index in stored}
+    by_slice = {index: _largest_distance(corners @ steps[1:]) for index, corners in outlines.items()}
     widest = max(by_slice, key=lambda index: by_slice[index])
     border, side = _border(box, whole.shape, steps)
     components = _components(tumour, abs(float(np.linalg.det(steps))) / 1000)
     return {
-        "diameter_mm": round(_diameter(tumour, steps), 2),
+        "diameter_mm": round(_diameter(tumour, outlines, steps), 2),
         "axial_diameter_mm": round(by_slice[widest], 2),
         "axial_diameter_slice": stored[widest],
         "hu": _hu(view.of(volume.array)[box][tumour]),
@@ -94,30 +96,39 @@ def _steps(volume: Volume) -> np.ndarray:
     return np.array([columns[:, 2 - axis] * (-1 if i in view.flips else 1) for i, axis in enumerate(view.axes)])
 
 
-def _diameter(mask: np.ndarray, steps: np.ndarray) -> float:
-    return _largest_distance(np.concatenate([_face_centres(mask, axis) for axis in range(3)]) @ steps)
+def _diameter(mask: np.ndarray, outlines: dict[int, np.ndarray], steps: np.ndarray) -> float:
+    """Largest distance in 3D; only the ends of rows, and the corners of slices, can be corners of the whole."""
+    sides = [np.insert(corners, 0, index, axis=1) for index, corners in outlines.items()]
+    points = np.concatenate([*sides, *_lids(mask, -0.5), *_lids(mask[::-1], 0.5, len(mask) - 1)]) @ steps
+    return _largest_distance(points[ConvexHull(points).vertices])
 
 
-def _slice_diameter(mask: np.ndarray, steps: np.ndarray) -> float:
-    points = np.concatenate([_face_centres(mask, axis) for axis in range(2)]) @ steps[1:]
-    # In a plane of their own, for the hull of a slice is flat; its axes keep lengths, sheared or not.
-    basis = np.linalg.qr(steps[1:].T)[0]
-    return _largest_distance(points @ basis)
+def _lids(mask: np.ndarray, face: float, last: int | None = None) -> Iterator[np.ndarray]:
+    """Ends of the rows of those faces across axis 0 that are the first of their lines, index coordinates (n, 3)."""
+    seen = np.zeros(mask.shape[1:], bool)
+    for index, plane in enumerate(mask):
+        points = _row_ends(plane & ~seen, 0.0)
+        seen |= plane
+        yield np.insert(points, 0, (index if last is None else last - index) + face, axis=1)
 
 
-def _face_centres(mask: np.ndarray, axis: int) -> np.ndarray:
-    """Centres of the outermost voxel faces of each line of voxels along an axis, index coordinates (n, axes)."""
-    lines = np.moveaxis(mask, axis, -1)
-    where = np.argwhere(lines.any(axis=-1))
-    hit = lines[tuple(where.T)]
-    first = hit.argmax(axis=-1) - 0.5
-    last = hit.shape[-1] - hit[:, ::-1].argmax(axis=-1) - 0.5
-    return np.concatenate([np.insert(where.astype(float), axis, end, axis=1) for end in (first, last)])
+def _corners(plane: np.ndarray) -> np.ndarray:
+    """Corners of the convex hull of a slice's outer faces, index coordinates (n, 2)."""
+    points = np.concatenate([_row_ends(plane, 0.5), _row_ends(plane.T, 0.5)[:, ::-1]])
+    return points[ConvexHull(points).vertices]
+
+
+def _row_ends(plane: np.ndarray, beyond: float) -> np.ndarray:
+    """The first and the last pixel of each row, moved outwards; index coordinates (n, 2)."""
+    rows = np.flatnonzero(plane.any(axis=1))
+    used = plane[rows]
+    first = used.argmax(axis=1) - beyond
+    last = used.shape[1] - 1 - used[:, ::-1].argmax(axis=1) + beyond
+    return np.column_stack([np.tile(rows, 2), np.concatenate([first, last])])
 
 
 def _largest_distance(points: np.ndarray) -> float:
-    """Largest distance between two points; it lies between two corners of their convex hull."""
-    return float(pdist(points[ConvexHull(points).vertices]).max())
+    return float(pdist(points).max())
 
 
 def _hu(values: np.ndarray) -> dict[str, float]:

@@ -24,6 +24,12 @@ p { margin: .4em 0; }
 .notice { border: 2px solid #a15c00; background: #fff6e5; padding: .4em .8em; font-weight: 600; }
 .warning { border-left: 4px solid #a15c00; padding-left: .6em; }
 .failed { border-left: 4px solid #b00020; padding-left: .6em; }
+.badge { border-radius: .3em; padding: .1em .5em; color: #fff; font-weight: 600; white-space: nowrap; }
+.badge.failed { background: #b00020; border: 0; } .badge.check { background: #a15c00; }
+.badge.not-done { background: #666; } .badge.done { background: #23662f; }
+.sign { margin-top: 2em; } .sign span { display: inline-block; border-bottom: 1px solid #1c1c1c; width: 14em; }
+.results { font-size: .9em; } .results th { font-size: .9em; vertical-align: bottom; }
+.results td:last-child { min-width: 14em; }
 .top { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start; }
 .top > table { flex: 1 1 24em; }
 .scroll { overflow-x: auto; }
@@ -71,14 +77,19 @@ def page(title: str, parts: Iterable[str], width: str = "60em") -> str:
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
-    """A table; numbers that come as int or float are set to the right, texts that are `Html` are left as they are."""
-    lines = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"] if head else []
-    lines += [f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows]
-    return f"<table>{''.join(lines)}</table>"
+    """A table; numbers, also as `Number`, are set to the right, texts that are `Html` are left as they are."""
+    # As a head of its own, for it is repeated on every sheet of paper then.
+    first = f"<thead><tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr></thead>" if head else ""
+    lines = [f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows]
+    return f"<table>{first}<tbody>{''.join(lines)}</tbody></table>"
 
 
 class Html(str):
     """Text that is HTML already."""
+
+
+class Number(str):
+    """A number already written as people read it, set like one."""
 
 
 def paragraphs(texts: Iterable[str], kind: str) -> list[str]:
@@ -94,4 +105,6 @@ def picture(png: bytes, text: str) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, (int, float)):
         return f'<td class="number">{value:g}</td>'
+    if isinstance(value, Number):
+        return f'<td class="number">{escape(value)}</td>'
     return f"<td>{value if isinstance(value, Html) else escape(str(value))}</td>"

@@ -12,6 +12,9 @@ from .pictures import Picture
 CURVE_WIDTH, CURVE_HEIGHT = 900, 190
 # Room for the labels left and below, in the curve's units.
 LEFT, BOTTOM, TOP = 46, 36, 8
+CHECK_FIRST = "To be checked before any use: see the warnings."
+# Filled in on paper.
+SIGNATURE = '<p class="sign">Checked and corrected by <span></span> on <span></span></p>'
 
 
 def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Picture]) -> str:
@@ -19,7 +22,7 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
 
     Args:
         record: what `summary.summarise` gives, with the keys ``case``, ``measures`` (see `measures.measure`) and
-            ``finished`` (when, ISO 8601).
+            ``finished`` (when, ISO 8601), and ``check`` (whether somebody has to look before any use).
         overview: PNG of one whole slice.
         pictures: key slices.
     """
@@ -28,6 +31,7 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
         f"<h1>{escape(record['roi'])}: {escape(record['case'])}</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
         *paragraphs([f"No tumour found: {record['reason']}."] if record["reason"] else [], "failed"),
+        *paragraphs([CHECK_FIRST] if record["check"] else [], "notice"),
         *paragraphs([f"Warning: {text}." for text in record["warnings"]], "warning"),
         '<div class="top">',
         table(_figures(record)),
@@ -46,6 +50,7 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
         '<div class="columns">' + table(_slices(record), ["slice", "probability", "area, cm²"]) + "</div>",
         "<h2>Origin</h2>",
         table(_origin(record)),
+        SIGNATURE,
     ]
     return page(f"{record['roi']}: {record['case']}", parts)
 
@@ -147,7 +152,7 @@ def _curve(record: dict[str, Any]) -> str:
     ]
     return (
         f'<svg viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img" font-size="12" fill="#1c1c1c">'
-        f"<title>slice probability by slice</title>{bars}"
+        f'<title>slice probability by slice</title><g shape-rendering="crispEdges">{bars}</g>'
         f'<rect x="{LEFT}" y="{TOP}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
         f'<path d="M{LEFT} {limit:.1f}h{width}" stroke="#1c1c1c" stroke-dasharray="5 4"/>'
         f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>{"".join(ticks)}'

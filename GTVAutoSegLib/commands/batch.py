@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="a CT unlike those the model was trained on, or read with a remark, fails: no outline is written for it",
+    )
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--workers", type=_count, default=1, metavar="N", help="use N local processes (default: 1)")
     many.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a running Dask scheduler")
@@ -68,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = read_bundle(arguments.model)
     check_options(arguments)
     cohort = find(arguments)
-    batch = plan_batch(cohort, arguments.output, bundle, tuple(arguments.format or ()), arguments.threshold)
+    formats = tuple(arguments.format or ())
+    batch = plan_batch(cohort, arguments.output, bundle, formats, arguments.threshold, arguments.strict)
     if arguments.dry_run:
         preview(batch)
         return 0
@@ -83,7 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled("the run was cancelled; finished cases are kept, so go on with --resume") from None
     failed = sum(outcome.failed for outcome in outcomes)
-    print(f"{len(batch.plans) + len(cohort.failed) - failed} done, {failed} failed, {len(cohort.skipped)} left aside")
+    check = sum(outcome.check for outcome in outcomes)
+    done = len(batch.plans) + len(cohort.failed) - failed
+    first = f"; {check} of the done to be checked first" if check else ""
+    print(f"{done} done, {failed} failed, {len(cohort.skipped)} left aside{first}")
     print(f"summary: {arguments.output / 'summary.html'}")
     return SOME_FAILED if failed else 0
 
@@ -176,8 +185,8 @@ class _Voice:
     def __call__(self, outcome: Outcome) -> None:
         self.count += 1
         stream = sys.stderr if outcome.failed else sys.stdout
-        failed = "failed: " if outcome.failed else ""
-        print(f"[{self.count}/{self.total}] {outcome.case}: {failed}{outcome.text}", file=stream, flush=True)
+        state = "failed: " if outcome.failed else "to be checked first: " if outcome.check else ""
+        print(f"[{self.count}/{self.total}] {outcome.case}: {state}{outcome.text}", file=stream, flush=True)
         for warning in outcome.warnings:
             print(f"warning: {outcome.case}: {warning}", file=sys.stderr, flush=True)
 

@@ -12,6 +12,7 @@ import time
 import weakref
 from functools import partial
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import psutil
@@ -133,7 +134,7 @@ def test_bad_cases_fail_by_name_and_never_stop_the_rest(capsys, tmp_path, bundle
     assert code == 1
     found = rows(tmp_path / "out")
     names = {suffix: f"case_{short_hash(SERIES + suffix)}" for suffix in (".1", ".2", ".3")}
-    assert {name for name, row in found.items() if row["status"] == "done"} == {"ct00"}
+    assert {name for name, row in found.items() if row["status"] == "check"} == {"ct00"}
     words = {
         "empty": "is empty (0 bytes)",
         "cut": "cut.nrrd",
@@ -194,14 +195,45 @@ def test_what_a_killed_run_left_behind_is_no_result(capsys, tmp_path, bundle):
     assert not list(output.rglob(".gtv-*"))
 
 
-def test_a_new_result_leaves_nothing_of_an_earlier_one(capsys, tmp_path, bundle):
+def test_an_earlier_result_is_packed_away_so_that_nobody_takes_it_for_the_current_one(capsys, tmp_path, bundle):
     source, output = write_cts(tmp_path / "in", 1), tmp_path / "out"
     run(capsys, source, output, "--model", bundle, "--device", "cpu", "--format", ".nrrd", "--format", ".nii.gz")
     other = make_bundle(tmp_path / "other", bias=50.0, version="2.0.0")
     (output / "ct00" / "note.txt").write_text("of a person")
-    assert run(capsys, source, output, "--model", other, "--device", "cpu", "--format", ".nrrd", "--resume")[0] == 0
-    left = {"ct00.nrrd", "report.html", "result.json", "thumbnail.png", "note.txt"}
+    (output / "ct00" / "ct00.nrrd").write_text("edited by a person")
+    command = (source, output, "--model", other, "--device", "cpu", "--format", ".nrrd", "--resume")
+    assert run(capsys, *command)[0] == 0
+    left = {"ct00.nrrd", "report.html", "result.json", "thumbnail.png", "note.txt", "outdated.zip"}
     assert {path.name for path in (output / "ct00").iterdir()} == left
+    assert packed(output)["ct00.nrrd"] == b"edited by a person" and "ct00.nii.gz" in packed(output)
+    record = (output / "ct00" / "result.json").read_bytes()
+    (source / "ct00.nrrd").write_bytes(b"now damaged")
+    assert run(capsys, *command)[0] == 1 and rows(output)["ct00"]["status"] == "failed"
+    assert {path.name for path in (output / "ct00").iterdir()} == {"note.txt", "outdated.zip"}
+    assert packed(output)["result.json"] == record
+    assert run(capsys, *command)[0] == 1 and packed(output)["result.json"] == record
+
+
+def packed(output):
+    with ZipFile(output / "ct00" / "outdated.zip") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_ct_in_doubt_is_done_and_marked_or_refused(capsys, tmp_path, bundle):
+    source, output = write_cts(tmp_path / "in", 1), tmp_path / "out"
+    offset = sitk.ReadImage(str(source / "ct00.nrrd")) + 3000
+    sitk.WriteImage(offset, str(source / "offset.nrrd"))
+    command = (source, output, "--model", bundle, "--device", "cpu")
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and "2 of the done to be checked first" in out
+    found = rows(output)["offset"]
+    assert found["status"] == "check" and "is this a CT in Hounsfield units?" in found["warnings"]
+    assert '<span class="badge check">2 check</span>' in (output / "summary.html").read_text()
+    assert "To be checked before any use" in (output / "offset" / "report.html").read_text()
+    code, _, err = run(capsys, *command, "--resume", "--strict")
+    assert code == 1 and "offset: failed: refused by --strict: " in err
+    assert rows(output)["offset"]["status"] == "failed"
+    assert [path.name for path in (output / "offset").iterdir()] == ["outdated.zip"]
 
 
 def test_a_row_that_now_names_another_ct_is_done_again_whatever_its_time_and_size(capsys, tmp_path, bundle):
@@ -269,7 +301,7 @@ def test_cancelling_keeps_what_is_finished_and_writes_the_summary(tmp_path, bund
     with pytest.raises(Cancelled):
         run_batch(batch, engine, lambda outcome: None)
     states = [row["status"] for row in rows(output).values()]
-    assert states.count("done") == len(stamps(output)) >= 2 and "not done" in states
+    assert states.count("check") == len(stamps(output)) >= 2 and "not done" in states
 
 
 def test_memory_holds_a_few_cases_however_many_there_are(tmp_path, bundle, monkeypatch):
@@ -323,7 +355,7 @@ def test_a_run_killed_at_any_moment_loses_nothing_finished(capsys, tmp_path, bun
         finished = found
     assert run(capsys, *command)[0] == 0
     assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
-    assert {row["status"] for row in rows(output).values()} == {"done"}
+    assert {row["status"] for row in rows(output).values()} == {"check"}
     assert not list(output.rglob(".gtv-*"))
 
 

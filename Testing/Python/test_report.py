@@ -126,6 +126,7 @@ def record(mask, volume, **changes):
         "case": "case_<1>",
         "roi": "GTVp",
         "finished": "2024-01-02T03:04:05+01:00",
+        "check": False,
         "input": {"source": "a&b.nii.gz", "size": [50, 40, 12], "spacing_mm": [1.0, 1.0, 3.0]},
         "volume_ml": volume_ml(mask, volume),
         "tumour_slices": tumour_slices(mask, volume),
