@@ -13,7 +13,6 @@ from statistics import mean
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import DiskError, InputError
@@ -21,7 +20,7 @@ from ..lock import locked
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase
 from ..tasks import Task
-from .checkpoint import is_finished, load_weights, read_log
+from .checkpoint import is_finished, load_weights, read_log, write_tensors
 from .folds import SPLIT, Fold
 from .presets import Preset
 from .stages import STAGES
@@ -168,7 +167,7 @@ def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -
     for fold in folds:
         name = f"{stage}.safetensors" if len(folds) == 1 else f"{stage}_{fold.name}.safetensors"
         weights = load_weights(folder / fold.name / stage)
-        save_file({key: _halved(value) for key, value in weights.items()}, part / name)
+        write_tensors(part / name, {key: _halved(value) for key, value in weights.items()})
         names.append(name)
     return tuple(names)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..errors import RunError
@@ -60,7 +60,12 @@ def remove_leftovers(folder: Path) -> None:
 def save_weights(folder: Path, network: nn.Module) -> None:
     """Write the weights of the best epoch so far."""
     with whole_file(folder / WEIGHTS) as temporary:
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+        write_tensors(temporary, network.state_dict())
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file with the rights of any other; ``save_file`` would keep it to its owner."""
+    path.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

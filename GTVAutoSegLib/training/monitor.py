@@ -67,9 +67,11 @@ class LiveMonitor(Monitor):
             f"best {record['best']:.4f} (epoch {record['best_epoch'] + 1})"
         )
         if not sys.stderr.isatty():
-            left = record["seconds"] * (self.epochs - record["epoch"] - 1)
-            text = f"{self.title}: epoch {record['epoch'] + 1}/{self.epochs}{self.last}, at most {clock(left)} left"
-            print(text, file=sys.stderr, flush=True)
+            more = self.epochs - record["epoch"] - 1
+            left = f", at most {clock(record['seconds'] * more)} left" if more else ""
+            print(
+                f"{self.title}: epoch {self.epochs - more}/{self.epochs}{self.last}{left}", file=sys.stderr, flush=True
+            )
         for name in ("loss", "validation", "best", "learning_rate"):
             self.board.add_scalar(name, record[name], record["epoch"])
         self.board.flush()
