@@ -41,11 +41,11 @@ class StoredCase:
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Some slices, uint8 (k, channels, N, N)."""
-        return _mapped(self.folder / "images.npy")[rows]
+        return mapped(self.folder / "images.npy")[rows]
 
     def masks(self, rows: np.ndarray) -> np.ndarray:
         """Their masks, bool (k, N, N)."""
-        packed = _mapped(self.folder / "masks.npy")[rows]
+        packed = mapped(self.folder / "masks.npy")[rows]
         bits = np.unpackbits(packed, axis=1, count=self.size**2)
         return bits.reshape(-1, self.size, self.size).view(bool)
 
@@ -94,5 +94,6 @@ def open_case(folder: Path) -> StoredCase:
 
 # Each map keeps a file open, and a process may open about a thousand.
 @lru_cache(maxsize=256)
-def _mapped(path: Path) -> np.ndarray:
+def mapped(path: Path) -> np.ndarray:
+    """A .npy file as a memory map."""
     return np.load(path, mmap_mode="r")

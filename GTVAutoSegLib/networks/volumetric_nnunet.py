@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InputError
 from .volumetric_base import LEVELS, VolumeNetwork
@@ -33,7 +33,7 @@ class NNUNet3D(VolumeNetwork):
             raise InputError(
                 f"nnunet3d needs MONAI, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
             ) from error
-        self.network = DynUNet(
+        network = DynUNet(
             spatial_dims=3,
             in_channels=in_channels,
             out_channels=classes,
@@ -43,7 +43,17 @@ class NNUNet3D(VolumeNetwork):
             filters=[min(most, width * 2**level) for level in range(LEVELS)],
             norm_name=("INSTANCE", {"affine": True}),
         )
+        # Its parts and not itself: it names each of its tensors twice, which a file of weights cannot.
+        self.down = nn.ModuleList([network.input_block, *network.downsamples, network.bottleneck])
+        self.up = network.upsamples
+        self.head = network.output_block
 
     def logits(self, x: Tensor) -> Tensor:
         """Map (N, C, D, H, W) to logits; every side is a multiple of 16."""
-        return self.network(x)
+        features: list[Tensor] = []
+        for block in self.down:
+            x = block(x)
+            features.append(x)
+        for block, skip in zip(self.up, features[-2::-1]):
+            x = block(x, skip)
+        return self.head(x)
