@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .networks.multitask import PixelsAndSlice
+
 DICE_SMOOTH = 1e-5
 LABEL_SMOOTHING = 0.1
 FOCAL_GAMMA = 2.0
@@ -75,6 +77,24 @@ def cr_literal_loss(logits: Tensor, target: Tensor) -> Tensor:
     dice = (dice_loss(logits, target) + dice_loss(flipped, 1 - target)) / 2
     uniform = -logits.log_softmax(dim=1).mean()
     return dice + (1 - LABEL_SMOOTHING) * cross_entropy(logits, target) / 2 + LABEL_SMOOTHING * uniform
+
+
+def output_loss(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor | PixelsAndSlice, target: Tensor) -> Tensor:
+    """A loss of what a network returns in training mode.
+
+    With two tasks the binary cross-entropy of the slice's label is added: together with the loss "dice" this is what
+    the authors' code minimises for SANet + MTL.
+
+    Args:
+        loss: of logits and target.
+        output: logits, or those of pixels and slice.
+        target: int64 (N, ...) of 0 and 1.
+    """
+    if isinstance(output, Tensor):
+        return loss(output.float(), target)
+    shows_tumour = target.flatten(1).any(dim=1).float()
+    second = F.binary_cross_entropy_with_logits(output.slices.float(), shows_tumour)
+    return loss(output.pixels.float(), target) + second
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from ..augmentation import augment, draw
 from ..device import describe, is_out_of_memory
 from ..errors import InputError, OutOfMemoryError, RunError
-from ..losses import LOSSES
+from ..losses import LOSSES, output_loss
 from ..networks.blocks import channels_last
 from .batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
@@ -215,8 +215,8 @@ class _Training:
         for part in parts:
             rows = slice(part[0], part[-1] + 1)
             with self.fabric.no_backward_sync(self.wrapped, enabled=part is not parts[-1]):
-                logits = self.wrapped(packed(images[rows]))
-                loss = self.loss(logits.float(), self.job.stage.target(masks[rows]))
+                output = self.wrapped(packed(images[rows]))
+                loss = output_loss(self.loss, output, self.job.stage.target(masks[rows]))
                 # The processes' gradients are averaged: each part counts by its share of the whole batch.
                 self.fabric.backward(loss * (len(part) * self.fabric.world_size / batch))
             losses += loss.detach() * len(part)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from GTVAutoSegLib.losses import LOSSES, SLICE_LOSSES
+from GTVAutoSegLib.losses import LOSSES, SLICE_LOSSES, output_loss
+from GTVAutoSegLib.networks.multitask import PixelsAndSlice
 
 
 def batch(seed: int = 0, count: int = 3, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,3 +100,18 @@ def test_tversky_punishes_a_missed_pixel_more_than_a_wrong_one():
     # 4 true positives and 4 missed; 8 true positives and 4 wrong.
     assert abs(LOSSES["tversky"](as_logits[0], target) - (1 - 4 / (4 + 0.7 * 4))) < 1e-5
     assert abs(LOSSES["tversky"](as_logits[1], target) - (1 - 8 / (8 + 0.3 * 4))) < 1e-5
+
+
+def test_a_second_task_adds_the_cross_entropy_of_the_slices_label():
+    pixels, target = batch()
+    target[1] = 0
+    slices = torch.tensor([2.0, -1.0, 0.5])
+    found = output_loss(LOSSES["dice"], PixelsAndSlice(pixels.bfloat16(), slices), target)
+    entropy = -(torch.sigmoid(slices).log()[0] + (1 - torch.sigmoid(slices)).log()[1] + torch.sigmoid(slices).log()[2])
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, foreground_dice(pixels.bfloat16().float(), target) + entropy / 3)
+
+
+def test_a_network_with_one_task_has_the_loss_itself():
+    logits, target = batch()
+    assert output_loss(LOSSES["cr"], logits, target) == LOSSES["cr"](logits, target)
