@@ -1,0 +1,61 @@
+"""A synthetic CT of a chosen size, with tumour on a chosen number of slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+AIR_HU, TISSUE_HU, TUMOUR_HU, NOISE_HU = -1000, 40, 160, 15
+FIELD_MM, SLICE_MM = 500.0, 3.0
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """An elliptic body in air; a run of slices in its middle shows a brighter ellipse.
+
+    Attributes:
+        hu: int16 (slices, side, side), HU.
+        tumour: bool, the same shape.
+        spacing: (x, y, z), mm.
+    """
+
+    hu: np.ndarray
+    tumour: np.ndarray
+    spacing: tuple[float, float, float]
+
+    @property
+    def positive(self) -> np.ndarray:
+        """Which slices show tumour: bool (slices,)."""
+        return np.asarray(self.tumour.any(axis=(1, 2)))
+
+
+def make_phantom(slices: int, positive: int, side: int, seed: int = 0) -> Phantom:
+    """Draw a phantom; equal arguments give equal voxels.
+
+    Args:
+        slices: number of axial slices.
+        positive: how many of them show tumour.
+        side: rows and columns of a slice.
+        seed: of the noise.
+    """
+    hu = np.empty((slices, side, side), np.int16)
+    tumour = np.zeros(hu.shape, bool)
+    y, x = np.mgrid[:side, :side].astype(np.float32) / side
+    tumour_shape = _ellipse(y, x, 0.48, 0.40, 0.09)
+    first = (slices - positive) // 2
+    generator = np.random.default_rng(seed)
+    for index in range(slices):  # by slice: the noise of a large CT as one array would be four times its size
+        # The outline breathes a little, so that no two slices have quite the same body box.
+        body = _ellipse(y, x, 0.52, 0.48, 0.33 + 0.02 * np.sin(index / 7))
+        plane = np.where(body, np.float32(TISSUE_HU), np.float32(AIR_HU))
+        if first <= index < first + positive:
+            tumour[index] = tumour_shape
+            plane[tumour_shape] = TUMOUR_HU
+        plane += NOISE_HU * generator.standard_normal(plane.shape, np.float32)
+        hu[index] = plane.round().clip(-1024, 3071)
+    return Phantom(hu, tumour, (FIELD_MM / side, FIELD_MM / side, SLICE_MM))
+
+
+def _ellipse(y: np.ndarray, x: np.ndarray, row: float, column: float, radius: float) -> np.ndarray:
+    return ((y - row) / radius) ** 2 + ((x - column) / (1.2 * radius)) ** 2 < 1
