@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 import traceback
@@ -11,7 +12,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from . import __version__
-from .errors import Cancelled, GTVAutoSegError
+from .errors import Cancelled, GTVAutoSegError, InputError
 
 # name: (module with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
@@ -21,6 +22,9 @@ COMMANDS = {
     "train": ("GTVAutoSegLib.commands.train", "train a cascade on a data set, or continue to"),
     "samples": ("GTVAutoSegLib.commands.samples", "draw what the networks see during training"),
     "evaluate": ("GTVAutoSegLib.commands.evaluate", "measure models, or masks of any origin, on a data set"),
+    "bench": ("GTVAutoSegLib.commands.bench", "measure time and memory on this machine, also beside other systems"),
+    "reproduce": ("GTVAutoSegLib.commands.reproduce", "train and compare every system of the paper on a data set"),
+    "export-nnunet": ("GTVAutoSegLib.commands.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),
     "model": ("GTVAutoSegLib.commands.model", "list, show, verify, install, remove and export model bundles"),
 }
 
@@ -73,6 +77,9 @@ def _guarded(run, values: argparse.Namespace) -> int:  # noqa: ANN001
         sys.stderr.close()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            text = f"{error.filename} has a longer name than the disk allows; choose a shorter one"
+            return _fail(text, InputError.exit_code, values.debug)
         message = f"the run failed unexpectedly ({type(error).__name__}: {error}); run again with --debug and report it"
         return _fail(message, 4, values.debug)
     finally:
