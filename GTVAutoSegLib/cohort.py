@@ -109,11 +109,11 @@ class _Series:
     identity: str
     uid: str
     patient: str
-    files: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    files: dict[str, dict[tuple[object, ...], str]] = field(default_factory=lambda: defaultdict(dict))
 
     def add(self, header: SliceHeader) -> None:
         # The same instance may have been exported into two folders.
-        self.files[_unfit(header)].setdefault(header.instance or str(header.path), str(header.path))
+        self.files[_unfit(header)].setdefault(header.identity, str(header.path))
 
 
 def _search(root: Path, output: Path | None, by_patient: bool, progress: Progress | None) -> Cohort:
@@ -290,4 +290,7 @@ def _from_table(table: Path) -> Cohort:
                 raise InputError(f"row {row.number} names a path that does not exist; expected a volume or a folder")
         except InputError as error:
             failed.append((name, str(error)))
+        except OSError as error:
+            why = f"cannot be looked at ({error.strerror}); expected a volume or a folder"
+            failed.append((name, f"row {row.number} names a path that {why}"))
     return Cohort(tuple(sorted(cases, key=lambda case: case.name)), tuple(skipped), tuple(failed))

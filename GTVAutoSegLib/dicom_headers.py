@@ -88,6 +88,11 @@ class SliceHeader:
         return [name for name, value in tags.items() if not value]
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """The same for two exports of one slice, and different for two slices that wrongly share an instance UID."""
+        return (self.instance, self.position) if self.instance else (str(self.path),)
+
+    @property
     def normal(self) -> np.ndarray:
         """Unit vector across the slice, from its rows' and columns' directions (DICOM PS3.3 C.7.6.2.1.1)."""
         return np.cross(self.orientation[:3], self.orientation[3:])

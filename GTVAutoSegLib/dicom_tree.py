@@ -75,7 +75,7 @@ def scan(root: Path, progress: Callable[[int, int], None] | None = None) -> Dico
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected one with DICOM files, in any subfolders")
-    slices: dict[str, dict[str, SliceHeader]] = {}
+    slices: dict[str, dict[tuple[object, ...], SliceHeader]] = {}
     sets: dict[str, StructureSet] = {}
     problems = []
     paths = sorted(path for path in root.rglob("*") if path.is_file())
@@ -84,7 +84,7 @@ def scan(root: Path, progress: Callable[[int, int], None] | None = None) -> Dico
             header = read_header(path) if path.stat().st_size else None
             if header is not None:
                 # The same instance may have been exported into two folders.
-                slices.setdefault(header.series, {}).setdefault(header.instance or str(path), header)
+                slices.setdefault(header.series, {}).setdefault(header.identity, header)
             elif path.stat().st_size and _is_structure_set(path):
                 structure_set = read_structure_set(path)
                 sets.setdefault(structure_set.uid or str(path), structure_set)

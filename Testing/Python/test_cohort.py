@@ -5,14 +5,19 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_samples import patient_array, slice_dataset, stack_positions, write_series, write_structure_set
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from GTVAutoSegLib.case_names import LONGEST, safe_name, short_hash, tell_apart, without_paths
+from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.cohort import find_cohort
+from GTVAutoSegLib.dicom_tree import scan
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.mask_writer import check_outputs
+from GTVAutoSegLib.volume_io import read_volume
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
 CT = patient_array((6, 20, 24))
@@ -172,6 +177,28 @@ def test_a_table_names_volumes_and_folders_relative_to_itself(tmp_path):
         "C": "row 6 names a path that does not exist; expected a volume or a folder",
         "D": "row 7 names a folder with 2 CTs; expected one",
     }
+
+
+def test_slices_that_wrongly_share_an_instance_uid_are_not_taken_for_copies(tmp_path):
+    files = write_series(tmp_path / "ct", CT)
+    for file in files[-2:]:
+        data = pydicom.dcmread(file)
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+        data.save_as(file)
+    (case,) = find_cohort(tmp_path).cases
+    assert len(case.files) == 6
+    (series,) = scan(tmp_path).series.values()
+    assert len(series.slices) == 6
+    with pytest.raises(InputError, match="without a SOP instance UID of their own"):
+        check_outputs([tmp_path / "gtv.dcm"], read_volume(tmp_path / "ct"))
+
+
+def test_a_name_longer_than_a_disk_allows_is_one_sentence(capsys, tmp_path):
+    (tmp_path / "cases.csv").write_text(f"name,path\na,{'x' * 300}\n")
+    ((name, text),) = find_cohort(tmp_path / "cases.csv").failed
+    assert name == "a" and "row 2 names a path that cannot be looked at" in text
+    assert main(["batch", str(tmp_path / ("x" * 300)), str(tmp_path / "out"), "--model", "sts-gtv"]) == 2
+    assert "has a longer name than the disk allows; choose a shorter one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
