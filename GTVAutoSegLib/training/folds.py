@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +17,18 @@ from ..slices import StoredCase
 
 FILE = "folds.json"
 SPLIT = "split"
+
+
+class NamedCase(Protocol):
+    """What folds are made from; a stored case is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the case."""
+
+    @property
+    def abnormal(self) -> tuple[bool, ...]:
+        """Which axial slices show tumour."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,7 @@ def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
 
 
 def make_folds(
-    stored: Sequence[StoredCase], count: int, seed: int, patients: Mapping[str, str] | None = None
+    stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str] | None = None
 ) -> list[list[str]]:
     """Divide patients at random into folds of nearly equal size, those without tumour spread evenly.
 
@@ -102,7 +115,7 @@ def check_patients(parts: Sequence[Sequence[str]], patients: Mapping[str, str], 
 
 
 def load_folds(
-    folder: Path, stored: Sequence[StoredCase], count: int, seed: int, patients: Mapping[str, str]
+    folder: Path, stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str]
 ) -> list[Fold]:
     """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
 
@@ -135,7 +148,7 @@ def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
     write_text(folder / FILE, json.dumps({"seed": seed, "folds": lists}, indent=2) + "\n")
 
 
-def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[StoredCase]) -> list[Fold]:
+def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> list[Fold]:
     """Folds by the cases that validate them, ``fold_0`` and so on; the other cases teach."""
     names = sorted(case.name for case in stored)
     return [
