@@ -160,7 +160,7 @@ class _Run:
         wanted = self._wanted(slices)
         probability = self._classify(wanted if given is None else np.zeros_like(wanted))
         # NaN compares false: slices left out are never picked.
-        picked = _fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
+        picked = fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
         if given is not None:
             picked = wanted & self._as_stored(given)
         mask = self._segment(np.flatnonzero(picked))
@@ -224,11 +224,8 @@ class _Run:
         keep = self.info.postprocessing.keep_components
         if keep == 0:
             return
-        labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+        count, dropped = smaller_components(mask, keep)
         if count > keep:
-            sizes = np.bincount(labels.ravel())[1:]
-            largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
-            dropped = mask.astype(bool) & ~np.isin(labels, largest)
             mask[dropped] = 0
             removed = volume_ml(dropped, self.volume)
             parts = f"{count - keep} smaller parts" if count - keep > 1 else "1 smaller part"
@@ -257,7 +254,15 @@ class _Run:
         self.timings[step] += time.perf_counter() - started
 
 
-def _fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:
+def smaller_components(mask: np.ndarray, keep: int) -> tuple[int, np.ndarray]:
+    """How many parts a mask (z, y, x) has, touching by a corner at least, and what is not of the ``keep`` largest."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())[1:]
+    largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
+    return count, mask.astype(bool) & ~np.isin(labels, largest)
+
+
+def fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:
     """Also pick runs of up to ``longest`` rejected slices between two picked ones."""
     filled = picked.copy()
     chosen = np.flatnonzero(picked)

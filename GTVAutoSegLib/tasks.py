@@ -148,12 +148,12 @@ def load_resource(cls: type[T], name: str, kind: str) -> T:
     Raises:
         InputError: see `load_task`.
     """
-    shipped = {path.stem: path for folder in _folders(kind) for path in sorted(folder.glob("*.json"))}
-    path = Path(name) if name.endswith(".json") else shipped.get(name)
+    known = shipped(kind)
+    path = Path(name) if name.endswith(".json") else known.get(name)
     what = kind.lower().removesuffix("s")
     if path is None:
         raise InputError(
-            f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(shipped)}"
+            f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(known)}"
         )
     try:
         return parse_settings(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
@@ -163,6 +163,11 @@ def load_resource(cls: type[T], name: str, kind: str) -> T:
         raise InputError(f"{path} is not JSON ({error}); correct it") from error
     except ValueError as error:
         raise InputError(f"{error}; correct it in {path.name}") from error
+
+
+def shipped(kind: str) -> dict[str, Path]:
+    """Files of ``Resources/<kind>`` by their names without suffix."""
+    return {path.stem: path for folder in _folders(kind) for path in sorted(folder.glob("*.json"))}
 
 
 def _folders(kind: str) -> list[Path]:

@@ -27,9 +27,7 @@ def make_fabric(device: str, precision: str = "auto") -> Fabric:
         DeviceError: there is no such device.
     """
     chosen = resolve_device(device)
-    if precision == "auto":
-        half = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = "bf16" if half else "fp32"
+    precision = resolve_precision(chosen, precision)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if processes == 1:
         devices = 1 if chosen.index is None else [chosen.index]
@@ -45,6 +43,14 @@ def make_fabric(device: str, precision: str = "auto") -> Fabric:
         )
     fabric.launch()
     return fabric
+
+
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """The key of `PRECISIONS` that "auto" stands for on a device; others stay as they are."""
+    if precision != "auto":
+        return precision
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if half else "fp32"
 
 
 def share_batch_norm(network: nn.Module, fabric: Fabric) -> nn.Module:

@@ -12,7 +12,7 @@ from bundles import make_bundle
 from phantoms import phantom
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.cascade import _fill_gaps
+from GTVAutoSegLib.cascade import fill_gaps
 from GTVAutoSegLib.errors import Cancelled, InputError
 from GTVAutoSegLib.settings import PostprocessSettings
 from GTVAutoSegLib.volume import Volume
@@ -151,9 +151,9 @@ def test_an_ensemble_averages_probabilities(tmp_path, cascade):
 def test_gaps_between_picked_slices_are_filled_up_to_the_limit():
     picked = np.array([1, 0, 1, 0, 0, 1, 0], bool)
     everything = np.ones(7, bool)
-    assert _fill_gaps(picked, everything, 0).tolist() == picked.tolist()
-    assert _fill_gaps(picked, everything, 1).tolist() == [1, 1, 1, 0, 0, 1, 0]
-    assert _fill_gaps(picked, everything, 2).tolist() == [1, 1, 1, 1, 1, 1, 0]
+    assert fill_gaps(picked, everything, 0).tolist() == picked.tolist()
+    assert fill_gaps(picked, everything, 1).tolist() == [1, 1, 1, 0, 0, 1, 0]
+    assert fill_gaps(picked, everything, 2).tolist() == [1, 1, 1, 1, 1, 1, 0]
 
 
 def test_only_the_largest_components_are_kept(cascade):

@@ -1,0 +1,136 @@
+"""``gtvautoseg reproduce``: the paper's tables on a data set of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import Cancelled, InputError
+from .train import check_packages
+
+SOME_FAILED = 1
+# In the order in which "all" trains for them: the grid of ratios, which takes longest for what it tells, comes last.
+TABLE_NAMES = ("table2", "table4", "table5", "table6", "table3")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        choices=(*sorted(TABLE_NAMES), "all"),
+        help="table2 (all systems), table3 (sampling ratios), table4 (the classifier before every network), table5 "
+        "(parts left out), table6 (losses), or all",
+    )
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        help="folder with <case>/data and <case>/label; or with such folders named train and val, of which val is the "
+        "test set; otherwise a fifth of the cases is",
+    )
+    parser.add_argument(
+        "output", metavar="OUT", type=Path, help="folder of the results; the same command goes on there"
+    )
+    parser.add_argument(
+        "--task", help="name, or .json file of your own; by default the task named like the data set's folder"
+    )
+    parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
+    parser.add_argument("--size", type=count, metavar="PIXELS", help="side of the networks' input (the preset's)")
+    parser.add_argument("--width", type=count, metavar="CHANNELS", help="width of all networks (the preset's)")
+    parser.add_argument("--folds", type=count, metavar="K", help="run the first K of the preset's folds (all)")
+    parser.add_argument("--cases", type=count, metavar="N", help="take N cases only, drawn by the preset's seed")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=count, metavar="N", help="at most N epochs for every network")
+    length.add_argument(
+        "--budget", type=hours, metavar="HOURS", help="as many epochs, the same for every network, as fit in this time"
+    )
+    parser.add_argument("--no-3d", action="store_true", help="leave the 3D systems of table 2 out")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=count, default=1, metavar="N", help="trainings at once on this machine (1)")
+    where.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on the workers of a Dask scheduler")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as for train")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="show the plan and how long it takes, train nothing")
+    what.add_argument("--report-only", action="store_true", help="write the tables from what is finished")
+    parser.epilog = (
+        "Exit codes: 0 every system trained; 1 some failed, which the tables say. A run that was stopped or killed is "
+        "continued by the same command; at most an epoch of each network that was being trained is lost."
+    )
+
+
+def count(text: str) -> int:
+    """Parse a number of things, at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
+def hours(text: str) -> float:
+    """Parse a time, above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of hours above 0")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, train, score, and write the tables."""
+    check_packages()
+    from ..reproduce.run import Request, reproduce
+    from ..tasks import load_task
+    from ..training.presets import load_preset
+
+    if not arguments.dataset.is_dir():
+        raise InputError(f"{arguments.dataset} is not a folder; expected a data set with one folder per case")
+    preset = load_preset(arguments.preset)
+    preset = replace(preset, size=arguments.size or preset.size, width=arguments.width or preset.width)
+    task = load_task(arguments.task or _task_named_like(arguments.dataset))
+    request = Request(
+        tables=TABLE_NAMES if arguments.table == "all" else (arguments.table,),
+        dataset=arguments.dataset,
+        folder=arguments.output,
+        store=arguments.store or arguments.output / "slices",
+        task=task.resized(preset.size, preset.width),
+        preset=preset,
+        preset_name=arguments.preset,
+        device=arguments.device,
+        precision=arguments.precision,
+        folds=arguments.folds,
+        cases=arguments.cases,
+        epochs=arguments.epochs,
+        budget_hours=arguments.budget,
+        jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        volumes=not arguments.no_3d,
+    )
+    try:
+        failed = reproduce(
+            request,
+            lambda text: print(text, file=sys.stderr, flush=True),
+            dry_run=arguments.dry_run,
+            report_only=arguments.report_only,
+        )
+    except KeyboardInterrupt:
+        raise Cancelled("the run was stopped; the same command continues it") from None
+    return SOME_FAILED if failed else 0
+
+
+def _task_named_like(dataset: Path) -> str:
+    from ..tasks import shipped
+
+    names = shipped("Tasks")
+    name = dataset.resolve().name
+    if name not in names:
+        raise InputError(
+            f"no task is named like the data set's folder ({name}), and its window of grey values has to be known; "
+            f"give --task, the path of a .json file or one of: {', '.join(names)}"
+        )
+    return name

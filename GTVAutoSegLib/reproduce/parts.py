@@ -1,0 +1,149 @@
+"""What has to be trained: each recipe once a fold, however many tables and systems use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ..dataset import Case
+from ..slices import StoredCase
+from ..tasks import StageTask, Task
+from ..training.folds import Fold
+from ..training.presets import Preset, TrainSettings
+from ..volumetric import VolumeSettings
+from .systems import CLASSIFIER, VOLUME, Recipe, System, Table
+
+TRAININGS = "trainings"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is the same for every training; goes to the processes that train.
+
+    Attributes:
+        task: with size and width as they are run.
+        preset: with the epochs that are run.
+        precision: key of `training.distributed.PRECISIONS`.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        threads: of PyTorch in each process that trains.
+        folder: of the results.
+        cases: where images and labels are, by name, for training and test.
+        stored: the same cases in the slice store.
+        test: names of the cases to test on.
+        folds: that are run.
+    """
+
+    task: Task
+    preset: Preset
+    precision: str
+    device: str
+    threads: int
+    folder: Path
+    cases: dict[str, Case]
+    stored: dict[str, StoredCase]
+    test: tuple[str, ...]
+    folds: tuple[Fold, ...]
+
+    def settings(self, recipe: Recipe) -> TrainSettings:
+        """Hyper-parameters of a recipe; a 3D system's are the segmenter's."""
+        settings = self.preset.classifier if recipe.stage == CLASSIFIER else self.preset.segmenter
+        return replace(settings, loss=recipe.loss or settings.loss)
+
+    def volume_settings(self, fold: Fold) -> VolumeSettings:
+        """How a 3D system sees volumes and is trained.
+
+        Its grid has as many pixels across as the slices of the 2D networks; patches are a quarter as deep as wide.
+        """
+        size = self.task.preprocessing.size
+        patch = max(32, size // 2)
+        return VolumeSettings(
+            training=replace(self.preset.segmenter, batch=2),
+            window=self.task.preprocessing.window,
+            patch=(max(16, patch // 2), patch, patch),
+            coarse=(max(16, patch // 2), patch, patch),
+            width=max(4, self.task.width // 2),
+            seed=self.seed(fold),
+        )
+
+    def task_of(self, recipe: Recipe) -> Task:
+        """The task with the recipe's network as its stage.
+
+        Raises:
+            ValueError: there is no such network.
+        """
+        stage = StageTask(recipe.network, recipe.theta, dict(recipe.arguments))
+        if recipe.stage == CLASSIFIER:
+            return replace(self.task, classifier=stage)
+        return replace(self.task, segmenter=stage)
+
+    def seed(self, fold: Fold) -> int:
+        """Of initialisation, sampling and augmentation."""
+        return self.preset.seed + int(fold.name.rpartition("_")[2])
+
+    def resolve(self, recipe: Recipe) -> Recipe:
+        """The recipe with what it leaves to task and preset filled in, so that equal ones compare equal."""
+        if recipe.stage == VOLUME:
+            return replace(recipe, loss=recipe.loss or self.preset.segmenter.loss)
+        theta = recipe.theta or getattr(self.task, recipe.stage).theta
+        return replace(recipe, theta=theta, loss=self.settings(recipe).loss)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training.
+
+    Attributes:
+        recipe: resolved.
+        fold: of the cases.
+        folder: of its files; ends with a key made of everything that the trained network depends on.
+    """
+
+    recipe: Recipe
+    fold: Fold
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """For people: "sanet, theta 1, cr loss, fold_0"."""
+        return f"{self.recipe.label}, {self.fold.name}"
+
+
+def make_part(setup: Setup, recipe: Recipe, fold: Fold) -> Part:
+    """The training of a recipe on a fold."""
+    recipe = setup.resolve(recipe)
+    content = {
+        "recipe": asdict(recipe),
+        "settings": asdict(setup.settings(recipe)),
+        "preprocessing": asdict(setup.task.preprocessing),
+        "width": setup.task.width,
+        "precision": setup.precision,
+        "seed": setup.seed(fold),
+        "training": [setup.stored[name].content for name in fold.training],
+        "validation": [setup.stored[name].content for name in fold.validation],
+    }
+    if recipe.stage == VOLUME:
+        content["volume"] = asdict(setup.volume_settings(fold))
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    label = "".join(c if c.isalnum() or c == "-" else "_" for c in recipe.label.replace(", ", "."))
+    return Part(recipe, fold, setup.folder / TRAININGS / f"{label}-{fold.name}-{key}")
+
+
+def plan_parts(setup: Setup, tables: Iterable[Table]) -> list[Part]:
+    """Every training that the tables need, once.
+
+    Fold by fold, so that a comparison that is cut short has every system in its first fold; 3D systems, which take
+    longest, come last in each.
+    """
+    systems = [system for table in tables for system in table.systems]
+    recipes = dict.fromkeys(recipe for system in systems for recipe in system.recipes)
+    ordered = sorted(recipes, key=lambda recipe: recipe.stage == VOLUME)
+    parts = (make_part(setup, recipe, fold) for fold in setup.folds for recipe in ordered)
+    return list({part.folder: part for part in parts}.values())
+
+
+def parts_of(setup: Setup, system: System, fold: Fold) -> tuple[Part, ...]:
+    """The trainings that a system consists of, the segmenter last."""
+    return tuple(make_part(setup, recipe, fold) for recipe in system.recipes)

@@ -1,0 +1,246 @@
+"""A reproduction from a data set to its tables: prepare, plan, train, score, write.
+
+A run's folder holds ``split.json``, ``slices/`` (the store), ``trainings/``, ``scores/`` (figures of every case), and
+for each table ``table2.csv``, ``.md``, ``.png`` and ``.json``. Giving the same command again goes on with what is
+missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..device import resolve_device
+from ..errors import InputError
+from ..files import make_folder, whole_file, write_text
+from ..lock import locked
+from ..store import build_store
+from ..tasks import Task
+from ..training.distributed import resolve_precision
+from ..training.monitor import show_count
+from ..training.presets import Preset, TrainSettings
+from .caption import Caption
+from .execution import run_in_processes, run_on_scheduler
+from .figure import draw
+from .parts import Part, Setup, plan_parts
+from .render import to_csv, to_json, to_markdown
+from .scores import score_pairs
+from .split import divide, keep_split, read_split
+from .systems import TABLES, VOLUME, Table
+from .tables import make_rows, pairs_of
+from .timing import epochs_within, estimate, measure_speeds
+from .training import is_done
+
+EPOCHS = "epochs.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for; None leaves a value to task, preset or data.
+
+    Attributes:
+        tables: names.
+        dataset: folder, only read.
+        folder: of the results.
+        store: slice store.
+        task: with size and width as they shall be run.
+        preset: hyper-parameters.
+        preset_name: what the user calls it.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: "auto", or key of `training.distributed.PRECISIONS`.
+        folds: how many are run.
+        cases: how many are taken, for quick runs.
+        epochs: upper limit for every network.
+        budget_hours: the most epochs, the same for every network, that fit.
+        jobs: trainings at once.
+        scheduler: address of a Dask scheduler, instead of processes on this machine.
+        volumes: whether 3D systems are compared as well.
+    """
+
+    tables: tuple[str, ...]
+    dataset: Path
+    folder: Path
+    store: Path
+    task: Task
+    preset: Preset
+    preset_name: str
+    device: str = "auto"
+    precision: str = "auto"
+    folds: int | None = None
+    cases: int | None = None
+    epochs: int | None = None
+    budget_hours: float | None = None
+    jobs: int = 1
+    scheduler: str = ""
+    volumes: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be done."""
+
+    setup: Setup
+    tables: tuple[Table, ...]
+    parts: tuple[Part, ...]
+    caption: Caption
+
+
+def prepare(request: Request, say: Say) -> Plan:
+    """Read and divide the data, choose the epochs, and say what will be trained and how long it takes.
+
+    Raises:
+        InputError: data set, task, preset or folder cannot be used, or the budget is too small.
+        DiskError: a file cannot be written.
+    """
+    setup = _set_up(request)
+    tables = tuple(_chosen(TABLES[name](), request.volumes) for name in request.tables)
+    epochs = request.epochs
+    if request.budget_hours is not None:
+        epochs = _within_budget(request, setup, tables)
+    shortened = replace(setup, preset=shorten(setup.preset, epochs))
+    parts = tuple(plan_parts(shortened, tables))
+    plan = Plan(shortened, tables, parts, Caption(request, setup.preset, shortened))
+    say(plan.caption.data)
+    return plan
+
+
+def tell_times(plan: Plan, jobs: int, say: Say) -> None:
+    """Measure every network's speed and show the plan with the time it takes."""
+    speeds = measure_speeds(_unfinished(plan.parts), plan.setup)
+    say(estimate(plan.parts, plan.setup, speeds, jobs))
+
+
+def execute(plan: Plan, request: Request, say: Say) -> dict[Part, str]:
+    """Train what is not trained; a failure stops nothing else.
+
+    Returns:
+        The trainings that failed, and why.
+    """
+    missing = _unfinished(plan.parts)
+    failures: dict[Part, str] = {}
+    done = len(plan.parts) - len(missing)
+
+    def told(part: Part, failure: str) -> None:
+        nonlocal done
+        done += 1
+        if failure:
+            failures[part] = failure
+        say(f"[{done}/{len(plan.parts)}] {part.title}{': failed: ' + failure if failure else ''}")
+
+    if request.scheduler:
+        run_on_scheduler(missing, plan.setup, request.scheduler, told)
+    else:
+        run_in_processes(missing, plan.setup, request.jobs, told)
+    return failures
+
+
+def write_tables(plan: Plan, jobs: int, failures: dict[Part, str], say: Say) -> None:
+    """Score what is trained and write every table; what is missing is said in it."""
+    setup = plan.setup
+    pairs = [pair for table in plan.tables for pair in pairs_of(table, setup)]
+    if not pairs:
+        raise InputError(
+            f"{setup.folder} holds no system that is finished with these options; train at least one, or repeat the "
+            "options it was trained with"
+        )
+    score_pairs(pairs, setup, jobs)
+    for table in plan.tables:
+        rows = make_rows(table, setup, failures)
+        written = [setup.folder / f"{table.name}{suffix}" for suffix in (".csv", ".md", ".json", ".png")]
+        write_text(written[0], to_csv(rows))
+        write_text(written[1], to_markdown(table, rows, plan.caption.markdown(table.name)))
+        write_text(written[2], to_json(table, setup, plan.caption.command(table.name)))
+        with whole_file(written[3]) as temporary:
+            temporary.write_bytes(draw(table, rows, plan.caption.short))
+        say("written: " + ", ".join(map(str, written)))
+
+
+def reproduce(request: Request, say: Say, *, dry_run: bool = False, report_only: bool = False) -> int:
+    """Do everything; see the module.
+
+    Args:
+        request: what is asked for.
+        say: prints a line for the user.
+        dry_run: stop after the plan and its time.
+        report_only: write the tables from what is finished, also while another process trains.
+
+    Returns:
+        The number of trainings that failed.
+    """
+    make_folder(request.folder)
+    plan = prepare(request, say)
+    if report_only:
+        write_tables(plan, request.jobs, {}, say)
+        return 0
+    with locked(request.folder):
+        tell_times(plan, request.jobs, say)
+        if dry_run:
+            return 0
+        failures = execute(plan, request, say)
+        write_tables(plan, request.jobs, failures, say)
+    return len(failures)
+
+
+def shorten(preset: Preset, epochs: int | None) -> Preset:
+    """The preset with at most so many epochs for every network.
+
+    The first cosine cycle is shortened with them, so that a short training also ends at a low learning rate.
+    """
+    if epochs is None:
+        return preset
+
+    def short(settings: TrainSettings) -> TrainSettings:
+        most = min(settings.epochs, epochs)
+        return replace(settings, epochs=most, restart_epochs=min(settings.restart_epochs, most))
+
+    return replace(preset, classifier=short(preset.classifier), segmenter=short(preset.segmenter))
+
+
+def _set_up(request: Request) -> Setup:
+    split = read_split(request.dataset, request.cases, request.preset.seed)
+    everyone = [*split.training, *split.test]
+    stored = {case.name: case for case in build_store(everyone, request.task.preprocessing, request.store, show_count)}
+    training = [stored[case.name] for case in split.training]
+    folds = divide(training, request.preset.folds, request.preset.seed, request.folds)
+    keep_split(request.folder, [stored[case.name] for case in split.test], folds, request.preset.seed)
+    return Setup(
+        task=request.task,
+        preset=request.preset,
+        precision=resolve_precision(resolve_device(request.device), request.precision),
+        device=request.device,
+        threads=max(1, (os.cpu_count() or 1) // request.jobs),
+        folder=request.folder.resolve(),
+        cases={case.name: case for case in everyone},
+        stored=stored,
+        test=tuple(case.name for case in split.test),
+        folds=folds,
+    )
+
+
+def _chosen(table: Table, volumes: bool) -> Table:
+    systems = (system for system in table.systems if volumes or system.segmenter.stage != VOLUME)
+    return replace(table, systems=tuple(systems))
+
+
+def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> int:
+    """Epochs that fit the budget; chosen once, so that going on trains the same networks."""
+    assert request.budget_hours is not None  # noqa: S101 - asked by the caller
+    parts = plan_parts(setup, tables)
+    key = hashlib.sha256("\n".join([str(request.budget_hours), *(part.folder.name for part in parts)]).encode())
+    path = setup.folder / EPOCHS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if key.hexdigest() not in known:
+        speeds = measure_speeds(parts, setup)
+        found = epochs_within(3600 * request.budget_hours, parts, setup, speeds, request.jobs)
+        known[key.hexdigest()] = found
+        write_text(path, json.dumps(known, indent=1) + "\n")
+    return known[key.hexdigest()]
+
+
+def _unfinished(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if not is_done(part)]

@@ -1,0 +1,173 @@
+"""Every system's masks of the test cases against the labels, on the native grid; a JSON file a system and fold.
+
+A cascade's mask is the segmenter's without the slices that the classifier drops. From which probability it keeps one is
+chosen, where the preset says so, on the validation cases of the same fold; test cases choose nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cascade import fill_gaps, smaller_components
+from ..dataset import Case, read_label
+from ..files import make_folder, write_text
+from ..metrics import compare, count_slices
+from ..model import Thresholds
+from ..settings import PostprocessSettings
+from ..training.threshold import best_threshold
+from ..volume_io import read_volume
+from .parts import Part, Setup
+from .predictions import figures_of, unpack
+from .training import PREDICTIONS
+
+SCORES = "scores"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A trained system of one fold: its segmenter, and the classifier in front of it if there is one."""
+
+    segmenter: Part
+    classifier: Part | None = None
+
+    def path(self, folder: Path) -> Path:
+        """Its file below the run's folder."""
+        parts = [part.folder.name for part in (self.classifier, self.segmenter) if part is not None]
+        return folder / SCORES / ("+".join(parts) + ".json")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where a pair's mask of any test case comes from.
+
+    Attributes:
+        segmenter: predictions.
+        classifier: predictions; None keeps every slice.
+        threshold: slice probability from which a slice is kept.
+    """
+
+    segmenter: Path
+    classifier: Path | None
+    threshold: float
+
+    def read(self, case: str, rules: PostprocessSettings) -> tuple[np.ndarray, np.ndarray | None]:
+        """The mask, uint8 (slices, y, x) in axial order, and the slice probabilities if there are any."""
+        with np.load(self.segmenter) as arrays:
+            mask = unpack(arrays[case])
+        probability = None
+        if self.classifier is not None:
+            with np.load(self.classifier) as arrays:
+                probability = arrays[case]
+            mask[~picked(probability, self.threshold, rules)] = 0
+        if rules.keep_components:
+            mask[smaller_components(mask, rules.keep_components)[1]] = 0
+        return mask, probability
+
+
+def picked(probability: np.ndarray, threshold: float, rules: PostprocessSettings) -> np.ndarray:
+    """Which slices the cascade segments, bool (slices,)."""
+    return fill_gaps(probability >= threshold, np.ones(len(probability), bool), rules.fill_gaps)
+
+
+def score_pairs(
+    pairs: Sequence[Pair], setup: Setup, jobs: int, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Measure what is not measured yet; every label is read once for all of them.
+
+    Args:
+        pairs: trained.
+        setup: of all.
+        jobs: processes, a case each.
+        progress: called with cases done, and cases in all.
+
+    Raises:
+        InputError: a test case cannot be read.
+        DiskError: the figures cannot be written.
+    """
+    missing = [pair for pair in dict.fromkeys(pairs) if not pair.path(setup.folder).is_file()]
+    if not missing:
+        return
+    make_folder(setup.folder / SCORES)
+    masks = [mask_of(pair, setup) for pair in missing]
+    cases = [setup.cases[name] for name in setup.test]
+    measure = partial(score_case, masks=masks, rules=setup.task.postprocessing)
+    found: list[list[dict[str, Any]]] = []
+    if jobs == 1:
+        results = map(measure, cases)
+        found = _collected(results, len(cases), progress)
+    else:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            found = _collected(pool.map(measure, cases), len(cases), progress)
+    for number, (pair, mask) in enumerate(zip(missing, masks)):
+        content = {
+            "segmenter": pair.segmenter.title,
+            "classifier": None if pair.classifier is None else pair.classifier.title,
+            "threshold": mask.threshold,
+            "cases": {case.name: rows[number] for case, rows in zip(cases, found)},
+        }
+        write_text(pair.path(setup.folder), json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[list[dict[str, Any]]]:
+    found = []
+    for result in results:
+        found.append(result)
+        if progress is not None:
+            progress(len(found), total)
+    return found
+
+
+def mask_of(pair: Pair, setup: Setup) -> Mask:
+    """Choose a pair's slice threshold as a model bundle's is, on the fold's validation cases."""
+    segmenter = pair.segmenter.folder / PREDICTIONS
+    if pair.classifier is None:
+        return Mask(segmenter, None, 0.0)
+    classifier = pair.classifier.folder / PREDICTIONS
+    threshold = Thresholds.slice
+    if setup.preset.choose_threshold:
+        with np.load(classifier) as slices, np.load(segmenter) as areas:
+            names = pair.segmenter.fold.validation
+            threshold = best_threshold(figures_of(slices[name], areas[name]) for name in names)
+    return Mask(segmenter, classifier, threshold)
+
+
+def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) -> list[dict[str, Any]]:
+    """Measure every mask of one case; JSON-ready, None stands for undefined."""
+    volume = read_volume(case.image)
+    label = read_label(case, volume)
+    abnormal = volume.axial.of(label).any(axis=(1, 2))
+    rows: list[dict[str, Any]] = []
+    for source in masks:
+        mask, probability = source.read(case.name, rules)
+        agreement = compare(volume.axial.undo(mask), label, volume)
+        kept = np.ones(len(mask), bool)
+        row: dict[str, Any] = {
+            "dsc": agreement.dsc,
+            "ji": agreement.ji,
+            "hd95_mm": None if math.isnan(agreement.hd95_mm) else agreement.hd95_mm,
+            "empty": agreement.empty,
+            "slices": len(mask),
+        }
+        if probability is not None:
+            kept = picked(probability, source.threshold, rules)
+            row["counts"] = asdict(count_slices(kept, abnormal))
+            row["counts_at_half"] = asdict(count_slices(probability >= Thresholds.slice, abnormal))
+        row["picked"] = int(kept.sum())
+        rows.append(row)
+    return rows
+
+
+def read_scores(pair: Pair, folder: Path) -> dict[str, Any] | None:
+    """What `score_pairs` wrote; None when it did not."""
+    path = pair.path(folder)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,0 +1,108 @@
+"""Which cases are learnt from, in which folds, and which are kept aside to test on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Case
+from ..errors import InputError
+from ..files import write_text
+from ..slices import StoredCase
+from ..training.folds import Fold, as_folds, check_fold, make_folds, read_dataset
+
+FILE = "split.json"
+TEST_SHARE = 0.2  # the paper's 10 of 50
+FEWEST_CASES = 3
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cases to learn from, divided into folds later, and cases for the one comparison at the end."""
+
+    training: tuple[Case, ...]
+    test: tuple[Case, ...]
+
+
+def read_split(dataset: Path, count: int | None, seed: int) -> Split:
+    """Divide a data set: its folder ``val`` is the test set if there is one, else a seeded fifth of the cases.
+
+    Args:
+        dataset: folder.
+        count: of cases to take at most, drawn by the seed, the test set keeping its share; None for all.
+        seed: the same seed, names and count give the same split.
+
+    Raises:
+        InputError: the data set cannot be used, or too few cases are left.
+    """
+    cases, division = read_dataset(dataset)
+    generator = np.random.default_rng((seed, 1))
+    if division is None:
+        tested = max(1, round(TEST_SHARE * len(cases)))
+        order = [cases[place] for place in generator.permutation(len(cases))]
+        test, training = order[:tested], order[tested:]
+    else:
+        training = [case for case in cases if case.name in division.training]
+        test = [case for case in cases if case.name in division.validation]
+    if count is not None:
+        total = len(training) + len(test)
+        tested = min(max(1, round(count * len(test) / total)), len(test))
+        training, test = _draw(training, count - tested, generator), _draw(test, tested, generator)
+    if len(training) + len(test) < FEWEST_CASES or len(training) < 2:
+        raise InputError(
+            f"{dataset} gives {len(training)} cases to learn from and {len(test)} to test on; expected at least two "
+            "and one: add cases, or raise --cases"
+        )
+    return Split(_by_name(training), _by_name(test))
+
+
+def divide(training: Sequence[StoredCase], count: int, seed: int, run: int | None) -> tuple[Fold, ...]:
+    """The folds that are run: the first ``run`` of ``count``, or all.
+
+    Raises:
+        InputError: there are fewer, or one of them has no tumour on one of its sides.
+    """
+    folds = as_folds(make_folds(training, count, seed), training)
+    if run is not None and not 1 <= run <= len(folds):
+        raise InputError(f"--folds is {run}; expected 1 to {len(folds)}, the folds of the preset and the data")
+    chosen = folds[:run]
+    for fold in chosen:
+        check_fold(fold, {case.name: case for case in training})
+    return tuple(chosen)
+
+
+def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], seed: int) -> None:
+    """Write the split into the run's folder, or check that the one there is the same.
+
+    Raises:
+        InputError: the folder belongs to another split.
+    """
+    content = {
+        "seed": seed,
+        "test": {case.name: case.content for case in test},
+        "folds": {fold.name: {"training": fold.training, "validation": fold.validation} for fold in folds},
+    }
+    ours = json.loads(json.dumps(content))
+    path = folder / FILE
+    if path.is_file():
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        shared = theirs["folds"].keys() & ours["folds"].keys()
+        if theirs["test"] != ours["test"] or any(theirs["folds"][name] != ours["folds"][name] for name in shared):
+            raise InputError(
+                f"{folder} belongs to other cases or another seed ({path.name} differs); give another folder, or the "
+                "same data, --cases and preset"
+            )
+        ours["folds"] = {**theirs["folds"], **ours["folds"]}
+    write_text(path, json.dumps(ours, indent=2) + "\n")
+
+
+def _draw(cases: Sequence[Case], count: int, generator: np.random.Generator) -> list[Case]:
+    return [cases[place] for place in generator.permutation(len(cases))[: max(0, count)]]
+
+
+def _by_name(cases: Sequence[Case]) -> tuple[Case, ...]:
+    return tuple(sorted(cases, key=lambda case: case.name))
