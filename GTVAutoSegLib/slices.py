@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .errors import DiskError
 from .sampling import balanced_indices
 
 
@@ -86,10 +87,20 @@ class SliceSet:
 
 
 def open_case(folder: Path) -> StoredCase:
-    """A case that `store.build_store` has written."""
-    values = json.loads((folder / "case.json").read_text())
-    values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
-    return StoredCase(folder, **values)
+    """A case that `store.build_store` has written.
+
+    Raises:
+        DiskError: its files are damaged.
+    """
+    try:
+        values = json.loads((folder / "case.json").read_text())
+        values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
+        case = StoredCase(folder, **values)
+        for file in ("images.npy", "masks.npy"):
+            mapped(folder / file)
+    except (OSError, ValueError, TypeError, AttributeError, EOFError) as error:
+        raise DiskError(f"{folder} is damaged ({error}); delete it, and it is made anew by the next run") from error
+    return case
 
 
 # Each map keeps a file open, and a process may open about a thousand.

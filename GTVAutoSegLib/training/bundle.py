@@ -20,7 +20,7 @@ from ..lock import locked
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase
 from ..tasks import Task
-from .checkpoint import is_finished, load_weights, read_log, write_tensors
+from .checkpoint import is_finished, load_state, load_weights, write_tensors
 from .folds import SPLIT, Fold
 from .presets import Preset
 from .stages import STAGES
@@ -214,7 +214,8 @@ def _describe(
 def _metrics(folder: Path, folds: Sequence[Fold]) -> dict[str, Any]:
     """Validation figures of the training; what the cascade reaches is measured by evaluating it."""
     split = "val" if folds[0].name == SPLIT else f"validation part of {len(folds)} fold(s)"
-    best = {stage: [read_log(folder / fold.name / stage)[-1]["best"] for fold in folds] for stage in STAGES}
+    states = {stage: [load_state(folder / fold.name / stage) for fold in folds] for stage in STAGES}
+    best = {stage: [state["best"] for state in found if state is not None] for stage, found in states.items()}
     figures = {f"{stage}_validation": round(mean(values), 4) for stage, values in best.items()}
     return {"split": split, **figures, "figures": {stage.name: stage.figure for stage in STAGES.values()}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 from pathlib import Path
@@ -23,7 +24,10 @@ LEFTOVERS = ".gtv-*"  # what `files.whole_file` leaves when its process is kille
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write where training stands; tensors, numbers, strings, lists and dicts only."""
     with whole_file(folder / STATE) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # what PyTorch makes of a full disk
+            raise OSError(errno.EIO, "PyTorch could not write all of it") from error
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
@@ -38,10 +42,10 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]  # PyTorch goes on with advice for programmers
-        raise RunError(f"{path} is damaged ({reason}); delete {folder} to train this network anew") from error
+        # PyTorch's own words are a page of advice for programmers.
+        raise RunError(f"{path} is damaged; delete {folder} to train this network anew") from error
     if not isinstance(state, dict) or not state.keys() >= COUNTERS:
-        raise RunError(f"{path} is damaged (it holds no training); delete {folder} to train this network anew")
+        raise RunError(f"{path} holds no training; delete {folder} to train this network anew")
     return state
 
 

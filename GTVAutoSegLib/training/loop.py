@@ -117,6 +117,8 @@ class _Training:
         self.history, self.step = state["history"], state["step"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         if "network" not in state:  # closed
+            if self.fabric.is_global_zero:
+                save_log(self.folder, self.history)
             return
         self.network.load_state_dict(state["network"])
         if self.job.settings.ema:
