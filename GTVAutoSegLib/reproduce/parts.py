@@ -14,7 +14,7 @@ from ..tasks import StageTask, Task
 from ..training.folds import Fold
 from ..training.presets import Preset, TrainSettings
 from ..volumetric import VolumeSettings
-from .systems import CLASSIFIER, VOLUME, Recipe, System, Table
+from .systems import CLASSIFIER, HCF, VOLUME, Recipe, System, Table
 
 TRAININGS = "trainings"
 
@@ -132,15 +132,10 @@ def make_part(setup: Setup, recipe: Recipe, fold: Fold) -> Part:
 
 
 def plan_parts(setup: Setup, tables: Iterable[Table]) -> list[Part]:
-    """Every training that the tables need, once.
-
-    Fold by fold, so that a comparison that is cut short has every system in its first fold; 3D systems, which take
-    longest, come last in each.
-    """
-    systems = [system for table in tables for system in table.systems]
+    """Every training that the tables need, once; those of HCF, which all are compared with, among them."""
+    systems = [HCF, *(system for table in tables for system in table.systems)]
     recipes = dict.fromkeys(recipe for system in systems for recipe in system.recipes)
-    ordered = sorted(recipes, key=lambda recipe: recipe.stage == VOLUME)
-    parts = (make_part(setup, recipe, fold) for fold in setup.folds for recipe in ordered)
+    parts = (make_part(setup, recipe, fold) for fold in setup.folds for recipe in recipes)
     return list({part.folder: part for part in parts}.values())
 
 

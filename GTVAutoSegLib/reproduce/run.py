@@ -32,7 +32,7 @@ from .scores import score_pairs
 from .split import divide, keep_split, read_split
 from .systems import TABLES, VOLUME, Table
 from .tables import make_rows, pairs_of
-from .timing import epochs_within, estimate, measure_speeds
+from .timing import epochs_within, estimate, in_order, measure_speeds
 from .training import is_done
 
 EPOCHS = "epochs.json"
@@ -109,19 +109,20 @@ def prepare(request: Request, say: Say) -> Plan:
     return plan
 
 
-def tell_times(plan: Plan, jobs: int, say: Say) -> None:
-    """Measure every network's speed and show the plan with the time it takes."""
-    speeds = measure_speeds(_unfinished(plan.parts), plan.setup)
+def tell_times(plan: Plan, jobs: int, say: Say) -> list[Part]:
+    """Measure every network's speed, and show the plan with the time it takes; returns what is to be trained."""
+    missing = [part for part in plan.parts if not is_done(part)]
+    speeds = measure_speeds(missing, plan.setup)
     say(estimate(plan.parts, plan.setup, speeds, jobs))
+    return in_order(missing, plan.setup, speeds)
 
 
-def execute(plan: Plan, request: Request, say: Say) -> dict[Part, str]:
+def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> dict[Part, str]:
     """Train what is not trained; a failure stops nothing else.
 
     Returns:
         The trainings that failed, and why.
     """
-    missing = _unfinished(plan.parts)
     failures: dict[Part, str] = {}
     done = len(plan.parts) - len(missing)
 
@@ -178,10 +179,10 @@ def reproduce(request: Request, say: Say, *, dry_run: bool = False, report_only:
         write_tables(plan, request.jobs, {}, say)
         return 0
     with locked(request.folder):
-        tell_times(plan, request.jobs, say)
+        missing = tell_times(plan, request.jobs, say)
         if dry_run:
             return 0
-        failures = execute(plan, request, say)
+        failures = execute(plan, missing, request, say)
         write_tables(plan, request.jobs, failures, say)
     return len(failures)
 
@@ -240,7 +241,3 @@ def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> i
         known[key.hexdigest()] = found
         write_text(path, json.dumps(known, indent=1) + "\n")
     return known[key.hexdigest()]
-
-
-def _unfinished(parts: Sequence[Part]) -> list[Part]:
-    return [part for part in parts if not is_done(part)]
