@@ -11,6 +11,7 @@ import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
+from .child import Child
 from .job import Ended, Job
 from .models import find_bundle
 from .python_slicer import child_environment, python_slicer
@@ -66,14 +67,13 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _run(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     ended: list[Ended] = []
+    command = [python_slicer(), "-m", "GTVAutoSegLib", "batch", *arguments, "--watch-stdin"]
     job = Job(
-        [python_slicer(), "-m", "GTVAutoSegLib", "batch", *arguments, "--watch-stdin"],
-        child_environment(),
+        Child(command, child_environment()),
         on_event=lambda event: say(str(event)),
         on_line=say,
         on_ended=ended.append,
     )
-    job.start()
     while not job.wait(WAIT_S):
         slicer.app.processEvents()
     return ended[0].exit_code if ended[0].exit_code >= 0 else KILLED

@@ -1,14 +1,9 @@
-"""A child process that answers with one JSON object per line, watched without ever waiting for it."""
+"""A request to a child process that answers with one JSON object per line, watched without ever waiting for it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import queue
-import signal
-import subprocess
-import threading
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,19 +13,23 @@ from typing import Any
 
 from GTVAutoSegLib.errors import RunError
 
+from .child import Child
+
 KEPT_LINES = 200
 # A batch on a slow CPU can take longer than anybody wants to wait for a cancel.
 CANCEL_GRACE_S = 1.0
-# A grandchild that survived may hold the pipes open for ever.
-DRAIN_S = 2.0
+# A waiting worker answers at once; one that was stopped, or whose memory lies on the disk, is not waited for.
+ANSWER_S = 10.0
+KILL_S = 4.0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child process ended.
+    """How a job ended.
 
     Attributes:
-        exit_code: of the process; negative when a signal ended it on Linux and macOS.
+        exit_code: of the process, or the one it reported for the request; negative when a signal ended it on Linux
+            and macOS.
         result: the last "result" event, or None.
         error: the last "error" event, or None.
         cancelled: the parent asked for the end.
@@ -45,79 +44,61 @@ class Ended:
 
 
 class Job:
-    """One child process. Nothing happens between calls of `poll`, which runs all callbacks.
+    """What one child process does, or one request to a child that serves. `poll` runs all callbacks.
 
     Args:
-        arguments: the command line.
-        environment: of the child.
+        child: the process.
         on_event: called with each event as it arrives.
         on_line: called with each line that is no event.
-        on_ended: called once, after everything the child wrote was handed out.
+        on_ended: called once, after everything the child wrote for this job was handed out.
         cancel_file: made to ask the child to stop; without one `cancel` kills at once.
+        request: arguments of the worker, for a child that serves; only events with the request's id are then taken
+            for answers, and "done" is the end. Without a request the job ends with its process.
+        renew: makes a fresh child when this one, kept from an earlier job, turns out not to answer.
     """
 
     def __init__(
         self,
-        arguments: Sequence[str],
-        environment: dict[str, str],
+        child: Child,
         *,
         on_event: Callable[[dict[str, Any]], None],
         on_line: Callable[[str], None],
         on_ended: Callable[[Ended], None],
         cancel_file: Path | None = None,
+        request: Sequence[str] | None = None,
+        renew: Callable[[], Child] | None = None,
     ) -> None:
-        self._arguments = list(arguments)
-        self._environment = environment
+        self.child = child
+        self.cancelled = False
         self._on_event, self._on_line, self._on_ended = on_event, on_line, on_ended
         self._cancel_file = cancel_file
-        self._queue: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
+        self._id = secrets.token_hex(8)
+        self._request = request
+        self._renew = renew
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._result: dict[str, Any] | None = None
         self._error: dict[str, Any] | None = None
+        self._done: int | None = None
         self._kill_at: float | None = None
-        self._exited_at: float | None = None
         self._ended = False
-
-    def start(self) -> None:
-        """Start the child.
-
-        Raises:
-            RunError: the operating system refuses.
-        """
-        options: dict[str, Any] = {"start_new_session": True}
-        if os.name == "nt":
-            options = {"creationflags": subprocess.CREATE_NO_WINDOW}
-        try:
-            self._process = subprocess.Popen(
-                self._arguments,
-                env=self._environment,
-                # Held open: it closes when Slicer dies, and the child ends itself.
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **options,
-            )
-        except OSError as error:
-            raise RunError(f"{self._arguments[0]} could not be started ({error}); install Slicer again") from error
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream, is_protocol), daemon=True)
-            for stream, is_protocol in ((self._process.stdout, True), (self._process.stderr, False))
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._ask()
 
     def poll(self) -> bool:
         """Hand out what has arrived, see to a pending cancel, and say whether the job has ended."""
         if self._ended:
             return True
-        # Asked before the queue is emptied: what was written before the end is then in the queue.
-        finished = self._finished()
+        # Asked before the lines are taken: what was written before the end is then among them.
+        exit_code = self.child.exit_code()
         self._hand_out()
-        if finished:
-            self._end()
+        if self._done is not None:
+            self._end(self._done)
+        elif self._renew is not None and (exit_code is not None or time.monotonic() > self._asked + ANSWER_S):
+            self._ask_another(self._renew)
+        elif exit_code is not None:
+            self._end(exit_code)
         elif self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
-            kill_tree(self._process)
+            self.child.kill()
         return self._ended
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -133,7 +114,7 @@ class Job:
         """Ask the child to stop, and kill it when it does not within `CANCEL_GRACE_S`."""
         if self._ended or self.cancelled:
             return
-        self._cancelled_by_us = True
+        self._give_up()
         self._kill_at = time.monotonic()
         if self._cancel_file is not None:
             self._cancel_file.touch()
@@ -143,66 +124,54 @@ class Job:
         """End the child and its children now; returns when they are gone."""
         if self._ended:
             return
-        self._cancelled_by_us = True
-        kill_tree(self._process)
-        self.wait(DRAIN_S * 2)
+        self._give_up()
+        self.child.kill()
+        self.wait(KILL_S)
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` or `kill` was called."""
-        return self._cancelled_by_us
+    def _give_up(self) -> None:
+        self.cancelled = True
+        self._renew = None
 
-    _cancelled_by_us = False
+    def _ask(self) -> None:
+        self._asked = time.monotonic()
+        if self._request is not None:
+            self.child.send(json.dumps({"id": self._id, "arguments": list(self._request)}))
 
-    def _read(self, stream: Any, is_protocol: bool) -> None:
-        with stream:
-            for line in stream:
-                self._queue.put((is_protocol, line.decode("utf-8", "replace").rstrip()))
-
-    def _finished(self) -> bool:
-        if self._process.poll() is None:
-            return False
-        self._exited_at = self._exited_at or time.monotonic()
-        is_drained = not any(reader.is_alive() for reader in self._readers)
-        return is_drained or time.monotonic() - self._exited_at > DRAIN_S
+    def _ask_another(self, renew: Callable[[], Child]) -> None:
+        self._renew = None
+        self._lines.clear()
+        self.child.kill()
+        try:
+            self.child = renew()
+        except RunError as error:
+            self._error = {"code": error.kind, "message": str(error)}
+            self._end(error.exit_code)
+        else:
+            self._ask()
 
     def _hand_out(self) -> None:
-        while True:
-            try:
-                is_protocol, line = self._queue.get_nowait()
-            except queue.Empty:
-                return
+        for is_protocol, line in self.child.lines():
             event = _decode(line) if is_protocol else None
             if event is None:
                 self._lines.append(line)
                 self._on_line(line)
-                continue
-            if event["event"] == "result":
-                self._result = event
-            elif event["event"] == "error":
-                self._error = event
-            self._on_event(event)
+            elif self._request is None or event.get("id") == self._id:
+                self._take(event)
 
-    def _end(self) -> None:
+    def _take(self, event: dict[str, Any]) -> None:
+        self._renew = None  # it answers
+        if event["event"] == "done":
+            self._done = event["exit_code"]
+            return
+        if event["event"] == "result":
+            self._result = event
+        elif event["event"] == "error":
+            self._error = event
+        self._on_event(event)
+
+    def _end(self, exit_code: int) -> None:
         self._ended = True  # first: a callback that raises must not be called again
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._on_ended(Ended(self._process.returncode, self._result, self._error, self.cancelled, tuple(self._lines)))
-
-
-def kill_tree(process: subprocess.Popen) -> None:
-    """Kill a process with all its children: PythonSlicer is a launcher, and Python its child."""
-    if os.name == "nt":
-        subprocess.run(
-            ["taskkill", "/T", "/F", "/PID", str(process.pid)],
-            capture_output=True,
-            check=False,
-            creationflags=subprocess.CREATE_NO_WINDOW,
-        )
-        return
-    # macOS answers PermissionError when all that is left of the group is a zombie.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        self._on_ended(Ended(exit_code, self._result, self._error, self.cancelled, tuple(self._lines)))
 
 
 def _decode(line: str) -> dict[str, Any] | None:

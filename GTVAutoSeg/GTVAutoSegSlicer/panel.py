@@ -19,6 +19,7 @@ from .export import Exported
 from .export_part import ExportPart
 from .failure_card import FailureCard
 from .failures import Failure
+from .kept_worker import KEPT_WORKER
 from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
@@ -77,8 +78,9 @@ class Panel(VTKObservationMixin):
         self._entered = False
 
     def cleanup(self) -> None:
-        """End whatever runs and let go of the scene."""
+        """End whatever runs or waits, and let go of the scene."""
         self._end_run()
+        KEPT_WORKER.end()
         self.setup.abort()
         self._follow(None)
         self.removeObservers()

@@ -9,6 +9,7 @@ from typing import Any
 from GTVAutoSegLib.errors import RunError
 
 from . import python_slicer
+from .child import Child
 from .failures import Failure, failure_of
 from .job import Ended, Job
 from .poller import Poller
@@ -52,13 +53,11 @@ class Steps:
     def _start_next(self) -> None:
         command = self._commands.pop(0)
         self._job = Job(
-            command,
-            python_slicer.child_environment(),
+            Child(command, python_slicer.child_environment()),
             on_event=lambda event: None,  # noqa: ARG005  only the last event counts
             on_line=self._on_line,
             on_ended=self._ended,
         )
-        self._job.start()
 
     def _ended(self, ended: Ended) -> None:
         if self._commands and ended.exit_code == 0 and not ended.cancelled:

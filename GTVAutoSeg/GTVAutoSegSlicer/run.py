@@ -16,11 +16,11 @@ from GTVAutoSegLib.errors import DiskError, GTVAutoSegError
 from GTVAutoSegLib.model import Bundle
 from GTVAutoSegLib.summary import describe_segment
 
-from . import python_slicer
 from .failures import Failure, failure_of, not_valid
-from .job import Ended, Job
+from .job import Ended
+from .kept_worker import KEPT_WORKER
 from .poller import Poller
-from .scene import Grid, check_ct, read_mask, write_ct
+from .scene import check_ct, holds, read_mask, write_ct
 from .segmentation import Undo, check_output, put_segment
 
 CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
@@ -116,16 +116,15 @@ class Run:
         self._gone = False
         self._folder = _make_folder(Path(slicer.app.temporaryPath))
         try:
-            self._grid = write_ct(request.ct, self._folder / "ct.nrrd")
-            self._job = Job(
-                self._command(),
-                python_slicer.child_environment(),
+            self._grid = write_ct(request.ct, self._ct_path)
+            self._job = KEPT_WORKER.job(
+                self._arguments(),
+                (request.bundle.path, request.bundle.digest, request.device),
+                self._ended,
                 on_event=on_event,
                 on_line=on_line,
-                on_ended=self._ended,
                 cancel_file=self._folder / "cancel",
             )
-            self._job.start()
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -156,16 +155,20 @@ class Run:
         """End now; when this returns there is neither process nor file."""
         self._job.kill()
 
-    def _command(self) -> list[str]:
+    def _arguments(self) -> list[str]:
         request = self.request
-        arguments = ["segment", "--input", str(self._folder / "ct.nrrd"), "--output", str(self._mask_path)]
+        arguments = ["segment", "--input", str(self._ct_path), "--output", str(self._mask_path)]
         arguments += ["--model", str(request.bundle.path), "--device", request.device]
         arguments += ["--cancel-file", str(self._folder / "cancel"), "--watch-stdin"]
         if request.threshold is not None:
             arguments += ["--threshold", str(request.threshold)]
         if request.slices is not None:
             arguments += ["--slices", f"{request.slices[0]}:{request.slices[1]}"]
-        return python_slicer.worker_command(*arguments)
+        return arguments
+
+    @property
+    def _ct_path(self) -> Path:
+        return self._folder / "ct.nrrd"
 
     @property
     def _mask_path(self) -> Path:
@@ -206,7 +209,7 @@ class Run:
         if report["model"]["digest"] != bundle.digest:
             raise not_valid("the model was changed during the run")
         mask = read_mask(self._mask_path, self._grid, report["mask_sha256"])
-        if ct.GetImageData() is None or Grid.of(ct).size != self._grid.size:
+        if not holds(ct, self._ct_path):
             raise not_valid("the CT was changed during the run")
         if not mask.any():
             return None

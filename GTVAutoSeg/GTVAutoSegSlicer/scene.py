@@ -122,6 +122,15 @@ def write_ct(ct: Any, path: Path) -> Grid:
     return grid
 
 
+def holds(ct: Any, path: Path) -> bool:
+    """Whether a CT still has the voxels that `write_ct` wrote."""
+    import SimpleITK as sitk
+
+    if ct.GetImageData() is None:
+        return False
+    return np.array_equal(slicer.util.arrayFromVolume(ct), sitk.GetArrayViewFromImage(sitk.ReadImage(str(path))))
+
+
 def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
     """Read and check a mask.
 

@@ -12,6 +12,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 
 from .failures import Failure
 from .job import Ended
+from .kept_worker import KEPT_WORKER
 from .log_part import LogPart
 from .pytorch import Steps, extension_is_there, install_commands, probe_answer, probe_command
 
@@ -86,6 +87,7 @@ class SetupPart:
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Install PyTorch")):
             return
         self.abort()  # a probe's answer will be out of date
+        KEPT_WORKER.end()  # Windows cannot replace the files it has open
         self._set_installing(True)
         self._ui.torchStatus.text = _("Installing PyTorch; the log shows how far it is...")
         self._run(lambda: install_commands(again), self._installed)

@@ -2,7 +2,7 @@
 
 ball: outlines a ball. empty: finds nothing. slow: works for a minute and looks for the cancel file; deaf: the same, and
 never looks. fail:<code>: reports an error. silent: ends well without a result. crash: is killed. noisy: prints much,
-then ends with a traceback. probe: what `probe` answers is in FAKE_PROBE.
+then ends with a traceback. stranger: answers with another request's id. probe: what `probe` answers is in FAKE_PROBE.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ import sys
 import time
 from pathlib import Path
 
+label = {}
+
 
 def send(event, **content):
-    print(json.dumps({"event": event, **content}), flush=True)
+    print(json.dumps({"event": event, **label, **content}), flush=True)
 
 
-def main():
+def main(arguments):
+    if arguments == ["serve"]:
+        for line in sys.stdin:
+            request = json.loads(line)
+            label["id"] = request["id"]
+            send("done", exit_code=main(request["arguments"]))
+        return 0
     parser = argparse.ArgumentParser()
     parser.add_argument("action")
     for name in ("input", "output", "model", "device", "threshold", "slices"):
         parser.add_argument("--" + name)
     parser.add_argument("--cancel-file", type=Path)
     parser.add_argument("--watch-stdin", action="store_true")
-    values = parser.parse_args()
+    values = parser.parse_args(arguments)
     if values.action == "probe":
         behaviour, argument = "probe", ""
     else:
@@ -89,6 +97,11 @@ def fail(values, code):
     return 4
 
 
+def stranger(values):
+    label["id"] = "of another request"
+    return outline(values, "ball")
+
+
 def crash(values, _):
     sys.stdout.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -113,10 +126,11 @@ BEHAVIOURS = {
     "deaf": lambda values, _: wait(values, False),
     "fail": fail,
     "silent": lambda values, _: 0,
+    "stranger": lambda values, _: stranger(values),
     "crash": crash,
     "noisy": noisy,
     "probe": probe,
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

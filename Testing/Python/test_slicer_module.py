@@ -199,7 +199,7 @@ def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_ex
     with monkeypatch.context() as patch:
         patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
         panel.ui.checkTorchButton.click()
-    pid = panel.setup._steps._job._process.pid
+    pid = panel.setup._steps._job.child.process.pid
     panel.ui.installTorchButton.click()
     assert not process_lives(pid)
     assert panel.setup.installing

@@ -35,7 +35,10 @@ def finds_all(tmp_path_factory):
 
 @pytest.fixture
 def logic(load_module):
-    return load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
+    yield load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
+    from GTVAutoSegSlicer.kept_worker import KEPT_WORKER
+
+    KEPT_WORKER.end()
 
 
 @pytest.fixture
@@ -123,12 +126,26 @@ def test_a_ct_cropped_during_the_run_gets_no_result(logic, finds_all, fake):
     assert segmentation_count() == 0
 
 
+def test_a_ct_edited_in_place_during_the_run_gets_no_result(logic, finds_all, fake):
+    import slicer
+
+    fake("ball")
+    ct = add_ct()
+    outcomes = []
+    run = logic.segment(ct, finds_all, on_finished=outcomes.append)
+    slicer.util.arrayFromVolume(ct)[5, 30, 30] += 1
+    slicer.util.arrayFromVolumeModified(ct)
+    run.wait()
+    assert "the CT was changed during the run" in str(outcomes[0].failure)
+    assert segmentation_count() == 0
+
+
 @pytest.mark.parametrize("behaviour", ["slow", "deaf"])
 def test_a_cancel_takes_effect_within_two_seconds_and_leaves_nothing(logic, finds_all, fake, behaviour):
     fake(behaviour)
     events, outcomes = [], []
     run = logic.segment(add_ct(), finds_all, on_event=events.append, on_finished=outcomes.append)
-    process = run._job._process
+    process = run._job.child.process
     while not events:
         run.poll()
     started = time.monotonic()
@@ -136,7 +153,7 @@ def test_a_cancel_takes_effect_within_two_seconds_and_leaves_nothing(logic, find
     run.wait()
     assert time.monotonic() - started < 2
     assert [outcome.failure.code for outcome in outcomes] == ["cancelled"]
-    assert process.returncode == (130 if behaviour == "slow" else -9)
+    assert process.poll() == (None if behaviour == "slow" else -9)
     assert temporary_folders() == []
     assert segmentation_count() == 0
 
@@ -152,7 +169,7 @@ def test_a_run_ends_when_its_ground_is_taken_away(logic, finds_all, fake, what):
     output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Out")
     outcomes = []
     run = logic.segment(ct, finds_all, "cpu", output=output, on_finished=outcomes.append)
-    pid = run._job._process.pid
+    pid = run._job.child.process.pid
     if what == "the scene is closed":
         slicer.mrmlScene.Clear(0)
     elif what == "slicer quits":
@@ -168,9 +185,9 @@ def test_a_run_ends_when_its_ground_is_taken_away(logic, finds_all, fake, what):
 
 def test_the_child_ends_itself_when_slicer_dies(logic, finds_all):
     run = logic.segment(add_ct(), finds_all, "cpu", on_finished=lambda outcome: None)
-    run._job._process.stdin.close()  # what the operating system does when Slicer is gone
+    run._job.child.process.stdin.close()  # what the operating system does when Slicer is gone
     assert run._job.wait(20)
-    assert run._job._process.returncode == 130
+    assert run._job.child.process.wait(20) == 0
 
 
 @pytest.mark.parametrize(
