@@ -115,7 +115,7 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Callable[[int, int
         mask = read_label(case, volume)
         write_image(image_on_grid(volume.array, volume), images / f"{case.name}_0000{ENDING}")
         write_image(image_on_grid(mask.astype(np.uint8), volume), labels / f"{case.name}{ENDING}")
-        exported.append(_Exported(case.name, tuple(volume.axial.of(mask).any(axis=(1, 2)).tolist())))
+        exported.append(_Exported(case.name, tuple(bool(plane.any()) for plane in volume.axial.of(mask))))
         if progress is not None:
             progress(done, len(cases))
     return exported

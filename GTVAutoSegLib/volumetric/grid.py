@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..volume import Volume
 
 Box = tuple[slice, slice, slice]
+Shape = tuple[int, int, int]
 
 
 def axial_spacing(volume: Volume) -> tuple[float, float, float]:
@@ -18,7 +19,7 @@ def axial_spacing(volume: Volume) -> tuple[float, float, float]:
     return x, y, z
 
 
-def shape_at(volume: Volume, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
+def shape_at(volume: Volume, spacing_mm: tuple[float, float, float]) -> Shape:
     """Voxels (z, y, x) of the grid that covers the same space at about this spacing (x, y, z)."""
     sides = zip(volume.axial.of(volume.array).shape, axial_spacing(volume)[::-1], spacing_mm[::-1])
     z, y, x = (max(1, round(count * own / wanted)) for count, own, wanted in sides)
@@ -32,14 +33,14 @@ def windowed(volume: Volume, window: tuple[float, float]) -> Tensor:
     return torch.from_numpy(array).sub_(low).div_(high - low).clamp_(0, 1)
 
 
-def resize(array: Tensor, shape: tuple[int, ...]) -> Tensor:
+def resize(array: Tensor, shape: Shape) -> Tensor:
     """Bring a float (D, H, W) to another number of voxels: averaged where it shrinks, interpolated where it grows."""
-    smaller = [min(old, new) for old, new in zip(array.shape, shape)]
-    averaged = F.adaptive_avg_pool3d(array[None, None], smaller)
+    z, y, x = (min(old, new) for old, new in zip(array.shape, shape))
+    averaged = F.adaptive_avg_pool3d(array[None, None], (z, y, x))
     return F.interpolate(averaged, size=shape, mode="trilinear", align_corners=False)[0, 0]
 
 
-def box_around(mask: np.ndarray, shape: tuple[int, ...], margin: tuple[float, ...]) -> Box | None:
+def box_around(mask: np.ndarray, shape: Shape, margin: tuple[float, ...]) -> Box | None:
     """The box of a mask on another grid over the same space.
 
     Args:

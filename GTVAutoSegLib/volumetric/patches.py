@@ -16,8 +16,8 @@ from torch import Tensor
 from ..files import whole_file
 from ..sampling import RATIOS
 from ..slices import mapped
+from .grid import Shape
 
-Shape = tuple[int, int, int]
 MOST_CENTRES = 4096
 # How a drawn index tells its patch: case, then whether it is around tumour, then the seed of its place.
 KINDS, PLACES = 2, 2**31
@@ -143,5 +143,5 @@ def _stack(places: list[tuple[PreparedVolume, list[int]]], patch: Shape) -> tupl
         room = tuple(
             slice((wanted - side) // 2, (wanted - side) // 2 + side) for side, wanted in zip(image.shape, patch)
         )
-        images[(row, 0, *room)], masks[(row, *room)] = image, label
+        images[row, 0][room], masks[row][room] = image, label
     return torch.from_numpy(images), torch.from_numpy(masks)

@@ -42,7 +42,8 @@ def predict_case(system: System, volume: Volume) -> np.ndarray:
         raise RunError(f"{system.name} failed on {describe(system.device)}: {error}; try device cpu") from error
     if not torch.isfinite(probability).all():
         raise RunError(f"{system.name} gave values that are no numbers on {describe(system.device)}; try device cpu")
-    mask = (resize(probability, tuple(image.shape)) >= 0.5).numpy().astype(np.uint8)
+    depth, height, width = image.shape
+    mask = (resize(probability, (depth, height, width)) >= 0.5).numpy().astype(np.uint8)
     return np.ascontiguousarray(volume.axial.undo(mask))
 
 
@@ -74,7 +75,7 @@ def slide(system: System, image: Tensor) -> Tensor:
     """
     from monai.inferers import sliding_window_inference
 
-    found = sliding_window_inference(
+    found: Tensor = sliding_window_inference(  # type: ignore[assignment]
         image[None, None].to(system.device),
         roi_size=system.settings.patch,
         sw_batch_size=1,
