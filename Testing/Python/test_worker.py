@@ -88,6 +88,60 @@ def test_a_child_ends_when_its_parent_goes_away(bundle, tmp_path):
     child.stderr.close()
 
 
+def ask(child, identity, *arguments):
+    child.stdin.write(
+        json.dumps({"id": identity, "arguments": [str(argument) for argument in arguments]}).encode() + b"\n"
+    )
+    child.stdin.flush()
+
+
+def answers(child):
+    """Events up to the end of a request."""
+    events = [json.loads(child.stdout.readline())]
+    while events[-1]["event"] != "done":
+        events.append(json.loads(child.stdout.readline()))
+    return events
+
+
+def test_a_serving_worker_answers_each_request_under_its_id_and_keeps_the_model(ct, tmp_path):
+    bundle = make_bundle(tmp_path / "changing", bias=50.0)
+    output, cancel = tmp_path / "mask.nrrd", tmp_path / "cancel"
+    request = ("segment", "--input", ct, "--output", output, "--model", bundle, "--cancel-file", cancel)
+    child = start("serve", stdin=subprocess.PIPE)
+    ask(child, "one", *request)
+    first = answers(child)
+    assert {event["id"] for event in first} == {"one"}
+    assert (first[-2]["event"], first[-1]["exit_code"]) == ("result", 0)
+    for weights in bundle.glob("*.safetensors"):
+        weights.unlink()
+    output.unlink()
+    ask(child, "two", *request)
+    second = answers(child)
+    assert {event["id"] for event in second} == {"two"}
+    assert second[-2]["mask_sha256"] == first[-2]["mask_sha256"] and output.exists()
+    cancel.touch()
+    ask(child, "three", *request)
+    third = answers(child)
+    assert [(event["id"], event.get("code"), event.get("exit_code")) for event in third[-2:]] == [
+        ("three", "cancelled", None),
+        ("three", None, 130),
+    ]
+    cancel.unlink()
+    (bundle / "model.json").write_text((bundle / "model.json").read_text() + " ")
+    ask(child, "four", *request)
+    assert "cannot be read" in answers(child)[-2]["message"]  # another model is loaded, never the old one taken for it
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (0, b""), err.decode()
+
+
+def test_a_serving_worker_ends_itself_when_nothing_is_asked():
+    program = "from GTVAutoSegLib import worker; worker.IDLE_S = 0.2; raise SystemExit(worker.main(['serve']))"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.wait(timeout=60) == 0
+    child.stdin.close()
+    child.stdout.close()
+
+
 def test_the_probe_names_every_device_and_whether_it_works():
     code, events, err = finish(start("probe"))
     assert code == 0, err
