@@ -49,6 +49,7 @@ class Work:
         model: path of the bundle, the same on all machines.
         digest: of the bundle, see `model.Bundle`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: one of `PRECISIONS`.
         threshold: slice probability from which a slice is segmented; None for the model's own.
         threads: of PyTorch in each worker; 0 for all the processors the worker may use.
     """
@@ -56,6 +57,7 @@ class Work:
     model: Path
     digest: str
     device: str
+    precision: str
     threshold: float | None
     threads: int = 0
 
@@ -186,7 +188,7 @@ def do_case(plan: Plan, work: Work) -> Outcome:
 def _load(work: Work) -> Cascade:
     from .model import load_model
 
-    model = load_model(work.model, work.device)
+    model = load_model(work.model, work.device, work.precision)
     if model.bundle.digest != work.digest:
         raise ModelError(f"{work.model} is another model on this machine than where the run was started; copy it anew")
     return model

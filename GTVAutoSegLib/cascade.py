@@ -13,18 +13,16 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from scipy import ndimage
 from torch import nn
 
 from .applicability import applicability_warnings
-from .device import describe, resolve_device
-from .errors import InputError, ModelError
+from .device import describe
+from .errors import InputError
 from .inference import BatchRunner
-from .model import Bundle, NetworkInfo
-from .networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
+from .model import Bundle
 from .preprocess import Box, body_box, network_input, paste_back
+from .settings import check_threshold
 from .summary import volume_ml
 from .volume import Volume, check_ct
 
@@ -45,6 +43,7 @@ class CascadeResult:
         reason: why nothing was found, or "" when something was.
         warnings: sentences for the user.
         device: where it ran.
+        precision: in which numbers.
         timings: seconds by step.
     """
 
@@ -55,6 +54,7 @@ class CascadeResult:
     reason: str
     warnings: tuple[str, ...]
     device: str
+    precision: str = "fp32"
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -67,12 +67,14 @@ class Cascade:
         classifiers: slice classifiers, an ensemble where there are several.
         segmenters: segmentation networks, the same.
         device: where they run.
+        precision: "fp32", "int8" or "fp16".
     """
 
     bundle: Bundle
     classifiers: tuple[nn.Module, ...]
     segmenters: tuple[nn.Module, ...]
     device: torch.device
+    precision: str = "fp32"
 
     def segment(
         self,
@@ -104,39 +106,6 @@ class Cascade:
         return _Run(self, volume, progress, cancelled).result(slices, threshold, picked)
 
 
-def load_cascade(bundle: Bundle, device: str) -> Cascade:
-    """Build the networks of a bundle and load their weights; see `GTVAutoSegLib.model.load_model`."""
-    target = resolve_device(device)
-    classifiers = tuple(
-        _load_network(bundle, CLASSIFIERS, bundle.info.classifier, f) for f in bundle.info.classifier.files
-    )
-    segmenters = tuple(_load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
-    return Cascade(bundle, classifiers, segmenters, target)
-
-
-def _load_network(
-    bundle: Bundle, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
-) -> nn.Module:
-    content = bundle.weights(name)
-    where = bundle.path / name
-    try:
-        tensors = load(content)
-        with torch.device("meta"):  # shapes only: nothing is allocated before the file has proved right
-            expected = build_network(registry, info.network, info.arguments).state_dict()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{bundle.path}: {error}; install the model again") from error
-    except SafetensorError as error:
-        raise ModelError(f"{where} is not a safetensors file ({error}); install the model again") from error
-    for key in sorted(expected.keys() | tensors.keys()):
-        got = tuple(tensors[key].shape) if key in tensors else "absent"
-        wanted = tuple(expected[key].shape) if key in expected else "absent"
-        if got != wanted:
-            raise ModelError(f"{where}: tensor '{key}' is {got}, model.json describes {wanted}; install it again")
-    network = build_network(registry, info.network, info.arguments)
-    network.load_state_dict(tensors)
-    return channels_last(network.eval().requires_grad_(False))
-
-
 class _Run:
     """One pass of a cascade over one volume; everything in here counts axial slices."""
 
@@ -154,8 +123,7 @@ class _Run:
     def result(self, slices: range | None, threshold: float | None, given: np.ndarray | None) -> CascadeResult:
         if threshold is None:
             threshold = self.info.thresholds.slice
-        if not 0 <= threshold <= 1:
-            raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
+        check_threshold(threshold)
         started = time.perf_counter()
         wanted = self._wanted(slices)
         probability = self._classify(wanted if given is None else np.zeros_like(wanted))
@@ -175,6 +143,7 @@ class _Run:
             reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
             warnings=(*self.volume.notes, *found, *self.runner.notes),
             device=describe(self.runner.device),
+            precision=self.cascade.precision,
             timings=dict(self.timings),
         )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError, TorchBrokenError, TorchMissingError
+from .precision import Calibration, check_precision
 from .segment_info import SegmentInfo
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings
 
@@ -136,6 +137,7 @@ class ModelInfo:
     thresholds: Thresholds = field(default_factory=Thresholds)
     postprocessing: PostprocessSettings = field(default_factory=PostprocessSettings)
     metrics: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError when a network expects other channels than preprocessing gives."""
@@ -270,22 +272,26 @@ def verify_model(model: str | Path) -> Bundle:
     return bundle
 
 
-def load_model(model: str | Path, device: str = "auto") -> Cascade:
+def load_model(model: str | Path, device: str = "auto", precision: str = "auto") -> Cascade:
     """Load a cascade from a bundle, validated before anything is built.
 
     Args:
         model: id of an installed or shipped bundle, or the path of its folder or .zip.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: "fp32" is the reference; "int8" for CPUs, where the bundle is calibrated; "fp16" for CUDA devices;
+            "auto" is int8 where this machine supports it and the bundle records that masks practically stay, else
+            fp32.
 
     Raises:
         ModelError: the bundle is missing or damaged, or PyTorch is.
-        InputError: there is no such device.
+        InputError: there is no such device or precision, or this machine or bundle does not support it.
     """
+    check_precision(precision)
     bundle = read_bundle(model)
     check_torch()
-    from .cascade import load_cascade
+    from .loading import load_cascade
 
-    return load_cascade(bundle, device)
+    return load_cascade(bundle, device, precision)
 
 
 def check_torch() -> None:

@@ -109,7 +109,12 @@ def export_model(model: str | Path, path: Path) -> Path:
 
 
 def record_metrics(model: str | Path, metrics: dict[str, Any]) -> Path:
-    """Write measured figures into a bundle's description, beside those already there.
+    """Write measured figures into a bundle's description, beside those already there; see `record`."""
+    return record(model, "metrics", {**read_bundle(model).info.metrics, **metrics})
+
+
+def record(model: str | Path, key: str, value: dict[str, Any]) -> Path:
+    """Replace one key of a bundle's description.
 
     Returns:
         Path of the description.
@@ -124,7 +129,7 @@ def record_metrics(model: str | Path, metrics: dict[str, Any]) -> Path:
     if not bundle.path.is_dir():
         raise InputError(f"{bundle.path} is a .zip, whose description cannot be changed; unpack it first")
     data = json.loads(path.read_text(encoding="utf-8"))
-    data["metrics"] = {**data.get("metrics", {}), **metrics}
+    data[key] = value
     write_text(path, json.dumps(data, indent=2) + "\n")
     return path
 

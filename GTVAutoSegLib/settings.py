@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from .errors import InputError
+
 T = TypeVar("T")
 
 
@@ -55,6 +57,12 @@ class PostprocessSettings:
 
     fill_gaps: int = 0
     keep_components: int = 0
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError for a slice threshold that is no probability."""
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
 
 
 def parse_settings(cls: type[T], data: Any, where: str) -> T:

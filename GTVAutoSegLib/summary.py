@@ -43,6 +43,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
         "mask_sha256": hashlib.sha256(result.mask.tobytes()).hexdigest(),
         "model": {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest},
         "device": result.device,
+        "precision": result.precision,
         "timings": {step: round(seconds, 4) for step, seconds in result.timings.items()},
         "versions": {
             "gtvautoseg": __version__,

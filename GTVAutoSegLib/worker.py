@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from .allocator import give_back_freed_memory, keep_freed_memory
 from .commands.segment import slice_range
 from .errors import Cancelled, GTVAutoSegError
+from .precision import PRECISIONS
 from .standard_input import StandardInput
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Worker:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""
         from .model import load_model, read_bundle
 
-        options = {"device": values.device}
+        options = {"device": values.device, "precision": values.precision}
         bundle = read_bundle(values.model)
         key = (bundle.path, bundle.digest, *options.values())
         if self._model is None or key != self._model_key:
@@ -178,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("--input", "--output", "--model"):
         segment_parser.add_argument(name, required=True)
     segment_parser.add_argument("--device", default="auto")
+    segment_parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     segment_parser.add_argument("--cancel-file", type=Path)
     segment_parser.add_argument("--threshold", type=float)
     segment_parser.add_argument("--slices", type=slice_range)

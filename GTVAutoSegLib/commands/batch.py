@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..precision import PRECISIONS
+
 if TYPE_CHECKING:
     from ..batch import Batch, Engine
     from ..batch_case import Outcome
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "by default .seg.nrrd, and for DICOM .dcm as well",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto)")
     parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
     parser.add_argument(
         "--strict",
@@ -101,12 +104,13 @@ def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that no case could be done with."""
     from ..errors import InputError
     from ..mask_writer import mask_format
+    from ..settings import check_threshold
 
     for suffix in arguments.format or ():
         if mask_format(Path(f"mask{suffix}"))[0] != suffix.lower():
             raise InputError(f"--format is {suffix}, expected a suffix alone, such as .seg.nrrd")
-    if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
-        raise InputError(f"threshold is {arguments.threshold}, expected a probability from 0 to 1")
+    if arguments.threshold is not None:
+        check_threshold(arguments.threshold)
     if arguments.input.resolve() == arguments.output.resolve():
         raise InputError(f"{arguments.output} is the input folder itself; expected another folder for the results")
 
@@ -132,13 +136,15 @@ def find(arguments: argparse.Namespace) -> Cohort:
 
 def preview(batch: Batch) -> None:
     """Print what would be done."""
+    from ..case_names import shown
+
     for name, text in batch.cohort.failed:
         print(f"{name}: will fail: {text}")
     for plan in batch.plans:
         files = plan.case.files
         where = files[0] if len(files) == 1 else f"{len(files)} slices in {Path(files[0]).parent}"
         masks = ", ".join(path.name for path in plan.masks)
-        print(f"{plan.case.name}: {batch.todo.get(plan.case.name, 'finished')}: {where} -> {masks}")
+        print(f"{plan.case.name}: {batch.todo.get(plan.case.name, 'finished')}: {shown(where)} -> {masks}")
     print(f"{len(batch.todo)} cases to do, {batch.finished} finished; nothing was written")
 
 
@@ -165,12 +171,12 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     if not needed:
         return None
     if arguments.scheduler is None and arguments.workers == 1:
-        model = load_model(bundle.path, arguments.device)
+        model = load_model(bundle.path, arguments.device, arguments.precision)
         return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
     from ..batch_dask import Work, run_on_cluster
 
     verify_model(bundle.path)
-    work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.threshold)
+    work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.precision, arguments.threshold)
     return partial(
         run_on_cluster, work=work, workers=arguments.workers, address=arguments.scheduler or "", cancelled=cancelled
     )

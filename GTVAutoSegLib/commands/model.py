@@ -9,12 +9,13 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..model import iterate_bundles, model_folders, read_bundle, verify_model
-from ..model_store import export_model, install_model, remove_model
+from ..model_store import export_model, install_model, record, remove_model
 
 TEXTS = {
     "info": "all of a model's description, as JSON",
     "verify": "check files and hashes",
     "install": "copy a bundle to your own models, so that it is found by its id",
+    "calibrate": "make the 8-bit form, which CPUs run faster, and record how its results compare",
     "remove": "delete a model that was installed",
     "export": "write a bundle as one .zip, to hand it on",
 }
@@ -29,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
         if name == "export":
             action.add_argument("output", metavar="OUT.zip", type=Path, help="file to write")
+        if name == "calibrate":
+            action.add_argument("dataset", metavar="DATASET", type=Path, help="CTs whose activations are measured")
+            action.add_argument(
+                "--compare", metavar="DATASET", type=Path, required=True, help="other CTs with labels to compare on"
+            )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -77,6 +83,29 @@ def install(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Measure ranges on one data set, compare on another, and write both into the description."""
+    from ..calibration import calibrate as measure
+    from ..dataset import find_cases
+    from ..model import load_model
+    from ..terminal import progress_bar
+
+    cases, others = find_cases(arguments.dataset), find_cases(arguments.compare)
+    model = load_model(arguments.model, device="cpu", precision="fp32")
+    with progress_bar("case") as progress:
+        calibration = measure(model, cases, others, progress)
+    path = record(arguments.model, "calibration", asdict(calibration))
+    found = calibration.agreement
+    print(
+        f"{found.split}: {found.cases} cases, DSC of int8 and fp32 masks {found.dsc_mean:.4f} (worst "
+        f"{found.dsc_worst:.4f}), {found.slices_equal:.2%} of {found.slices} slice decisions equal, slice recall "
+        f"{found.recall_fp32:.4f} in fp32, {found.recall_int8:.4f} in int8"
+    )
+    print("precision auto " + ("takes int8" if found.close else "stays with fp32: masks differ too much"))
+    print(f"written: {path}")
+    return 0
+
+
 def remove(arguments: argparse.Namespace) -> int:
     """Delete an installed bundle; shipped ones are refused."""
     print(f"removed: {remove_model(arguments.model)}")
@@ -94,6 +123,7 @@ ACTIONS = {
     "info": show,
     "verify": verify,
     "install": install,
+    "calibrate": calibrate,
     "remove": remove,
     "export": export,
 }

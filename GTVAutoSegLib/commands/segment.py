@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..precision import PRECISIONS
+from ..settings import check_threshold
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto); fp32 is the reference"
+    )
     parser.add_argument("--slices", type=slice_range, metavar="A:B", help="only look at slices A to B-1, from 0")
     parser.add_argument(
         "--threshold", type=probability, metavar="T", help="slice probability from which it is segmented"
@@ -52,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     for path in _json_file(arguments):
         check_writable(path)
         _check_apart(path, arguments.output, [Path(volume.source), *volume.dicom_files])
-    model = load_model(bundle.path, device=arguments.device)
+    model = load_model(bundle.path, device=arguments.device, precision=arguments.precision)
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
     for path in arguments.output:
@@ -74,12 +79,10 @@ def slice_range(text: str) -> range:
 def probability(text: str) -> float:
     """Parse a number from 0 to 1."""
     try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a probability, expected a number from 0 to 1")
-    return value
+        check_threshold(float(text))
+    except (ValueError, InputError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a probability, expected a number from 0 to 1") from error
+    return float(text)
 
 
 def _json_file(arguments: argparse.Namespace) -> list[Path]:

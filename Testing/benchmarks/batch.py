@@ -91,7 +91,7 @@ def workers(root: Path, model: str | Path) -> None:
     """Cases a minute between the first and the last result, for 1 and 2 worker processes."""
     cascade = load_model(model, "cpu")
     bundle = cascade.bundle
-    work = Work(bundle.path.resolve(), bundle.digest, "cpu", None)
+    work = Work(bundle.path.resolve(), bundle.digest, "cpu", "auto", None)
     for count in (1, 2):
         _run(root, f"out{count}", cascade, partial(run_on_cluster, work=work, workers=count), lambda outcome: None)
         times = sorted(path.stat().st_mtime for path in (root / f"out{count}").glob("*/result.json"))
