@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout  # Python 3.10 has one of its own
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from datasets import write_dataset, write_preset, write_task
 from safetensors.torch import load_file
 
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.errors import DiskError
+from GTVAutoSegLib.errors import DiskError, InputError
+from GTVAutoSegLib.lock import locked
 from GTVAutoSegLib.training.checkpoint import save_state
 
 
@@ -122,3 +125,22 @@ def test_a_state_that_does_not_fit_on_the_disk_is_a_sentence(tmp_path, monkeypat
     with pytest.raises(DiskError, match=r"state.pt could not be written \(PyTorch could not write all of it\); free"):
         save_state(tmp_path, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_two_machines_that_finish_at_once_write_the_bundle_one_after_the_other(tmp_path):
+    events = []
+
+    def second() -> None:
+        with locked(tmp_path, patience=30):
+            events.append("second")
+
+    with ThreadPoolExecutor() as pool:
+        with locked(tmp_path):
+            with pytest.raises(InputError, match="another run is writing to"), locked(tmp_path):
+                pass
+            waiting = pool.submit(second)
+            with pytest.raises(FutureTimeout):
+                waiting.result(timeout=0.3)
+            events.append("first")
+        waiting.result(timeout=30)
+    assert events == ["first", "second"]
