@@ -207,7 +207,7 @@ def _set_up(request: Request) -> Setup:
     everyone = [*split.training, *split.test]
     stored = {case.name: case for case in build_store(everyone, request.task.preprocessing, request.store, show_count)}
     training = [stored[case.name] for case in split.training]
-    folds = divide(training, request.preset.folds, request.preset.seed, request.folds)
+    folds = divide(training, split.patients, request.preset.folds, request.preset.seed, request.folds)
     keep_split(request.folder, [stored[case.name] for case in split.test], folds, request.preset.seed)
     return Setup(
         task=request.task,

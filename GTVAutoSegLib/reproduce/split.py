@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Case
+from ..dataset import Case, read_patients
 from ..errors import InputError
 from ..files import write_text
 from ..slices import StoredCase
@@ -17,15 +17,21 @@ from ..training.folds import Fold, as_folds, check_fold, make_folds, read_datase
 
 FILE = "split.json"
 TEST_SHARE = 0.2  # the paper's 10 of 50
-FEWEST_CASES = 3
 
 
 @dataclass(frozen=True)
 class Split:
-    """Cases to learn from, divided into folds later, and cases for the one comparison at the end."""
+    """Cases to learn from, divided into folds later, and cases for the one comparison at the end; patients are whole.
+
+    Attributes:
+        training: cases to learn from.
+        test: cases to test on.
+        patients: whose each case is.
+    """
 
     training: tuple[Case, ...]
     test: tuple[Case, ...]
+    patients: dict[str, str]
 
 
 def read_split(dataset: Path, count: int | None, seed: int) -> Split:
@@ -40,33 +46,34 @@ def read_split(dataset: Path, count: int | None, seed: int) -> Split:
         InputError: the data set cannot be used, or too few cases are left.
     """
     cases, division = read_dataset(dataset)
+    patients = read_patients(dataset, [case.name for case in cases])
     generator = np.random.default_rng((seed, 1))
     if division is None:
-        tested = max(1, round(TEST_SHARE * len(cases)))
-        order = [cases[place] for place in generator.permutation(len(cases))]
-        test, training = order[:tested], order[tested:]
+        test = _draw(cases, max(1, round(TEST_SHARE * len(cases))), patients, generator)
     else:
-        training = [case for case in cases if case.name in division.training]
         test = [case for case in cases if case.name in division.validation]
+    training = [case for case in cases if case not in test]
     if count is not None:
-        total = len(training) + len(test)
-        tested = min(max(1, round(count * len(test) / total)), len(test))
-        training, test = _draw(training, count - tested, generator), _draw(test, tested, generator)
-    if len(training) + len(test) < FEWEST_CASES or len(training) < 2:
+        tested = min(max(1, round(count * len(test) / len(cases))), len(test))
+        training = _draw(training, max(0, count - tested), patients, generator)
+        test = _draw(test, tested, patients, generator)
+    if len(training) < 2 or not test:
         raise InputError(
             f"{dataset} gives {len(training)} cases to learn from and {len(test)} to test on; expected at least two "
             "and one: add cases, or raise --cases"
         )
-    return Split(_by_name(training), _by_name(test))
+    return Split(_by_name(training), _by_name(test), patients)
 
 
-def divide(training: Sequence[StoredCase], count: int, seed: int, run: int | None) -> tuple[Fold, ...]:
+def divide(
+    training: Sequence[StoredCase], patients: Mapping[str, str], count: int, seed: int, run: int | None
+) -> tuple[Fold, ...]:
     """The folds that are run: the first ``run`` of ``count``, or all.
 
     Raises:
         InputError: there are fewer, or one of them has no tumour on one of its sides.
     """
-    folds = as_folds(make_folds(training, count, seed), training)
+    folds = as_folds(make_folds(training, count, seed, patients), training)
     if run is not None and not 1 <= run <= len(folds):
         raise InputError(f"--folds is {run}; expected 1 to {len(folds)}, the folds of the preset and the data")
     chosen = folds[:run]
@@ -100,8 +107,16 @@ def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], 
     write_text(path, json.dumps(ours, indent=2) + "\n")
 
 
-def _draw(cases: Sequence[Case], count: int, generator: np.random.Generator) -> list[Case]:
-    return [cases[place] for place in generator.permutation(len(cases))[: max(0, count)]]
+def _draw(cases: Sequence[Case], count: int, patients: Mapping[str, str], generator: np.random.Generator) -> list[Case]:
+    """All cases of as many patients, in random order, as are needed for the count."""
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(patients[case.name], []).append(case)
+    drawn: list[Case] = []
+    for group in (list(groups.values())[place] for place in generator.permutation(len(groups))):
+        if len(drawn) < count:
+            drawn += group
+    return drawn
 
 
 def _by_name(cases: Sequence[Case]) -> tuple[Case, ...]:

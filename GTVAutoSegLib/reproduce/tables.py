@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..metrics import SliceCounts
+from ..networks.cost import multiply_adds
 from .parts import Part, Setup, parts_of
 from .scores import Pair, read_scores
 from .statistics import Difference, Summary, compare_systems, summarise
-from .systems import HCF, VOLUME, System, Table
+from .systems import HCF, VOLUME, Recipe, System, Table
 from .training import read_figures
 
 # Metric of `metrics.Agreement`: heading, factor, decimals.
@@ -131,7 +132,7 @@ def _row(system: System, setup: Setup, reference: _Found, failures: dict[Part, s
         folds,
         {metric: summarise(_values(found, folds, setup, metric)) for metric in METRICS},
         differences,
-        _cost(system, found),
+        _cost(system, found, setup),
         _slices(found) if system.classifier is not None else None,
         failure,
     )
@@ -143,9 +144,9 @@ def _values(found: _Found, folds: Sequence[str], setup: Setup, metric: str) -> n
     return np.array([[math.nan if value is None else value for value in row] for row in rows])
 
 
-def _cost(system: System, found: _Found) -> Cost:
+def _cost(system: System, found: _Found, setup: Setup) -> Cost:
     first = next(iter(found.costs.values()))
-    adds = [figures["multiply_adds"] for figures in first]
+    adds = [_multiply_adds(setup, recipe) for recipe in system.recipes]
     cases = [
         sum(figures["seconds_per_slice"] * looked_at for figures, looked_at in zip(costs, _looked_at(system, case)))
         for fold, costs in found.costs.items()
@@ -153,10 +154,18 @@ def _cost(system: System, found: _Found) -> Cost:
     ]
     return Cost(
         sum(figures["parameters"] for figures in first),
-        None if None in adds else sum(adds),
+        None if None in adds else sum(number for number in adds if number is not None),
         float(np.mean([sum(figures["training_seconds"] for figures in costs) for costs in found.costs.values()])),
         float(np.mean(cases)),
     )
+
+
+def _multiply_adds(setup: Setup, recipe: Recipe) -> int | None:
+    if recipe.stage == VOLUME:  # works on patches
+        return None
+    network = setup.task_of(setup.resolve(recipe)).build(recipe.stage)
+    size = setup.task.preprocessing.size
+    return multiply_adds(network, (setup.task.preprocessing.channels, size, size))
 
 
 def _looked_at(system: System, case: dict[str, Any]) -> tuple[int, ...]:

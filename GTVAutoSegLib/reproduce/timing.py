@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 
 from ..errors import GTVAutoSegError, InputError
 from ..files import write_text
@@ -70,6 +71,8 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
     path = setup.folder / FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     speeds: dict[Recipe, Speed | str] = {}
+    torch.set_num_threads(setup.threads)
+    fabric = make_fabric(setup.device, setup.precision)
     for part in parts:
         recipe = network_of(part.recipe)
         if recipe in speeds or recipe.stage == VOLUME:
@@ -81,7 +84,7 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
             speeds[recipe] = Speed(**known[key])
             continue
         try:
-            found = _measure(part, setup)
+            found = _measure(part, setup, fabric)
         except GTVAutoSegError as error:
             speeds[recipe] = str(error)
             continue
@@ -193,10 +196,8 @@ def _seconds(part: Part, setup: Setup, speeds: dict[Recipe, Speed | str], epochs
     return seconds_left(part, setup, speed, min(epochs, setup.settings(part.recipe).epochs))
 
 
-def _measure(part: Part, setup: Setup) -> Speed:
+def _measure(part: Part, setup: Setup, fabric: Fabric) -> Speed:
     job = make_job(setup, part)
-    torch.set_num_threads(setup.threads)
-    fabric = make_fabric(setup.device, setup.precision)
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, suppress(_Enough):
         fit(job, Path(folder), fabric, watch)

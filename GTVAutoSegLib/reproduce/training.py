@@ -138,7 +138,6 @@ def _do_slices(setup: Setup, part: Part) -> None:
     save_predictions(part.folder / PREDICTIONS, **arrays)
     figures = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "multiply_adds": None,
         "epochs": len(log),
         "best_epoch": log[-1]["best_epoch"] + 1,
         "validation": log[-1]["best"],
@@ -171,7 +170,6 @@ def _do_volume(setup: Setup, part: Part) -> None:
     logs = [log for log in (read_log(path) for path in sorted(part.folder.iterdir()) if path.is_dir()) if log]
     figures = {
         "parameters": sum(p.numel() for network in system.networks.values() for p in network.parameters()),
-        "multiply_adds": None,
         "epochs": max(len(log) for log in logs),
         "best_epoch": max(log[-1]["best_epoch"] + 1 for log in logs),
         "validation": logs[-1][-1]["best"],
