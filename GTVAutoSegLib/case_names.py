@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ def safe_name(text: str) -> str:
         return name
     kept = name.encode()[: LONGEST - HASH_LETTERS - 1].decode(errors="ignore")
     return f"{kept}_{short_hash(text)}"
+
+
+def shown(text: str) -> str:
+    """A file's name that can be printed: bytes that are no UTF-8 become question marks."""
+    return os.fsencode(text).decode(errors="replace")
 
 
 def short_hash(text: str) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from .case_names import safe_name, short_hash, tell_apart, without_paths
+from .case_names import safe_name, short_hash, shown, tell_apart, without_paths
 from .cohort_table import read_rows
 from .dicom_headers import SliceHeader, read_header, read_modality
 from .errors import InputError
-from .itk import quiet_itk
+from .itk import names_for_itk, quiet_itk
 from .volume_io import IMAGE_IO
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.
@@ -220,7 +220,7 @@ def _notes(paths: tuple[str, ...], others: dict[str, list[Path]]) -> tuple[str, 
 def _volumes(paths: list[Path], root: Path) -> tuple[list[Case], list[Skipped]]:
     cases, skipped = [], []
     for path in paths:
-        relative = path.relative_to(root).as_posix()
+        relative = shown(path.relative_to(root).as_posix())
         reason = _unfit_volume(path)
         if reason:
             skipped.append(Skipped(relative, reason, str(path)))
@@ -236,9 +236,9 @@ def _unfit_volume(path: Path) -> str:
         return "a segmentation"
     reader = sitk.ImageFileReader()
     reader.SetImageIO(IMAGE_IO[suffix])
-    reader.SetFileName(str(path))
     try:
-        with quiet_itk():
+        with quiet_itk(), names_for_itk([path]) as names:
+            reader.SetFileName(names[0])
             reader.ReadImageInformation()
     except RuntimeError:
         return ""

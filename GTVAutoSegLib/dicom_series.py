@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from .dicom_headers import SliceHeader, read_headers
 from .errors import InputError
-from .itk import quiet_itk, reason
+from .itk import names_for_itk, quiet_itk, reason
 from .volume import Volume, narrow
 
 # Exporters round positions to 0.1 mm; a slice further than that from its place in the stack is a fault.
@@ -205,14 +205,14 @@ def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
     """The decoded and rescaled pixels (z, y, x) of sorted slices."""
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(header.path) for header in slices])
     if len({header.rescale for header in slices}) > 1:
         reader.SetOutputPixelType(sitk.sitkFloat32)  # otherwise the first slice's integer type is forced on all
     folder = slices[0].path.parent
     for header in slices:
         _check_pixels(header.path)
     try:
-        with quiet_itk():
+        with quiet_itk(), names_for_itk([header.path for header in slices]) as names:
+            reader.SetFileNames(names)
             image = reader.Execute()
     except RuntimeError as error:
         bad = next((header.path for header in slices if not _is_decodable(header.path)), folder)
@@ -248,8 +248,8 @@ def _check_pixels(path: Path) -> None:
 
 def _is_decodable(path: Path) -> bool:
     try:
-        with quiet_itk():
-            sitk.ReadImage(str(path), imageIO="GDCMImageIO")
+        with quiet_itk(), names_for_itk([path]) as names:
+            sitk.ReadImage(names[0], imageIO="GDCMImageIO")
     except RuntimeError:
         return False
     return True

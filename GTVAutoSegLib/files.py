@@ -60,6 +60,11 @@ def check_writable(path: Path) -> None:
     Raises:
         InputError: it is a folder, or its folder does not exist or is not writable.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        # ITK, which writes images, ends the process over such a name.
+        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder") from None
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected the name of a file to write")
     if not path.parent.is_dir():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,28 @@ def quiet_itk() -> Iterator[None]:
         yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether ITK can take a path: over other bytes, as disks of an earlier age have them, it ends the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def names_for_itk(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Names under which ITK can read the files: their own, or links beside each other."""
+    if all(map(is_utf8, paths)):
+        yield [str(path) for path in paths]
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        links = [Path(folder) / str(number) for number in range(len(paths))]
+        for link, path in zip(links, paths):
+            link.symlink_to(path.resolve())
+        yield [str(link) for link in links]
 
 
 def reason(error: Exception) -> str:

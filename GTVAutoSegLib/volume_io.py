@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from .dicom_series import read_dicom_series
 from .errors import InputError
 from .file_check import HEADER_READERS, check_file
-from .itk import quiet_itk, reason
+from .itk import is_utf8, quiet_itk, reason
 from .volume import Volume, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.
@@ -100,9 +100,9 @@ def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
 
 @contextmanager
 def _readable_name(path: Path, suffix: str) -> Iterator[Path]:
-    """The path, or a copy of the file where ITK's NIfTI reader refuses the spelling of its suffix (.Nii, .nii.GZ)."""
+    """The path, or a copy of the file where ITK refuses its name: no UTF-8, or a suffix spelled .Nii or .nii.GZ."""
     spelling = path.name[-len(suffix) :]
-    if not suffix.startswith(".nii") or spelling in (suffix, suffix.upper()):
+    if is_utf8(path) and (not suffix.startswith(".nii") or spelling in (suffix, suffix.upper())):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

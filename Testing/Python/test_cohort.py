@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -16,6 +17,7 @@ from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.cohort import find_cohort
 from GTVAutoSegLib.dicom_tree import scan
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.files import check_writable
 from GTVAutoSegLib.mask_writer import check_outputs
 from GTVAutoSegLib.volume_io import read_volume
 
@@ -191,6 +193,20 @@ def test_slices_that_wrongly_share_an_instance_uid_are_not_taken_for_copies(tmp_
     assert len(series.slices) == 6
     with pytest.raises(InputError, match="without a SOP instance UID of their own"):
         check_outputs([tmp_path / "gtv.dcm"], read_volume(tmp_path / "ct"))
+
+
+def test_names_in_latin_1_on_disk_are_read_and_shown_without_them(tmp_path):
+    write_series(tmp_path / "ascii" / "dicom", CT)
+    write_volume(tmp_path / "ascii" / "ct.nii.gz")
+    folder = (tmp_path / "ascii").rename(tmp_path / os.fsdecode("Jörg".encode("latin-1")))
+    path = folder / "ct.nii.gz"
+    cohort = find_cohort(tmp_path)
+    assert [case.source for case in cohort.cases if not case.is_dicom] == ["J\ufffdrg/ct.nii.gz"]
+    assert all(case.name.isascii() for case in cohort.cases)
+    for source in (path, folder / "dicom"):
+        assert np.array_equal(read_volume(source).array, CT)
+    with pytest.raises(InputError, match="not UTF-8"):
+        check_writable(folder / "gtv.nrrd")
 
 
 def test_a_name_longer_than_a_disk_allows_is_one_sentence(capsys, tmp_path):

@@ -178,7 +178,6 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path):
         check_outputs([tmp_path / "gtv.nrrd"], ct())
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no folder that forbids its owner to write")
 def test_a_folder_that_cannot_be_written_is_named():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
@@ -248,7 +247,6 @@ except DiskError as error:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot limit the size of a file")
 @pytest.mark.parametrize("suffix", IMAGE_FORMATS)
 def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path, suffix):
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / f"gtv{suffix}")]

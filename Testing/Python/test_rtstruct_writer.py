@@ -1,3 +1,5 @@
+"""Structure sets: contours, references, identity, and what is refused."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,70 +7,17 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_samples import patient_array, stack_positions, write_series
+from dicom_samples import patient_array
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from scipy import ndimage
+from structure_sets import GTV, SCANS, SEGMENT, SHAPE, blobs, ct, read_back, written
 
 from GTVAutoSegLib.dicom_series import read_dicom_series
 from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.mask_writer import check_outputs, write_mask
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.rtstruct_writer import NOT_CHECKED, write_rtstruct
 from GTVAutoSegLib.segment_info import SegmentInfo
 from GTVAutoSegLib.volume import Volume
-
-SHAPE = (6, 30, 34)
-LUNG = "~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
-GTV = f"Segmentation category and type - GTVAutoSeg~DCM^130041^RT Target~DCM^130052^GTV Primary~^^{LUNG}"
-ORIGIN = {"GTVAutoSeg.Model": "sts-gtv", "GTVAutoSeg.Version": "1.2.0", "GTVAutoSeg.Digest": "0123456789abcdef" * 4}
-SEGMENT = SegmentInfo("GTVp", (1.0, 0.5, 0.0), GTV, ORIGIN)
-
-TURN = np.radians(20)
-OBLIQUE = np.array([[np.cos(TURN), 0, -np.sin(TURN)], [0, 1, 0], [np.sin(TURN), 0, np.cos(TURN)]])
-SCANS = {
-    "axial": {},
-    "feet first": {"orientation": (-1, 0, 0, 0, 1, 0), "positions": stack_positions(6, (0, 0, -2.5))},
-    "coronal": {"orientation": (1, 0, 0, 0, 0, -1), "positions": stack_positions(6, (0, 2.5, 0))},
-    "oblique": {"orientation": (*OBLIQUE[:, 0], *OBLIQUE[:, 1]), "positions": stack_positions(6, 2.5 * OBLIQUE[:, 2])},
-    "tilted gantry": {
-        "orientation": (1, 0, 0, 0, np.cos(TURN), -np.sin(TURN)),
-        "positions": stack_positions(6, (0, 0, 3.0)),
-    },
-    "far away, fine pixels": {
-        "positions": stack_positions(6, (0, 0, 0.6), (-3210.123456, 2109.876543, -1234.567891)),
-        "pixel_spacing": (0.123456789, 0.0987654321),
-    },
-    "rounded positions": {"positions": stack_positions(6, (0, 0, 1.6666)).round(1)},
-}
-
-
-def ct(folder: Path, scan: str = "axial", **options) -> Volume:
-    options = {"positions": None, **SCANS[scan], **options}
-    write_series(folder, patient_array(SHAPE), **options)
-    return read_dicom_series(folder)
-
-
-def blobs(seed: int = 0, share: float = 0.3, smoothness: float = 1.2) -> np.ndarray:
-    """Parts, holes, islands in holes and parts at the border, on all slices but the first."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), (0, smoothness, smoothness))
-    mask = (noise > np.quantile(noise, 1 - share)).astype(np.uint8)
-    mask[0] = 0
-    return mask
-
-
-def read_back(path: Path, volume: Volume, roi: int = -1) -> np.ndarray:
-    mask, notes = roi_mask(read_structure_set(path).rois[roi : roi + 1 or None], volume)
-    assert notes == ()
-    return mask
-
-
-def written(tmp_path: Path, mask=None, segment=SEGMENT, options=None, **series) -> pydicom.Dataset:
-    write_rtstruct(
-        blobs() if mask is None else mask, ct(tmp_path / "ct", **series), tmp_path / "rt.dcm", segment, **options or {}
-    )
-    return pydicom.dcmread(tmp_path / "rt.dcm")
 
 
 @pytest.mark.parametrize("scan", SCANS)
@@ -338,104 +287,3 @@ def test_an_earlier_file_stays_when_writing_fails(tmp_path, monkeypatch):
         write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
     assert (tmp_path / "rt.dcm").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "rt.dcm"]
-
-
-def test_a_region_is_added_to_a_structure_set_as_a_new_file(tmp_path):
-    volume = ct(tmp_path / "ct", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg")
-    first, base, new = blobs(0), tmp_path / "base.dcm", tmp_path / "new.dcm"
-    write_rtstruct(first, volume, base, SegmentInfo("Heart é", terminology=""), algorithm="MANUAL")
-    approved = pydicom.dcmread(base)
-    approved.ApprovalStatus, approved.ReviewDate, approved.ReviewerName = "APPROVED", "20240101", "Doe^Jane"
-    approved.ROIContourSequence[0].add_new(0x00110010, "LO", "PRIVATE CREATOR")
-    series = approved.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
-    del series.ContourImageSequence[2:]
-    approved.save_as(base)
-    before = base.read_bytes()
-    write_rtstruct(blobs(1), volume, new, SEGMENT, base=base)
-    assert base.read_bytes() == before
-    np.testing.assert_array_equal(read_back(new, volume, 0), first)
-    np.testing.assert_array_equal(read_back(new, volume, 1), blobs(1))
-    data = pydicom.dcmread(new)
-    assert [region.ROIName for region in data.StructureSetROISequence] == ["Heart é", "GTVp"]
-    assert [region.ROINumber for region in data.StructureSetROISequence] == [1, 2]
-    assert [item.ObservationNumber for item in data.RTROIObservationsSequence] == [1, 2]
-    assert data.SOPInstanceUID != approved.SOPInstanceUID
-    assert data.file_meta.MediaStorageSOPInstanceUID == data.SOPInstanceUID
-    assert data.PredecessorStructureSetSequence[0].ReferencedSOPInstanceUID == approved.SOPInstanceUID
-    assert data.ApprovalStatus == "UNAPPROVED"
-    assert not {"ReviewDate", "ReviewerName"} & set(data.dir())
-    assert data.PatientName == "Müller^Jörg"
-    assert data.ROIContourSequence[0][0x00110010].value == "PRIVATE CREATOR"
-    series = data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
-    assert len({image.ReferencedSOPInstanceUID for image in series.ContourImageSequence}) == len(first)
-
-
-def test_names_in_a_structure_set_survive_a_change_of_its_character_set(tmp_path):
-    volume = ct(tmp_path / "ct", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg")
-    write_rtstruct(blobs(), volume, tmp_path / "base.dcm", SegmentInfo("Heart"))
-    base = pydicom.dcmread(tmp_path / "base.dcm")
-    base.StructureSetROISequence[0].ROIName = "Herz größer"
-    base.save_as(tmp_path / "base.dcm")
-    write_rtstruct(blobs(1), volume, tmp_path / "new.dcm", SegmentInfo("肿瘤"), base=tmp_path / "base.dcm")
-    assert [roi.name for roi in read_structure_set(tmp_path / "new.dcm").rois] == ["Herz größer", "肿瘤"]
-    assert pydicom.dcmread(tmp_path / "new.dcm").PatientName == "Müller^Jörg"
-
-
-def test_a_name_that_is_taken_gets_a_number(tmp_path):
-    volume = ct(tmp_path / "ct")
-    base = None
-    for index, name in enumerate(["GTVp", "GTVp", "GTVp", "GTVp of the lungs"[:16], "GTVp of the lungs"[:16]]):
-        path = tmp_path / f"{index}.dcm"
-        write_rtstruct(blobs(), volume, path, SegmentInfo(name, terminology=GTV), base=base)
-        base = path
-    names = [roi.name for roi in read_structure_set(path).rois]
-    assert names == ["GTVp", "GTVp_2", "GTVp_3", "GTVp of the lung", "GTVp of the lu_2"]
-
-
-def test_a_structure_set_of_another_ct_is_refused(tmp_path):
-    volume = ct(tmp_path / "ct")
-    cases = {
-        "series": {"series": "1.2.3"},
-        "frame": {"series": volume_series(volume), "frame_of_reference": generate_uid()},
-        "patient": {"series": volume_series(volume), "PatientID": "P2"},
-    }
-    for name, options in cases.items():
-        other = ct(tmp_path / name, **options)
-        write_rtstruct(blobs(), other, tmp_path / "base.dcm", SEGMENT)
-        with pytest.raises(InputError, match=r"another (CT|patient) than"):
-            write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT, base=tmp_path / "base.dcm")
-        assert not (tmp_path / "rt.dcm").exists()
-
-
-def volume_series(volume: Volume) -> str:
-    return pydicom.dcmread(volume.dicom_files[0]).SeriesInstanceUID
-
-
-def test_the_structure_set_added_to_is_never_replaced(tmp_path):
-    volume = ct(tmp_path / "ct")
-    write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
-    with pytest.raises(InputError, match="expected another file"):
-        write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT, base=tmp_path / "rt.dcm")
-
-
-def test_a_long_contour_fits_whatever_the_transfer_syntax_of_the_base(tmp_path):
-    write_series(tmp_path / "ct", patient_array((3, 160, 160)))
-    volume = read_dicom_series(tmp_path / "ct")
-    mask = np.zeros(volume.array.shape, np.uint8)
-    mask[1, 2:-2, 2:-2] = 1
-    mask[1, 4:-4:2, 4:-4:2] = 0  # thousands of holes, all in one contour
-    write_rtstruct(0 * mask, volume, tmp_path / "base.dcm", SegmentInfo("Heart"))
-    base = pydicom.dcmread(tmp_path / "base.dcm")
-    base.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    base.save_as(tmp_path / "base.dcm", implicit_vr=False, little_endian=True)
-    write_rtstruct(mask, volume, tmp_path / "new.dcm", SEGMENT, base=tmp_path / "base.dcm")
-    (contour,) = pydicom.dcmread(tmp_path / "new.dcm").ROIContourSequence[1].ContourSequence
-    assert contour["ContourData"].VR == "DS"
-    assert sum(len(str(value)) + 1 for value in contour.ContourData) > 2**16
-    np.testing.assert_array_equal(read_back(tmp_path / "new.dcm", volume), mask)
-
-
-def test_a_base_that_is_no_structure_set_is_named(tmp_path):
-    volume = ct(tmp_path / "ct")
-    with pytest.raises(InputError, match="expected an RTSTRUCT"):
-        write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT, base=volume.dicom_files[0])

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from bundles import make_bundle
 from dicom_samples import patient_array, stack_positions, write_series
-from slicer_samples import MODULE, ROOT, add_ct, ball, linear_transform, use_fake_worker
+from dicom_scenes import INFO, SHAPE, draw, files_gone, load_dicom, not_from_dicom, put, read_back
+from slicer_samples import MODULE, add_ct, ball, linear_transform
 
 from GTVAutoSegLib.dicom_series import read_dicom_series
 from GTVAutoSegLib.errors import GTVAutoSegError
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.segment_info import SegmentInfo
+from GTVAutoSegLib.rtstruct import read_structure_set
 
-SHAPE = (10, 64, 72)
-EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "export.py"
-INFO = SegmentInfo("GTVp", (1.0, 0.5, 0.0), tags={"GTVAutoSeg.Model": "m", "GTVAutoSeg.Version": "1.0.0"})
 TURN = np.radians(20)
 TURNED = np.array([[np.cos(TURN), 0, -np.sin(TURN)], [0, 1, 0], [np.sin(TURN), 0, np.cos(TURN)]])
 SCANS = {
@@ -49,45 +41,6 @@ def scan(tmp_path):
     folder = tmp_path / "ct"
     write_series(folder, patient_array(SHAPE))
     return folder
-
-
-def load_dicom(folder: Path):
-    """Import a folder and load its series with Slicer's reader, as its DICOM module does."""
-    import slicer
-
-    slicer.dicomDatabase.add_folder(folder)
-    files = {str(path): pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(folder.iterdir())}
-    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-    storage.SetFileName(next(iter(files)))
-    storage.ResetFileNameList()
-    for path in files:
-        storage.AddFileName(path)
-    storage.SetSingleFile(False)
-    ct = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "2: Planning CT")
-    assert storage.ReadData(ct)
-    ct.CreateDefaultDisplayNodes()
-    ct.SetAttribute("DICOM.instanceUIDs", " ".join(header.SOPInstanceUID for header in files.values()))
-    return ct
-
-
-def put(ct, mask=None):
-    from GTVAutoSegSlicer.segmentation import put_segment
-
-    undo = put_segment(None, ct, ball(SHAPE) if mask is None else mask, INFO)
-    return undo.node, undo.segment_id
-
-
-def draw(node, segment_id, mask, ct):
-    import slicer
-
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, segment_id, ct)
-
-
-def read_back(path: Path, folder: Path) -> np.ndarray:
-    """The structure set filled on the CT as the library, without Slicer, reads it."""
-    mask, notes = roi_mask(read_structure_set(path).rois, read_dicom_series(folder))
-    assert notes == ()
-    return mask
 
 
 def failure_of(export, *arguments) -> GTVAutoSegError:
@@ -228,10 +181,6 @@ def test_the_scene_holds_all_that_an_export_needs(logic, scan, tmp_path):
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
 
 
-def not_from_dicom(ct, folder):
-    ct.RemoveAttribute("DICOM.instanceUIDs")
-
-
 def not_in_the_database(ct, folder):
     import slicer
 
@@ -242,11 +191,6 @@ def database_closed(ct, folder):
     import slicer
 
     slicer.dicomDatabase.isOpen = False
-
-
-def files_gone(ct, folder):
-    for path in sorted(folder.iterdir())[:4]:
-        path.unlink()
 
 
 def file_damaged(ct, folder):
@@ -398,118 +342,3 @@ def test_contours_that_do_not_read_back_as_the_segment_are_not_put_in_place(logi
     assert "DSC 0." in str(failure) and "nothing was written" in str(failure)
     assert (tmp_path / "rt.dcm").read_bytes() == b"an older file"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "rt.dcm"]
-
-
-@pytest.fixture
-def panel(load_module, slicer_runtime, monkeypatch, tmp_path_factory):
-    """The panel, entered, with the fake worker outlining a ball."""
-    shelf = tmp_path_factory.mktemp("shelf")
-    make_bundle(shelf / "test-model")
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(shelf))
-    slicer_runtime.app.testing = True
-    widget = load_module(MODULE).widget
-    use_fake_worker(monkeypatch, "ball")
-    widget.enter()
-    return widget.panel
-
-
-def run(panel):
-    from Testing.runtime import process_events_until
-
-    panel.ui.segmentButton.click()
-    assert process_events_until(lambda: not panel.running, timeout=20)
-
-
-def test_a_click_asks_for_the_file_and_says_where_it_went(panel, slicer_runtime, scan, tmp_path):
-    load_dicom(scan)
-    assert not panel.ui.exportButton.enabled
-    run(panel)
-    assert panel.ui.exportButton.enabled
-    assert panel.ui.exportStatus.isHidden()
-    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
-    panel.ui.exportButton.click()
-    assert panel.ui.failureMessage.text == ""
-    assert panel.ui.exportStatus.text == f"GTVp (as the model drew it) was exported: {tmp_path / 'rt.dcm'}"
-    assert panel.ui.exportStatus.toolTip == str(tmp_path / "rt.dcm")
-    assert not panel.ui.exportStatus.isHidden()
-    assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
-    assert panel.log.text.splitlines()[-1] == "export: RTSTRUCT, AUTOMATIC, 3 slices, read back with DSC 1.0"
-    panel.ui.exportButton.click()  # offers the same folder; nothing is chosen
-    assert slicer_runtime.dialogs.shown[-1].details.startswith(str(tmp_path / "RTSTRUCT.dcm"))
-    assert panel.ui.exportStatus.text
-    panel.ui.undoButton.click()
-    assert panel.ui.exportStatus.isHidden()
-    assert not panel.ui.exportButton.enabled
-
-
-@pytest.mark.parametrize(
-    ("happens", "title", "action", "module"),
-    [
-        (not_from_dicom, "The CT's DICOM slices are not at hand", "Open DICOM", "DICOM"),
-        (files_gone, "The CT's DICOM slices are not at hand", "Open DICOM", "DICOM"),
-        (None, "The segment cannot be exported", "Open in Segment Editor", "SegmentEditor"),
-    ],
-)
-def test_why_not_is_a_card_with_one_action(panel, slicer_runtime, scan, tmp_path, happens, title, action, module):
-    import slicer
-
-    ct = load_dicom(scan)
-    run(panel)
-    if happens is not None:
-        happens(ct, scan)
-    else:
-        node = panel.ui.outputSelector.currentNode()
-        draw(node, node.GetSegmentation().GetNthSegmentID(0), np.zeros(SHAPE, np.uint8), ct)
-    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
-    panel.ui.exportButton.click()
-    assert (panel.ui.failureTitle.text, panel.ui.failureActionButton.text) == (title, action)
-    assert panel.ui.exportStatus.isHidden()
-    assert not (tmp_path / "rt.dcm").exists()
-    panel.ui.copyDiagnosticsButton.click()
-    assert "last failure: " in slicer.app.clipboard().text()
-    assert "Planning CT" not in slicer.app.clipboard().text()
-    panel.ui.failureActionButton.click()
-    assert slicer.util.mainWindow().moduleSelector().history == [module]
-
-
-def test_export_again_asks_for_another_file(panel, slicer_runtime, scan, tmp_path):
-    load_dicom(scan)
-    run(panel)
-    slicer_runtime.dialogs.files.extend([str(tmp_path / "nowhere" / "rt.dcm"), str(tmp_path / "rt.dcm")])
-    panel.ui.exportButton.click()
-    assert panel.ui.failureTitle.text == "The structure set was not written"
-    assert panel.ui.failureActionButton.text == "Export again..."
-    panel.ui.failureActionButton.click()
-    assert panel.ui.failureCard.isHidden()
-    assert (tmp_path / "rt.dcm").exists()
-
-
-def test_an_unforeseen_error_is_shown(panel, slicer_runtime, scan, tmp_path, monkeypatch):
-    def fails(*_):
-        raise KeyError("what nobody thought of")
-
-    load_dicom(scan)
-    run(panel)
-    monkeypatch.setattr(panel.logic, "exportRTSTRUCT", fails)
-    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
-    panel.ui.exportButton.click()
-    assert "KeyError: 'what nobody thought of'" in panel.ui.failureMessage.text
-    assert "Traceback" in panel.ui.failureDetails.plainText
-
-
-def test_without_a_main_window_nothing_is_asked(panel, slicer_runtime, scan, monkeypatch):
-    import slicer
-
-    load_dicom(scan)
-    run(panel)
-    monkeypatch.setattr(slicer.util, "mainWindow", lambda: None)
-    panel.export.ask()
-    assert slicer_runtime.dialogs.shown == []
-
-
-def test_slicers_process_exports_without_pytorch():
-    names = ", ".join(re.findall(r"^from (GTVAutoSegLib\.\w+) import", EXPORT.read_text(), re.MULTILINE))
-    assert "rtstruct_writer" in names
-    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

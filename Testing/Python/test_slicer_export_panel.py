@@ -1,0 +1,144 @@
+"""Exporting by a click: the file that is asked for, the card that says why not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+from dicom_samples import patient_array, write_series
+from dicom_scenes import SHAPE, draw, files_gone, load_dicom, not_from_dicom, read_back
+from slicer_samples import MODULE, ROOT, ball, use_fake_worker
+
+EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "export.py"
+
+
+@pytest.fixture
+def logic(load_module):
+    return load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A CT of DICOM files, imported and loaded; with its folder."""
+    folder = tmp_path / "ct"
+    write_series(folder, patient_array(SHAPE))
+    return folder
+
+
+@pytest.fixture
+def panel(load_module, slicer_runtime, monkeypatch, tmp_path_factory):
+    """The panel, entered, with the fake worker outlining a ball."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    make_bundle(shelf / "test-model")
+    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
+    monkeypatch.setenv("XDG_DATA_HOME", str(shelf))
+    slicer_runtime.app.testing = True
+    widget = load_module(MODULE).widget
+    use_fake_worker(monkeypatch, "ball")
+    widget.enter()
+    return widget.panel
+
+
+def run(panel):
+    from Testing.runtime import process_events_until
+
+    panel.ui.segmentButton.click()
+    assert process_events_until(lambda: not panel.running, timeout=20)
+
+
+def test_a_click_asks_for_the_file_and_says_where_it_went(panel, slicer_runtime, scan, tmp_path):
+    load_dicom(scan)
+    assert not panel.ui.exportButton.enabled
+    run(panel)
+    assert panel.ui.exportButton.enabled
+    assert panel.ui.exportStatus.isHidden()
+    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
+    panel.ui.exportButton.click()
+    assert panel.ui.failureMessage.text == ""
+    assert panel.ui.exportStatus.text == f"GTVp (as the model drew it) was exported: {tmp_path / 'rt.dcm'}"
+    assert panel.ui.exportStatus.toolTip == str(tmp_path / "rt.dcm")
+    assert not panel.ui.exportStatus.isHidden()
+    assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
+    assert panel.log.text.splitlines()[-1] == "export: RTSTRUCT, AUTOMATIC, 3 slices, read back with DSC 1.0"
+    panel.ui.exportButton.click()  # offers the same folder; nothing is chosen
+    assert slicer_runtime.dialogs.shown[-1].details.startswith(str(tmp_path / "RTSTRUCT.dcm"))
+    assert panel.ui.exportStatus.text
+    panel.ui.undoButton.click()
+    assert panel.ui.exportStatus.isHidden()
+    assert not panel.ui.exportButton.enabled
+
+
+@pytest.mark.parametrize(
+    ("happens", "title", "action", "module"),
+    [
+        (not_from_dicom, "The CT's DICOM slices are not at hand", "Open DICOM", "DICOM"),
+        (files_gone, "The CT's DICOM slices are not at hand", "Open DICOM", "DICOM"),
+        (None, "The segment cannot be exported", "Open in Segment Editor", "SegmentEditor"),
+    ],
+)
+def test_why_not_is_a_card_with_one_action(panel, slicer_runtime, scan, tmp_path, happens, title, action, module):
+    import slicer
+
+    ct = load_dicom(scan)
+    run(panel)
+    if happens is not None:
+        happens(ct, scan)
+    else:
+        node = panel.ui.outputSelector.currentNode()
+        draw(node, node.GetSegmentation().GetNthSegmentID(0), np.zeros(SHAPE, np.uint8), ct)
+    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
+    panel.ui.exportButton.click()
+    assert (panel.ui.failureTitle.text, panel.ui.failureActionButton.text) == (title, action)
+    assert panel.ui.exportStatus.isHidden()
+    assert not (tmp_path / "rt.dcm").exists()
+    panel.ui.copyDiagnosticsButton.click()
+    assert "last failure: " in slicer.app.clipboard().text()
+    assert "Planning CT" not in slicer.app.clipboard().text()
+    panel.ui.failureActionButton.click()
+    assert slicer.util.mainWindow().moduleSelector().history == [module]
+
+
+def test_export_again_asks_for_another_file(panel, slicer_runtime, scan, tmp_path):
+    load_dicom(scan)
+    run(panel)
+    slicer_runtime.dialogs.files.extend([str(tmp_path / "nowhere" / "rt.dcm"), str(tmp_path / "rt.dcm")])
+    panel.ui.exportButton.click()
+    assert panel.ui.failureTitle.text == "The structure set was not written"
+    assert panel.ui.failureActionButton.text == "Export again..."
+    panel.ui.failureActionButton.click()
+    assert panel.ui.failureCard.isHidden()
+    assert (tmp_path / "rt.dcm").exists()
+
+
+def test_an_unforeseen_error_is_shown(panel, slicer_runtime, scan, tmp_path, monkeypatch):
+    def fails(*_):
+        raise KeyError("what nobody thought of")
+
+    load_dicom(scan)
+    run(panel)
+    monkeypatch.setattr(panel.logic, "exportRTSTRUCT", fails)
+    slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
+    panel.ui.exportButton.click()
+    assert "KeyError: 'what nobody thought of'" in panel.ui.failureMessage.text
+    assert "Traceback" in panel.ui.failureDetails.plainText
+
+
+def test_without_a_main_window_nothing_is_asked(panel, slicer_runtime, scan, monkeypatch):
+    import slicer
+
+    load_dicom(scan)
+    run(panel)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: None)
+    panel.export.ask()
+    assert slicer_runtime.dialogs.shown == []
+
+
+def test_slicers_process_exports_without_pytorch():
+    names = ", ".join(re.findall(r"^from (GTVAutoSegLib\.\w+) import", EXPORT.read_text(), re.MULTILINE))
+    assert "rtstruct_writer" in names
+    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
