@@ -93,7 +93,6 @@ def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel,
     assert panel._run._job.child.process.pid == pid
     panel.ui.segmentButton.click()
     until(lambda: not panel.running, timeout=2)
-    assert process_lives(pid)  # it waits for the next click
     assert panel.ui.segmentButton.text == "Segment GTV"
     assert "cancelled" in panel.ui.resultLabel.text
     assert not panel.ui.progressBar.visible
