@@ -20,9 +20,14 @@ def facts() -> dict[str, Any]:
     import torch
 
     from ..device import describe, gpus, probe
+    from ..quantised_layers import missing_support
 
     devices = ["cpu", *(str(gpu) for gpu in gpus() if probe(gpu) is None)]
-    return {"torch": torch.__version__, "devices": {name: describe(torch.device(name)) for name in devices}}
+    return {
+        "torch": torch.__version__,
+        "devices": {name: describe(torch.device(name)) for name in devices},
+        "int8": not missing_support(),
+    }
 
 
 def make_bundle(folder: str, width: int, size: int, side: int) -> dict[str, Any]:
@@ -56,16 +61,17 @@ def describe_model(model: str) -> dict[str, Any]:
     return {
         "size": info.preprocessing.size,
         "width": info.segmenter.arguments.get("width"),
+        "calibrated": info.calibration is not None,
         "operations": stage_operations(info),
     }
 
 
-def load(model: str, device: str) -> dict[str, Any]:
+def load(model: str, device: str, precision: str) -> dict[str, Any]:
     """Load the model that is measured from now on."""
     from ..model import load_model
 
     started = time.perf_counter()
-    _loaded["cascade"] = load_model(model, device=device)
+    _loaded["cascade"] = load_model(model, device=device, precision=precision)
     return {"seconds": time.perf_counter() - started}
 
 

@@ -18,18 +18,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..calibration import measure_ranges
 from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, TrainingData
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
+from ..precision import Agreement, Calibration
 from ..preprocess import body_box, network_input, stretch_mask
 from ..segment_info import GTV_TERMINOLOGY
 from ..settings import PreprocessSettings
 from .phantom import FIELD_MM, SLICE_MM, make_phantom
 
 FIT_SLICES, FIT_POSITIVE = 16, 6
-# Every pixel is an example for the segmenter: a few slices, most of them with tumour, are plenty.
-SEGMENTER_SLICES = slice(4, 12, 2)
+# Every pixel is an example for the segmenter: a few slices, most of them with tumour, are plenty; for calibration too.
+FEW_SLICES = slice(4, 12, 2)
 # Far enough from 0.5 that neither rounding nor quantisation turns a slice.
 LOGIT = 8.0
+NOT_COMPARED = Agreement("phantom", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 RIDGE = 1e-2
 
 
@@ -48,14 +51,17 @@ def write_fitted_bundle(folder: Path, width: int, size: int, side: int) -> None:
     arguments = {"in_channels": settings.channels, "width": width}
     images, masks = _examples(settings, side)
     stages = {"classifier": ("resnet18", CLASSIFIERS), "segmenter": ("sanet", SEGMENTERS)}
+    ranges = {}
     for stage, (name, registry) in stages.items():
         network = channels_last(build_network(registry, name, arguments).eval())
-        chosen = SEGMENTER_SLICES if stage == "segmenter" else slice(None)
+        chosen = FEW_SLICES if stage == "segmenter" else slice(None)
         _fit_head(network, images[chosen], masks[chosen])
+        ranges[f"{stage}.safetensors"] = measure_ranges(network, images[FEW_SLICES].split(1))
         weights = {key: value.half().contiguous() for key, value in network.state_dict().items()}
         save_file(weights, folder / f"{stage}.safetensors")
     networks = {stage: NetworkInfo(name, arguments, (f"{stage}.safetensors",)) for stage, (name, _) in stages.items()}
-    (folder / DESCRIPTION).write_text(json.dumps(asdict(_describe(folder, settings, networks))), encoding="utf-8")
+    info = _describe(folder, settings, networks, Calibration(ranges, NOT_COMPARED))
+    (folder / DESCRIPTION).write_text(json.dumps(asdict(info)), encoding="utf-8")
 
 
 def _examples(settings: PreprocessSettings, side: int) -> tuple[Tensor, Tensor]:
@@ -100,7 +106,9 @@ def _discriminant(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return direction, -direction @ (positive + negative) / 2
 
 
-def _describe(folder: Path, settings: PreprocessSettings, networks: dict[str, NetworkInfo]) -> ModelInfo:
+def _describe(
+    folder: Path, settings: PreprocessSettings, networks: dict[str, NetworkInfo], calibration: Calibration
+) -> ModelInfo:
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.safetensors")}
     return ModelInfo(
         schema=SCHEMA,
@@ -121,4 +129,5 @@ def _describe(folder: Path, settings: PreprocessSettings, networks: dict[str, Ne
             hu_percentiles=((-1100.0, -900.0), (0.0, 300.0)),
         ),
         sha256=hashes,
+        calibration=calibration,
     )

@@ -20,16 +20,16 @@ from ..volume import Volume
 from .phantom import make_phantom
 from .process import serve
 
-SLICES, POSITIVE = 4, 2
-GEMM_SIDE, GEMM_REPEATS = 1024, 3
+SLICES, POSITIVE = 2, 1
+GEMM_SIDE, GEMM_REPEATS = 1024, 2
 
 _loaded: dict[str, Any] = {}
 
 
-def load(model: str, side: int) -> dict[str, Any]:
+def load(model: str, precision: str, side: int) -> dict[str, Any]:
     """Load the model and a phantom, and run once to warm up."""
     phantom = make_phantom(SLICES, POSITIVE, side)
-    cascade = load_model(model, device="cpu")
+    cascade = load_model(model, device="cpu", precision=precision)
     _loaded.update(cascade=cascade, volume=Volume(phantom.hu, phantom.spacing))
     cost()
     return {}

@@ -47,6 +47,9 @@ def gemm_rates(device: torch.device) -> dict[str, float]:
     if device.type == "cpu":
         bytes_ = torch.randint(-127, 128, (SIDE, SIDE), generator=generator, dtype=torch.int8)
         rates["int8"] = _rate(lambda: torch._int_mm(bytes_, bytes_), device)
+    if device.type == "cuda":
+        halves = numbers.half()
+        rates["fp16"] = _rate(lambda: halves @ halves, device)
     return rates
 
 

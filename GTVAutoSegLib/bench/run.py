@@ -14,7 +14,7 @@ from typing import Any
 from .machine import describe_machine
 from .opponents import interpreter
 from .process import Child, run_timed
-from .settings import BenchSettings, OpponentRow, Row, Variant
+from .settings import DEVICE_OF, BenchSettings, OpponentRow, Row, Variant
 
 CHILD = "GTVAutoSegLib.bench.child"
 OPPONENT_CHILD = "GTVAutoSegLib.bench.opponent_child"
@@ -51,6 +51,7 @@ class Group:
         model: id or path.
         width: of its networks.
         size: of its input.
+        precisions: measured ones.
         operations: of its stages a slice.
     """
 
@@ -60,6 +61,7 @@ class Group:
     model: str
     width: int
     size: int
+    precisions: tuple[str, ...]
     operations: dict[str, float]
 
 
@@ -83,7 +85,7 @@ def run_bench(settings: BenchSettings) -> Bench:
         rates: dict[str, float] = {}
         rows: list[Row] = []
         answers: dict[tuple[str, int], list[dict]] = {(name, threads): [] for name, threads, _ in opponents}
-        for group in _groups(settings, helper, folder):
+        for group in _groups(settings, helper, folder, facts["int8"]):
             print(f"measuring {group.label}, width {group.width}, {group.size} x {group.size}", file=sys.stderr)
             rows += _measure(settings, group, folder, opponents, answers, rates)
     found = tuple(_opponent_row(name, threads, given) for (name, threads), given in answers.items())
@@ -96,10 +98,10 @@ def _opponent(stack: ExitStack, settings: BenchSettings, name: str, threads: int
     return child
 
 
-def _groups(settings: BenchSettings, helper: Child, folder: Path) -> Iterator[Group]:
+def _groups(settings: BenchSettings, helper: Child, folder: Path, int8: bool) -> Iterator[Group]:
     for ct in settings.cts:
-        about = helper.ask("describe_model", model=settings.model)
-        yield Group(ct, ct.parent.name if ct.name.startswith("data.") else ct.name, None, settings.model, **about)
+        label = ct.parent.name if ct.name.startswith("data.") else ct.name
+        yield Group(ct, label, None, settings.model, **_about(settings, helper, settings.model, int8))
     if settings.cts:
         return
     ct = folder / "phantom.nii.gz"
@@ -109,7 +111,15 @@ def _groups(settings: BenchSettings, helper: Child, folder: Path) -> Iterator[Gr
     for width, size in product(settings.widths, settings.sizes):
         model = str(folder / f"bench-{width}-{size}")
         helper.ask("make_bundle", folder=model, width=width, size=size, side=settings.side)
-        yield Group(ct, label, positive, model, **helper.ask("describe_model", model=model))
+        yield Group(ct, label, positive, model, **_about(settings, helper, model, int8))
+
+
+def _about(settings: BenchSettings, helper: Child, model: str, int8: bool) -> dict[str, Any]:
+    """Sizes and operations of a model, and the precisions in which it is measured."""
+    about = helper.ask("describe_model", model=model)
+    calibrated = about.pop("calibrated")
+    there = ("fp32", "int8", "fp16") if int8 and calibrated else ("fp32", "fp16")
+    return {**about, "precisions": settings.precisions or there}
 
 
 def _measure(
@@ -128,7 +138,7 @@ def _measure(
     with ExitStack() as stack:
         children = {variant: stack.enter_context(Child(CHILD, variant.threads)) for variant in variants}
         for variant, child in children.items():
-            child.ask("load", model=variant.model, device=variant.device)
+            child.ask("load", model=variant.model, device=variant.device, precision=variant.precision)
             child.ask("segment", ct=str(group.ct), output=output)  # first runs are slower and not counted
         for _ in range(settings.rounds):
             for variant, child in children.items():
@@ -142,7 +152,9 @@ def _measure(
 
 
 def _variants(settings: BenchSettings, group: Group) -> Iterator[Variant]:
-    for device, precision in product(settings.devices, settings.precisions):
+    for device, precision in product(settings.devices, group.precisions):
+        if DEVICE_OF.get(precision, device) != device.partition(":")[0] and not settings.precisions:
+            continue
         # The threads are those of a CPU: elsewhere one row says all.
         for threads in settings.threads if device == "cpu" else settings.threads[:1]:
             yield Variant(group.model, group.width, group.size, device, precision, threads)
@@ -152,7 +164,8 @@ def _cold_start(
     settings: BenchSettings, group: Group, variant: Variant, output: str
 ) -> tuple[float | None, float | None]:
     """Shortest time and smallest peak memory of the whole process."""
-    arguments = ["segment", str(group.ct), "--model", variant.model, "--output", output, "--device", variant.device]
+    arguments = ["segment", str(group.ct), "--model", variant.model, "--output", output, "--device"]
+    arguments += [variant.device, "--precision", variant.precision]
     starts = [run_timed(arguments, variant.threads) for _ in range(settings.cold)]
     seconds = min((seconds for seconds, _ in starts), default=None)
     return seconds, min((memory for _, memory in starts if memory is not None), default=None)

@@ -140,7 +140,7 @@ def _point(settings: ScalingSettings, helper: Child, folder: Path, slices: int, 
     helper.ask("make_ct", path=ct, slices=slices, positive=round(settings.share * slices), side=side)
     helper.ask("make_ct", path=small, slices=WARM_UP_SLICES, positive=1, side=side)
     with Child(CHILD, threads) as child:
-        child.ask("load", model=str(model), device="cpu")
+        child.ask("load", model=str(model), device="cpu", precision="fp32")
         child.ask("segment", ct=small, output=output)  # first runs are slower and not counted
         runs = [child.ask("segment", ct=ct, output=output) for _ in range(settings.rounds)]
     seconds = min(sum(run["seconds"][step] for step in ("read", "total", "write")) for run in runs)
@@ -161,7 +161,7 @@ def scaling_text(scaling: Scaling) -> str:
         fits.append(f"memory: {scaling.memory_mb.constant:.0f} MiB and {scaling.memory_mb.slope:.2f} MiB for a slice")
     head = (
         f"{scaling.machine['processor']}, {scaling.machine['threads']} threads, load average at the start "
-        f"{scaling.machine['load']}; width {settings.width}, {settings.size} x {settings.size}, "
+        f"{scaling.machine['load']}; width {settings.width}, {settings.size} x {settings.size}, fp32, "
         f"{100 * settings.share:.0f} % of the slices positive"
     )
     side = f"at {settings.fixed_side} x {settings.fixed_side}, by least squares: "

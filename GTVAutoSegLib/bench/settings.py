@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PRECISIONS = ("fp32",)
+# On which kind of device a precision is to be had; fp32 on all.
+DEVICE_OF = {"int8": "cpu", "fp16": "cuda"}
 
 
 def default_threads() -> tuple[int, ...]:
@@ -23,7 +24,7 @@ class BenchSettings:
         widths: channels of the networks' first stage.
         sizes: sides of the network input, pixels.
         threads: of the networks on a CPU.
-        precisions: as ``load_model`` takes them.
+        precisions: as ``load_model`` takes them; empty for every one that the device, machine and model have.
         devices: empty for every one that works.
         slices: of the phantom.
         positive: how many of them show tumour.
@@ -39,7 +40,7 @@ class BenchSettings:
     widths: tuple[int, ...] = (64, 32)
     sizes: tuple[int, ...] = (512, 256)
     threads: tuple[int, ...] = field(default_factory=default_threads)
-    precisions: tuple[str, ...] = PRECISIONS
+    precisions: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     slices: int = 100
     positive: int = 18
