@@ -70,7 +70,7 @@ def write_summary(
     rows += [{"case": name, "status": FAILED, "error": text} for name, text in failures.items() if name not in known]
     rows.sort(key=lambda row: row["case"])
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(output / CSV, text.getvalue())
@@ -91,6 +91,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         "slices": len(slices),
         "reason": record["reason"],
         "warnings": "; ".join(record["warnings"]),
+        "notes": record["warnings"],  # for the page, one by one
         "seconds": record["timings"]["total"],
         "model": record["model"]["id"],
         "model_version": record["model"]["version"],
@@ -185,5 +186,4 @@ def _cells(row: Row) -> list[object]:
 
 def _notes(row: Row) -> Html:
     texts = [f"No tumour found: {row['reason']}"] if row["reason"] else []
-    texts += row["warnings"].split("; ") if row["warnings"] else []
-    return Html("".join(paragraphs(texts, "warning small")))
+    return Html("".join(paragraphs([*texts, *row["notes"]], "warning small")))

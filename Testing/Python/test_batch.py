@@ -229,6 +229,7 @@ def test_a_ct_in_doubt_is_done_and_marked_or_refused(capsys, tmp_path, bundle):
     found = rows(output)["offset"]
     assert found["status"] == "check" and "is this a CT in Hounsfield units?" in found["warnings"]
     assert '<span class="badge check">2 check</span>' in (output / "summary.html").read_text()
+    assert "is this a CT in Hounsfield units?</p>" in (output / "summary.html").read_text()
     assert "To be checked before any use" in (output / "offset" / "report.html").read_text()
     code, _, err = run(capsys, *command, "--resume", "--strict")
     assert code == 1 and "offset: failed: refused by --strict: " in err
