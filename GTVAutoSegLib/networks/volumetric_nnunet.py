@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import ModelError
 from .volumetric_base import LEVELS, VolumeNetwork
 
 
@@ -22,7 +22,7 @@ class NNUNet3D(VolumeNetwork):
         most: channels of a level at most.
 
     Raises:
-        InputError: MONAI is not installed.
+        ModelError: MONAI is not installed.
     """
 
     def __init__(self, in_channels: int = 1, width: int = 24, classes: int = 2, most: int = 323) -> None:
@@ -30,8 +30,8 @@ class NNUNet3D(VolumeNetwork):
         try:
             from monai.networks.nets import DynUNet
         except ImportError as error:
-            raise InputError(
-                f"nnunet3d needs MONAI, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
+            raise ModelError(
+                f"this network needs monai, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
             ) from error
         network = DynUNet(
             spatial_dims=3,

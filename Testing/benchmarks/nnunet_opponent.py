@@ -38,6 +38,14 @@ class {TRAINER}(nnUNetTrainer):
         pass  # nnUNetv2_predict does the same to the same cases
 """
 
+# nnU-Net imports timm, and that torchvision. When torchvision comes from PyPI, a CPU build of torch cannot load its
+# compiled operators. Nothing here uses them: declaring the two that it asks for lets the import go through.
+SHIM = """import torch
+
+for name in ("nms", "qnms"):
+    torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+
 
 def main() -> None:
     """Do all steps that WORK lacks, and print how long each took."""
@@ -91,8 +99,16 @@ def prepare_environment(work: Path, arguments: argparse.Namespace) -> dict[str, 
     if arguments.epochs is not None:
         code = TRAINER_CODE.format(epochs=arguments.epochs, iterations=arguments.iterations)
         (work / "trainer" / f"{TRAINER}.py").write_text(code)
-    one_process = {"nnUNet_n_proc_DA": "1", "nnUNet_compile": "false"} if arguments.device == "cpu" else {}
-    return {**os.environ, **{name: str(folder) for name, folder in folders.items()}, **one_process}
+    settings = {name: str(folder) for name, folder in folders.items()}
+    if arguments.device == "cpu":
+        settings |= {"nnUNet_n_proc_DA": "1", "nnUNet_compile": "false"}
+    if subprocess.run(
+        [str(work / "venv" / "bin" / "python"), "-c", "import torchvision"], capture_output=True
+    ).returncode:
+        (work / "shim").mkdir(exist_ok=True)
+        (work / "shim" / "sitecustomize.py").write_text(SHIM)
+        settings["PYTHONPATH"] = str(work / "shim")
+    return {**os.environ, **settings}
 
 
 def compete(work: Path, data: Path, environment: dict[str, str], arguments: argparse.Namespace) -> None:
@@ -106,7 +122,8 @@ def compete(work: Path, data: Path, environment: dict[str, str], arguments: argp
     plan = [str(bin_ / "nnUNetv2_plan_and_preprocess"), "-d", NUMBER, "-c", CONFIGURATION, "-np", "1", "-npfp", "1"]
     plan += ["--verify_dataset_integrity", "--no_pbar"]
     plan += [] if arguments.memory is None else ["-gpu_memory_target", str(arguments.memory)]
-    run("plan and preprocess", plan, env=environment)
+    if not (preprocessed / "splits_final.json").exists():
+        run("plan and preprocess", plan, env=environment)
     shutil.copyfile(raw / "splits_final.json", preprocessed / "splits_final.json")
     device = ["-device", arguments.device]
     run("train", [str(bin_ / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *trainer, *device], env=environment)
