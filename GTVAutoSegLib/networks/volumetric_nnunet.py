@@ -31,7 +31,7 @@ class NNUNet3D(VolumeNetwork):
             from monai.networks.nets import DynUNet
         except ImportError as error:
             raise ModelError(
-                f"this network needs monai, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
+                f"it needs monai, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
             ) from error
         network = DynUNet(
             spatial_dims=3,
