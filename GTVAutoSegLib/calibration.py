@@ -22,7 +22,7 @@ from .volume import Volume
 from .volume_io import read_volume
 
 CASES, SLICES_OF_CASE = 16, 16
-BATCH = 8
+BATCH, RANGE_BATCH = 8, 2
 DIGITS = 5
 
 
@@ -51,7 +51,7 @@ def calibrate(
     files = model.bundle.info.classifier.files, model.bundle.info.segmenter.files
     stages = zip(files, (model.classifiers, model.segmenters), (images, picked))
     ranges = {
-        name: measure_ranges(network, given.split(BATCH))
+        name: measure_ranges(network, given.split(RANGE_BATCH))
         for names, networks, given in stages
         for name, network in zip(names, networks)
     }
@@ -63,13 +63,16 @@ def calibrate(
 
 
 def measure_ranges(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, float]:
-    """Largest activation at each of `range_points` over batches of float (n, C, N, N)."""
-    ranges: dict[str, float] = {}
+    """Largest activation at each of `range_points` in a batch of float (n, C, N, N), averaged over the batches.
+
+    Averaged, because one slice with a far larger value would make the steps coarse for all others.
+    """
+    ranges: dict[str, list[float]] = {}
 
     def note(name: str, values: Tensor) -> None:
         # A shortcut has no ReLU: its negative values count as well.
         largest = float((values.abs() if name.endswith("shortcut") else values).amax())
-        ranges[name] = max(ranges.get(name, 0.0), largest)
+        ranges.setdefault(name, []).append(largest)
 
     def note_input(name: str, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         note(name, given[0])
@@ -85,7 +88,8 @@ def measure_ranges(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, f
                 hooks.enter_context(module.register_forward_hook(partial(note_output, name)))
         for batch in batches:
             network(batch)
-    return {name: float(f"{value:.{DIGITS}g}") for name, value in ranges.items()}
+    means = {name: sum(values) / len(values) for name, values in ranges.items()}
+    return {name: float(f"{value:.{DIGITS}g}") for name, value in means.items()}
 
 
 def calibration_images(model: Cascade, cases: Sequence[Case]) -> Tensor:

@@ -118,7 +118,8 @@ class _Run:
         self.hu = volume.axial.of(volume.array)
         self.boxes: dict[int, Box] = {}
         self.timings: dict[str, float] = defaultdict(float)
-        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled)
+        half = cascade.precision == "fp16"
+        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled, half=half)
 
     def result(self, slices: range | None, threshold: float | None, given: np.ndarray | None) -> CascadeResult:
         if threshold is None:

@@ -54,8 +54,11 @@ class BatchRunner:
         size: int,
         progress: Callable[[str, int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        *,
+        half: bool = False,
     ) -> None:
         self.device = device
+        self._half = half
         self.notes: list[str] = []
         self._size = size
         self._batch = self._first_batch()
@@ -88,6 +91,8 @@ class BatchRunner:
         """
         done = 0
         self._progress(stage, 0, len(indices))
+        # A GPU computes one batch while the next one is prepared; only then is its result waited for.
+        waiting: list[tuple[list[int], Tensor]] = []
         while done < len(indices):
             if self._cancelled():
                 raise Cancelled("the run was cancelled; nothing was written")
@@ -97,30 +102,49 @@ class BatchRunner:
                 output = self._probabilities(networks, images, COMBINED[combine])
             if output is None:
                 continue
-            if not torch.isfinite(output).all():
-                # NaN compares false everywhere: it would pass for "no tumour".
-                raise RunError(
-                    f"the network gave values that are no numbers on {describe(self.device)}; try device cpu, and "
-                    "if it happens there too install the model again"
-                )
+            waiting.append((chosen, output))
             done += len(chosen)
-            self._progress(stage, done, len(indices))
-            yield chosen, output
+            ahead = 0 if self.device.type == "cpu" else 1
+            while waiting and (len(waiting) > ahead or done == len(indices)):
+                ready, output = waiting.pop(0)
+                with timed(stage):
+                    found = self._fetched(output)
+                self._progress(stage, done - sum(len(rows) for rows, _ in waiting), len(indices))
+                yield ready, found
 
     @torch.inference_mode()
     def _probabilities(
         self, networks: Sequence[nn.Module], images: Tensor, combined: Callable[[Tensor], Tensor]
     ) -> Tensor | None:
-        """Softmax, combined over the ensemble; None when memory ran out and less must be tried."""
+        """Softmax, combined over the ensemble, on the device; None when memory ran out and less must be tried."""
         try:
-            images = images.to(self.device, memory_format=torch.channels_last)
-            outputs = [network.to(self.device)(images).softmax(dim=1) for network in networks]
-            return combined(torch.stack(outputs)).cpu()
+            # Only from pinned memory does a copy to a GPU run beside the computation.
+            source = images.pin_memory() if self.device.type == "cuda" else images
+            dtype = torch.float16 if self._half else torch.float32
+            given = source.to(self.device, dtype, non_blocking=True, memory_format=torch.channels_last)
+            return combined(torch.stack([n.to(self.device)(given).float().softmax(dim=1) for n in networks]))
         except RuntimeError as error:
             if not is_out_of_memory(error):
-                raise RunError(f"the network failed on {describe(self.device)}: {error}; try device cpu") from error
+                raise self._failure(error) from error
         self._give_way(networks)
         return None
+
+    def _fetched(self, output: Tensor) -> Tensor:
+        """A batch's probabilities on the CPU; waits for the device."""
+        try:
+            output = output.cpu()
+        except RuntimeError as error:  # a GPU's failure shows here
+            raise self._failure(error) from error
+        if not torch.isfinite(output).all():
+            # NaN compares false everywhere: it would pass for "no tumour".
+            raise RunError(
+                f"the network gave values that are no numbers on {describe(self.device)}; try device cpu, and "
+                "if it happens there too install the model again"
+            )
+        return output
+
+    def _failure(self, error: RuntimeError) -> RunError:
+        return RunError(f"the network failed on {describe(self.device)}: {error}; try device cpu")
 
     def _give_way(self, networks: Sequence[nn.Module]) -> None:
         if self.device.type == "cuda":
@@ -131,7 +155,8 @@ class BatchRunner:
         elif self.device.type != "cpu":
             self.notes.append(f"memory ran out on {describe(self.device)} with a single slice: went on on the CPU")
             for network in networks:
-                network.cpu()
+                network.cpu().float()
+            self._half = False
             self.device = torch.device("cpu")
             self._batch = self._first_batch()
         else:

@@ -44,7 +44,7 @@ class Calibration:
     """What a bundle needs to run in 8-bit integers.
 
     Attributes:
-        ranges: by weight file, then by point in the network: largest activation on the calibration slices.
+        ranges: by weight file, then by point in the network: largest activation, see `calibration.measure_ranges`.
         agreement: what that does to results.
     """
 

@@ -39,6 +39,9 @@ def quantise(network: nn.Module, ranges: Ranges) -> nn.Module:
     make = QUANTISED.get(type(network))
     if make is None:
         raise NotQuantisableError(f"network {type(network).__name__} has no 8-bit form")
+    # Integers have no NaN: what float32 networks show as an error would pass for "no tumour".
+    if not all(bool(torch.isfinite(values).all()) for values in network.state_dict().values()):
+        raise NotQuantisableError("some weights are no numbers")
     try:
         return make(network, ranges).eval()
     except KeyError as error:

@@ -149,3 +149,26 @@ def test_a_member_without_numbers_is_no_vote_against_tumour():
     networks = [Constant(0.9), Constant(float("nan")), Constant(0.9)]
     with pytest.raises(RunError, match="no numbers on cpu"):
         list(runner.run("classifying", networks, np.arange(1), images, lambda _: nullcontext(), combine="vote"))
+
+
+def test_in_half_precision_the_network_gets_halves_and_probabilities_are_floats():
+    class Seen(Limited):
+        def forward(self, x):
+            assert x.dtype == torch.float16
+            return super().forward(x).half()
+
+    runner = BatchRunner(torch.device("cpu"), 512, half=True)
+    outputs = [
+        output for _, output in runner.run("classifying", [Seen(99)], np.arange(6), images, lambda _: nullcontext())
+    ]
+    assert {output.dtype for output in outputs} == {torch.float32}
+    assert torch.allclose(torch.cat(outputs)[:, 0], torch.sigmoid(torch.arange(6.0)), atol=1e-2)
+
+
+def test_a_gpu_hands_a_batch_over_only_when_the_next_one_is_under_way():
+    network, given = Limited(99), []
+    runner = BatchRunner(torch.device("cpu"), 512, lambda _, done, __: given.append((done, len(network.batches))))
+    runner.device = FakeGpu()
+    network.to = lambda *_, **__: network  # the fake device holds nothing
+    run(runner, network, 10)
+    assert given == [(0, 0), (4, 2), (8, 3), (10, 3)]

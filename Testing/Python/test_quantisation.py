@@ -117,6 +117,13 @@ def test_a_network_without_an_8_bit_form_is_said(network):
         quantise(network.eval(), {})
 
 
+def test_weights_that_are_no_numbers_do_not_become_integers():
+    network = SliceClassifier(width=4)
+    network.trunk.stem[0].weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(NotQuantisableError, match="no numbers"):
+        quantise(network, {})
+
+
 @pytest.fixture(scope="module")
 def shipped():
     return load_model(REPOSITORY / "Resources" / "Models" / "sts-gtv", device="cpu", precision="fp32")
