@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from .cascade import Cascade
 from .device import resolve_device
@@ -97,7 +99,8 @@ def _load_network(
     where = bundle.path / name
     try:
         tensors = load(content)
-        with torch.device("meta"):  # shapes only: nothing is allocated before the file has proved right
+        # Shapes only: nothing is allocated before the file has proved right.
+        with torch.device("meta"), _NoRandomNumbers():
             expected = build_network(registry, info.network, info.arguments).state_dict()
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{bundle.path}: {error}; install the model again") from error
@@ -108,6 +111,22 @@ def _load_network(
         wanted = tuple(expected[key].shape) if key in expected else "absent"
         if got != wanted:
             raise ModelError(f"{where}: tensor '{key}' is {got}, model.json describes {wanted}; install it again")
-    network = build_network(registry, info.network, info.arguments)
+    with _NoRandomNumbers():
+        network = build_network(registry, info.network, info.arguments)
     network.load_state_dict(tensors)
     return channels_last(network.eval().requires_grad_(False))
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Leaves weights as they are where a network would draw them: they are replaced in a moment.
+
+    On the meta device drawing normal numbers would also make PyTorch import its compiler, which takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
