@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..training.presets import Preset
@@ -92,7 +93,7 @@ def describe(request: Request, table: str, setup: Setup) -> str:
     """The command that makes a table, with the folders' names for their paths."""
     words = ["gtvautoseg", "reproduce", table, request.dataset.resolve().name, "OUT", "--task", request.task.id]
     options = {
-        "--preset": request.preset_name,
+        "--preset": Path(request.preset_name).name,
         "--size": setup.task.preprocessing.size,
         "--width": setup.task.width,
         "--folds": request.folds,

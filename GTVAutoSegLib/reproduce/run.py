@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from ..device import resolve_device
 from ..errors import InputError
@@ -214,7 +215,7 @@ def _set_up(request: Request) -> Setup:
         preset=request.preset,
         precision=resolve_precision(resolve_device(request.device), request.precision),
         device=request.device,
-        threads=max(1, (os.cpu_count() or 1) // request.jobs),
+        threads=max(1, torch.get_num_threads() // request.jobs),
         folder=request.folder.resolve(),
         cases={case.name: case for case in everyone},
         stored=stored,

@@ -145,24 +145,24 @@ def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) ->
     """Measure every mask of one case; JSON-ready, None stands for undefined."""
     volume = read_volume(case.image)
     label = read_label(case, volume)
-    abnormal = volume.axial.of(label).any(axis=(1, 2))
+    abnormal = np.asarray(volume.axial.of(label).any(axis=(1, 2)))
     rows: list[dict[str, Any]] = []
     for source in masks:
         mask, probability = source.read(case.name, rules)
         agreement = compare(volume.axial.undo(mask), label, volume)
-        kept = np.ones(len(mask), bool)
         row: dict[str, Any] = {
             "dsc": agreement.dsc,
             "ji": agreement.ji,
             "hd95_mm": None if math.isnan(agreement.hd95_mm) else agreement.hd95_mm,
             "empty": agreement.empty,
             "slices": len(mask),
+            "picked": len(mask),
         }
         if probability is not None:
             kept = picked(probability, source.threshold, rules)
+            row["picked"] = int(kept.sum())
             row["counts"] = asdict(count_slices(kept, abnormal))
             row["counts_at_half"] = asdict(count_slices(probability >= Thresholds.slice, abnormal))
-        row["picked"] = int(kept.sum())
         rows.append(row)
     return rows
 

@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,7 @@ from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model import load_model
 from GTVAutoSegLib.reproduce.caption import Caption
+from GTVAutoSegLib.reproduce.execution import run_on_scheduler
 from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts
 from GTVAutoSegLib.reproduce.predictions import pack, unpack
 from GTVAutoSegLib.reproduce.run import Request, prepare, reproduce, shorten
@@ -74,7 +76,7 @@ def finished(data, tmp_path_factory):
     """A run of table 6 with every file it writes."""
     folder = tmp_path_factory.mktemp("run")
     said: list[str] = []
-    assert reproduce(request_of(data, folder, epochs=1, folds=2), said.append) == 0
+    assert reproduce(request_of(data, folder, epochs=1, folds=1), said.append) == 0
     return folder, said
 
 
@@ -216,7 +218,7 @@ def test_a_complete_table_is_written(finished, data):
     rows = rows_of(folder / "table6.csv")
     assert [row["system"] for row in rows] == ["Dice", "CE", "Focal", "Tversky", "Dice + CE", "CR"]
     for row in rows:
-        assert row["folds"] == "2"
+        assert row["folds"] == "1"
         assert row["failure"] == ""
         assert 0 <= float(row["dsc_mean"]) <= 1
         assert float(row["training_seconds"]) > 0
@@ -238,7 +240,7 @@ def test_tables_are_rebuilt_from_what_is_kept_and_nothing_is_trained_again(finis
     table = (folder / "table6.csv").read_text()
     (folder / "table6.csv").unlink()
     said: list[str] = []
-    assert reproduce(request_of(data, folder, epochs=1), said.append, report_only=True) == 0
+    assert reproduce(request_of(data, folder, epochs=1, folds=1), said.append, report_only=True) == 0
     assert (folder / "table6.csv").read_text() == table
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "trainings").rglob("*") if path.is_file()}
 
@@ -248,7 +250,7 @@ def test_a_systems_masks_are_those_of_the_cascade(finished, data, tmp_path):
     from bundles import write_description
 
     folder, _ = finished
-    setup = prepared(data, folder, epochs=1)
+    setup = prepared(data, folder, epochs=1, folds=1)
     fold = setup.folds[0]
     parts = {recipe.stage: make_part(setup, recipe, fold) for recipe in HCF.recipes}
     bundle = tmp_path / "model"
@@ -270,16 +272,16 @@ def test_a_systems_masks_are_those_of_the_cascade(finished, data, tmp_path):
 def test_a_system_that_fails_is_in_the_table_and_stops_no_other(finished, data, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished[0], folder)
-    setup = prepared(data, folder, epochs=1)
+    setup = prepared(data, folder, epochs=1, folds=1)
     broken = make_part(setup, TABLES["table6"]().systems[0].segmenter, setup.folds[0])
     (broken.folder / "figures.json").unlink()
     (broken.folder / "state.pt").write_bytes(b"no training")
     (folder / f"scores/{Pair(broken, make_part(setup, HCF.classifier, setup.folds[0])).path(folder).name}").unlink()
-    assert reproduce(request_of(data, folder, epochs=1), lambda text: None) == 1
+    assert reproduce(request_of(data, folder, epochs=1, folds=1), lambda text: None) == 1
     dice, *others = rows_of(folder / "table6.csv")
-    assert dice["folds"] == "1"
+    assert dice["folds"] == "0"
     assert "is damaged" in dice["failure"]
-    assert all(row["folds"] == "2" for row in others)
+    assert all(row["folds"] == "1" for row in others)
     assert re.search(r"Not complete:\n\n- Dice: .*state.pt is damaged", (folder / "table6.md").read_text())
 
 
@@ -360,3 +362,13 @@ def test_a_folder_of_another_split_is_refused(finished, data):
     folder, _ = finished
     with pytest.raises(InputError, match=r"belongs to other cases or another seed \(split.json differs\)"):
         prepare(request_of(data, folder, cases=6), lambda text: None)
+
+
+def test_trainings_can_be_done_by_the_workers_of_a_cluster(data, tmp_path):
+    setup = prepared(data, tmp_path / "run", epochs=1, folds=1)
+    part = make_part(setup, HCF.classifier, setup.folds[0])
+    ended = []
+    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        run_on_scheduler([part], setup, cluster.scheduler_address, lambda *outcome: ended.append(outcome))
+    assert ended == [(part, "")]
+    assert is_done(part)
