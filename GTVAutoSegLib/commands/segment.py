@@ -47,12 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     from ..model import load_model, read_bundle
     from ..summary import describe_segment, summarise
     from ..terminal import progress_bar
+    from ..volume import check_ct
     from ..volume_io import read_volume
 
     bundle = read_bundle(arguments.model)
     for path in arguments.output:
         mask_format(path)  # a mistyped suffix is said at once, not after reading the CT
     volume = read_volume(arguments.ct, series=arguments.series)
+    check_ct(volume)  # an unsuitable one is said before PyTorch is imported
     check_outputs(arguments.output, volume)
     for path in _json_file(arguments):
         check_writable(path)

@@ -1,0 +1,52 @@
+"""What is not imported before it is needed: PyTorch takes seconds. How long it all takes: Testing/benchmarks/startup.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from bundles import make_bundle
+
+PROGRAM = """
+import sys
+from GTVAutoSegLib.cli import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+slow = {"torch", "SimpleITK", "scipy", "numpy", "pydicom", "sympy"}
+print("imported:", code, sorted(slow & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def imported(*arguments) -> str:
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.rpartition("imported: ")[2].strip()
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["segment", "--help"], ["model", "list"]])
+def test_help_and_the_list_of_models_import_nothing_slow(arguments):
+    assert imported(*arguments) == "0 []"
+
+
+@pytest.mark.parametrize("what", ["missing", "no image", "a label map"])
+def test_a_bad_input_is_said_before_pytorch_is_imported(tmp_path, what):
+    ct, bundle = tmp_path / "ct.nrrd", make_bundle(tmp_path / "random")
+    if what == "no image":
+        ct.write_text("hello")
+    elif what == "a label map":
+        sitk.WriteImage(sitk.GetImageFromArray(np.eye(32, dtype=np.int16)[None].repeat(4, 0)), str(ct))
+    answer = imported("segment", ct, "--model", bundle, "--output", tmp_path / "mask.nrrd")
+    assert answer.startswith("2 [") and "torch" not in answer
+
+
+def test_a_model_loads_without_pytorchs_compiler(tmp_path):
+    """Its import takes as long as all of PyTorch."""
+    program = "import sys, GTVAutoSegLib as g; g.load_model(sys.argv[1], 'cpu'); print('torch._dynamo' in sys.modules)"
+    command = [sys.executable, "-c", program, str(make_bundle(tmp_path / "random"))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
