@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := Testing/constraints.txt
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench-check clean
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python Testing/demo.py demo-output
@@ -18,6 +18,10 @@ lint: $(VENV)/.stamp-lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Not part of `test`: two minutes of one core, and a ratio may tip on a machine unlike the table's.
+bench-check: $(VENV)/.stamp-demo
+	$(BIN)/python -m GTVAutoSegLib bench check docs/benchmarks.json
 
 # A stamp is older than its inputs when dependencies changed; then pip runs again.
 $(VENV)/.stamp-%: pyproject.toml $(CONSTRAINTS) | $(VENV)

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", default=DEFAULTS.widths, help="channels of the first stage (64 32)", **integers)
     parser.add_argument("--size", default=DEFAULTS.sizes, help="side of the network input (512 256)", **integers)
     parser.add_argument("--threads", default=DEFAULTS.threads, help="of the networks on a CPU (all, and 1)", **integers)
-    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=(), help="(every one there is)")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS[1:], default=(), help="(every one there is)")
     parser.add_argument("--device", nargs="+", default=(), help="cpu, cuda:0, mps (every one that works)")
     parser.add_argument("--slices", type=at_least(1), default=100, metavar="N", help="of the phantom (100)")
     parser.add_argument("--positive", type=at_least(0), default=18, metavar="N", help="of them with tumour (18)")

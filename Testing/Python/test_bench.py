@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,7 +39,6 @@ TINY = (
     "--positive",
     "3",
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def refused(capsys, *arguments):
@@ -151,10 +149,6 @@ def test_a_table_that_does_not_fit_the_code_is_refused(tmp_path):
             read_table(path)
     with pytest.raises(InputError, match="the table lacks ratios"):
         compare({"another": 1.0}, some_ratios())
-
-
-def test_the_committed_table_watches_what_the_code_measures():
-    compare(read_table(ROOT / "docs" / "benchmarks.json"), some_ratios())
 
 
 def test_the_line_over_the_slices_finds_what_every_ct_costs():
