@@ -23,22 +23,7 @@ from GTVAutoSegLib.errors import InputError, ModelError, RunError
 from GTVAutoSegLib.quantised_layers import missing_support
 from GTVAutoSegLib.volume import Volume
 
-TINY = (
-    "--width",
-    "4",
-    "--size",
-    "64",
-    "--threads",
-    "1",
-    "--precision",
-    "fp32",
-    "--side",
-    "96",
-    "--slices",
-    "12",
-    "--positive",
-    "3",
-)
+TINY = "--width 4 --size 64 --threads 1 --precision fp32 --side 96 --slices 12 --positive 3".split()
 
 
 def refused(capsys, *arguments):
