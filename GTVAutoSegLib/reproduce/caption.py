@@ -71,8 +71,8 @@ class Caption:
             "one fold there is no deviation. Distances are undefined for an empty mask and left out. DSC − HCF: "  # noqa: RUF001
             "paired bootstrap over the test cases (95 % interval), p of the Wilcoxon signed-rank test, not corrected "
             "for the number of systems. Training is the time of all networks of a system in one fold, s/case that of "
-            "its networks on a test case (processor time on a CPU). The paper's figures are of other data, for "
-            f"orientation.\n\n`{self.command(table)}`"
+            "its networks on a test case: processor time on a CPU, but wall-clock time for training 3D systems. The "
+            f"paper's figures are of other data, for orientation.\n\n`{self.command(table)}`"
         )
 
     def command(self, table: str) -> str:

@@ -6,9 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from inspect import signature
 from pathlib import Path
 
+import numpy as np
+
 from ..dataset import Case
+from ..networks.volumetric import VOLUME_NETWORKS
+from ..sampling import balanced_indices
 from ..slices import StoredCase
 from ..tasks import StageTask, Task
 from ..training.folds import Fold
@@ -17,6 +22,8 @@ from ..volumetric import VolumeSettings
 from .systems import CLASSIFIER, HCF, VOLUME, Recipe, System, Table
 
 TRAININGS = "trainings"
+PAPER_WIDTH = 64
+SMALLEST_PATCH = 32
 
 
 @dataclass(frozen=True)
@@ -52,19 +59,20 @@ class Setup:
         settings = self.preset.classifier if recipe.stage == CLASSIFIER else self.preset.segmenter
         return replace(settings, loss=recipe.loss or settings.loss)
 
-    def volume_settings(self, fold: Fold) -> VolumeSettings:
-        """How a 3D system sees volumes and is trained.
+    def volume_settings(self, recipe: Recipe, fold: Fold) -> VolumeSettings:
+        """How a 3D system sees volumes and is trained: at 512 pixels and width 64 as it is by default.
 
-        Its grid has as many pixels across as the slices of the 2D networks; patches are a quarter as deep as wide.
+        Patches and width shrink with those of the 2D networks.
         """
-        size = self.task.preprocessing.size
-        patch = max(32, size // 2)
+        side = max(SMALLEST_PATCH, self.task.preprocessing.size // 4 // 16 * 16)
+        default = signature(VOLUME_NETWORKS[recipe.network]).parameters["width"].default
         return VolumeSettings(
-            training=replace(self.preset.segmenter, batch=2),
+            training=replace(self.settings(recipe), batch=2),
             window=self.task.preprocessing.window,
-            patch=(max(16, patch // 2), patch, patch),
-            coarse=(max(16, patch // 2), patch, patch),
-            width=max(4, self.task.width // 2),
+            patch=(max(16, side // 4), side, side),
+            coarse=(max(16, side // 2), side, side),
+            theta=self.task.segmenter.theta,
+            width=max(4, default * self.task.width // PAPER_WIDTH),
             seed=self.seed(fold),
         )
 
@@ -112,8 +120,12 @@ class Part:
 
 
 def make_part(setup: Setup, recipe: Recipe, fold: Fold) -> Part:
-    """The training of a recipe on a fold."""
+    """The training of a recipe on a fold; a sampling ratio that takes every slice there is, is ratio n."""
     recipe = setup.resolve(recipe)
+    if recipe.theta:
+        abnormal = np.concatenate([setup.stored[name].abnormal for name in fold.training])
+        if len(balanced_indices(abnormal, recipe.theta, 0, 0)) == len(abnormal):
+            recipe = replace(recipe, theta="n")
     content = {
         "recipe": asdict(recipe),
         "settings": asdict(setup.settings(recipe)),
@@ -125,7 +137,7 @@ def make_part(setup: Setup, recipe: Recipe, fold: Fold) -> Part:
         "validation": [setup.stored[name].content for name in fold.validation],
     }
     if recipe.stage == VOLUME:
-        content["volume"] = asdict(setup.volume_settings(fold))
+        content["volume"] = asdict(setup.volume_settings(recipe, fold))
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     label = "".join(c if c.isalnum() or c == "-" else "_" for c in recipe.label.replace(", ", "."))
     return Part(recipe, fold, setup.folder / TRAININGS / f"{label}-{fold.name}-{key}")

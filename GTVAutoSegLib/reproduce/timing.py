@@ -22,10 +22,11 @@ from ..training.checkpoint import is_finished, read_log
 from ..training.distributed import make_fabric
 from ..training.loop import fit
 from ..training.monitor import Monitor, clock
-from .parts import Part, Setup
+from .parts import Part, Setup, parts_of
 from .predictions import NetworkOnCases
-from .systems import VOLUME, Recipe
+from .systems import HCF, VOLUME, Recipe
 from .training import is_done, make_job
+from .volume_timing import measure_volume, volume_seconds
 
 FILE = "timings.json"
 STEPS = 3  # timed, after one that is not
@@ -37,8 +38,8 @@ class Speed:
 
     Attributes:
         step: seconds of a training step on a full batch.
-        batch: slices of it.
-        slice: seconds to look at a slice without learning.
+        batch: slices, or patches of volumes, of it.
+        slice: seconds to look at one of them without learning.
     """
 
     step: float
@@ -65,8 +66,7 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
     """Time every network of a plan once; kept in the run's folder, so that going on measures nothing again.
 
     Returns:
-        Speed by the recipe without its loss and ratio, which do not matter; or why the network cannot be trained. 3D
-        systems are left out.
+        Speed by the recipe without its loss and ratio, which do not matter; or why the network cannot be trained.
     """
     path = setup.folder / FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -75,7 +75,7 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
     fabric = make_fabric(setup.device, setup.precision)
     for part in parts:
         recipe = network_of(part.recipe)
-        if recipe in speeds or recipe.stage == VOLUME:
+        if recipe in speeds:
             continue
         settings = setup.settings(part.recipe)
         shape = (setup.task.preprocessing.size, setup.task.width, settings.batch, setup.precision, setup.threads)
@@ -111,6 +111,8 @@ def seconds_left(part: Part, setup: Setup, speed: Speed, epochs: int | None = No
     if is_done(part):
         return 0.0
     settings = setup.settings(part.recipe)
+    if part.recipe.stage == VOLUME:
+        return volume_seconds(part, setup, speed.step, speed.slice, settings.epochs if epochs is None else epochs)
     abnormal = np.concatenate([setup.stored[name].abnormal for name in part.fold.training])
     seen = len(balanced_indices(abnormal, part.recipe.theta, 0, 0))
     epoch = seen / speed.batch * speed.step + _slices(part.fold.validation, setup) * speed.slice
@@ -161,30 +163,27 @@ def estimate(parts: Sequence[Part], setup: Setup, speeds: dict[Recipe, Speed | s
         left = [part for part in group if not is_done(part)]
         if isinstance(speed, str):
             text = f"cannot be trained: {speed}"
-        elif not left:
+        elif not left or speed is None:  # only what is left was timed
             text = "finished"
-        elif speed is None:
-            text = f"{len(left)} left, not timed"
         else:
             times = [seconds_left(part, setup, speed) for part in left]
             text = f"{len(left)} left, {clock(sum(times) / len(times))} each"
         lines.append(f"  {recipe.stage:<10} {recipe.label:<40} {text}")
     total = makespan([_seconds(part, setup, speeds, setup.settings(part.recipe).epochs) for part in parts], jobs)
-    untimed = any(part.recipe.stage == VOLUME and not is_done(part) for part in parts)
     lines.append(
-        f"estimated time: at most {clock(total)} with {jobs} at a time"
-        + (", and what the 3D systems take" if untimed else "")
-        + "; every network was timed on this machine, one at a time"
+        f"estimated time: at most {clock(total)} with {jobs} at a time, by the speed of each network when it alone ran "
+        "here"
     )
     return "\n".join(lines)
 
 
 def in_order(parts: Sequence[Part], setup: Setup, speeds: dict[Recipe, Speed | str]) -> list[Part]:
-    """Fold by fold and the shortest first, so that a run that is cut short can compare as many systems as possible."""
+    """Fold by fold, HCF first, then the shortest, so that a run that is cut short can compare many systems."""
+    first = {part.folder for fold in setup.folds for part in parts_of(setup, HCF, fold)}
 
     def rank(part: Part) -> tuple[int, bool, float]:
         seconds = _seconds(part, setup, speeds, setup.settings(part.recipe).epochs)
-        return setup.folds.index(part.fold), part.recipe.stage == VOLUME, seconds
+        return setup.folds.index(part.fold), part.folder not in first, seconds
 
     return sorted(parts, key=rank)
 
@@ -197,6 +196,9 @@ def _seconds(part: Part, setup: Setup, speeds: dict[Recipe, Speed | str], epochs
 
 
 def _measure(part: Part, setup: Setup, fabric: Fabric) -> Speed:
+    if part.recipe.stage == VOLUME:
+        step, look = measure_volume(part, setup, fabric)
+        return Speed(step, 2, look)
     job = make_job(setup, part)
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, suppress(_Enough):

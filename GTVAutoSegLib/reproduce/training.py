@@ -148,7 +148,7 @@ def _do_slices(setup: Setup, part: Part) -> None:
 
 
 def _do_volume(setup: Setup, part: Part) -> None:
-    settings = setup.volume_settings(part.fold)
+    settings = setup.volume_settings(part.recipe, part.fold)
     training, validation = (
         [setup.cases[name] for name in names] for names in (part.fold.training, part.fold.validation)
     )

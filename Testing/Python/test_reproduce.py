@@ -96,8 +96,14 @@ def test_every_table_lists_the_papers_rows():
     assert all(len(set(rows)) == len(rows) for rows in names.values())
 
 
+def few_tumours(setup: Setup) -> Setup:
+    """The same with one slice of ten showing tumour, so that every sampling ratio takes other slices."""
+    stored = {name: replace(case, abnormal=(True,) + (False,) * 9) for name, case in setup.stored.items()}
+    return replace(setup, stored=stored)
+
+
 def test_all_tables_train_shared_networks_once(data, tmp_path):
-    setup = prepared(data, tmp_path / "run")
+    setup = few_tumours(prepared(data, tmp_path / "run"))
     one_by_one = sum(len(plan_parts(setup, [table()])) for table in TABLES.values())
     together = plan_parts(setup, [table() for table in TABLES.values()])
     assert len({part.folder for part in together}) == len(together)
@@ -110,7 +116,7 @@ def test_all_tables_train_shared_networks_once(data, tmp_path):
 
 
 def test_a_training_is_another_when_anything_it_depends_on_is(data, tmp_path):
-    setup = prepared(data, tmp_path / "run")
+    setup = few_tumours(prepared(data, tmp_path / "run"))
     fold, other = setup.folds
     recipe = HCF.segmenter
     base = make_part(setup, recipe, fold)
@@ -128,6 +134,14 @@ def test_a_training_is_another_when_anything_it_depends_on_is(data, tmp_path):
     # What the task and the preset say anyway makes no other training, nor does where it runs.
     assert make_part(setup, replace(recipe, theta="1", loss="cr"), fold).folder == base.folder
     assert make_part(replace(setup, threads=7, device="auto"), recipe, fold).folder == base.folder
+
+
+def test_sampling_ratios_that_take_the_same_slices_are_one_training(data, tmp_path):
+    setup = prepared(data, tmp_path / "run")  # two of three slices of a phantom show tumour
+    fold = setup.folds[0]
+    parts = [make_part(setup, replace(HCF.segmenter, theta=theta), fold) for theta in ("0", "1", "2", "4", "n")]
+    assert len({part.folder for part in parts}) == 2
+    assert {part.recipe.theta for part in parts[1:]} == {"n"}
 
 
 def test_test_cases_are_kept_aside_and_the_folder_val_is_the_test_set(data, tmp_path):
