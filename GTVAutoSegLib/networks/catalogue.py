@@ -1,4 +1,4 @@
-"""Where each 2D network comes from, the size the paper gives it, and what differs from its original."""
+"""Where each network comes from, the size the paper gives it, and what differs from its original."""
 
 from __future__ import annotations
 
@@ -76,5 +76,25 @@ SEGMENTER_ORIGINS: dict[str, Origin] = {
         10.02,
         "attention at all four levels, 4 heads, keys and values on 8 x 8; position bias by nearest cell; no auxiliary "
         "losses; width 64 is a base of 32 channels",
+    ),
+}
+
+VOLUME_ORIGINS: dict[str, Origin] = {
+    "vnet3d": Origin(
+        "Ronneberger et al. 2015",
+        12.95,
+        "what the authors' code calls V-Net is this 3D U-Net: max-pooling, trilinear upsampling, batch normalisation",
+    ),
+    "nnunet3d": Origin(
+        "Isensee et al. 2021",
+        22.24,
+        "one of two stages; nnU-Net's plain U-Net from MONAI, 24 to 323 channels, which the paper does not give; no "
+        "deep supervision, none of nnU-Net's planning and augmentation",
+    ),
+    "vbnet3d": Origin(
+        "Shi et al. 2022",
+        25.88,
+        "one of two stages; V-Net with bottlenecks on its two deepest levels; width and ratio, which no paper gives, "
+        "are those that make the published size",
     ),
 }

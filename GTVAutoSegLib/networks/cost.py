@@ -10,12 +10,16 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from . import CLASSIFIERS, SEGMENTERS, build_network
-from .catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, Origin
+from .catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS, Origin
+from .volumetric import VOLUME_NETWORKS
 
-SIZE = 512
+Shape = tuple[int, ...]
+SLICE: Shape = (1, 512, 512)
+VOLUME: Shape = (1, 96, 256, 256)  # what the authors' 3D network takes
 TABLES = (
-    ("Classifiers", CLASSIFIERS, CLASSIFIER_ORIGINS),
-    ("Segmenters", SEGMENTERS, SEGMENTER_ORIGINS),
+    ("Classifiers", CLASSIFIERS, CLASSIFIER_ORIGINS, SLICE),
+    ("Segmenters", SEGMENTERS, SEGMENTER_ORIGINS, SLICE),
+    ("3D segmenters", VOLUME_NETWORKS, VOLUME_ORIGINS, VOLUME),
 )
 HEADER = (
     "| name | paper | parameters (M) | Shi et al., table 2 (M) | multiply-adds (G) | what differs from the original |",
@@ -45,21 +49,21 @@ def multiply_adds(network: nn.Module, shape: Sequence[int]) -> int:
 
 
 def table() -> str:
-    """Markdown: every 2D network at width 64, for one slice of 512 x 512 pixels."""
+    """Markdown: every network, for one slice of 512 x 512 pixels or one volume of 96 x 256 x 256 voxels."""
     return "\n".join(
         line
-        for title, registry, origins in TABLES
-        for line in (f"### {title}", "", *HEADER, *_rows(registry, origins), "")
+        for title, registry, origins, shape in TABLES
+        for line in (f"### {title}", "", *HEADER, *_rows(registry, origins, shape), "")
     ).rstrip("\n")
 
 
-def _rows(registry: dict[str, Callable[..., nn.Module]], origins: dict[str, Origin]) -> Iterator[str]:
+def _rows(registry: dict[str, Callable[..., nn.Module]], origins: dict[str, Origin], shape: Shape) -> Iterator[str]:
     for name in registry:
         with torch.device("meta"):
             network = build_network(registry, name, {})
         origin = origins[name]
         published = "" if origin.published is None else f"{origin.published:.2f}"
-        adds = multiply_adds(network, (1, SIZE, SIZE)) / 1e9
+        adds = multiply_adds(network, shape) / 1e9
         yield (
             f"| `{name}` | {origin.paper} | {count_parameters(network) / 1e6:.3f} | {published} | {adds:.3f} | "
             f"{origin.differs} |"

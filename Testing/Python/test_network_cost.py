@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS, build_network
-from GTVAutoSegLib.networks.catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS
+from GTVAutoSegLib.networks.catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS
 from GTVAutoSegLib.networks.cost import multiply_adds, table
+from GTVAutoSegLib.networks.volumetric import VOLUME_NETWORKS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
 
@@ -32,17 +33,23 @@ def test_attention_counts_its_two_matrix_products():
 
 
 @pytest.mark.parametrize(
-    ("registry", "name", "expected"), [(CLASSIFIERS, "resnet18", 9.064), (SEGMENTERS, "sanet", 28.994)]
+    ("registry", "name", "shape", "expected"),
+    [
+        (CLASSIFIERS, "resnet18", (1, 512, 512), 9.064),
+        (SEGMENTERS, "sanet", (1, 512, 512), 28.994),
+        (VOLUME_NETWORKS, "vnet3d", (1, 96, 256, 256), 1315.9),
+    ],
 )
-def test_the_cascade_costs_what_the_authors_code_does(registry, name, expected):
+def test_the_networks_of_the_authors_code_cost_what_they_do_there(registry, name, shape, expected):
     with torch.device("meta"):
         network = build_network(registry, name, {})
-    assert multiply_adds(network, (1, 512, 512)) / 1e9 == pytest.approx(expected, abs=5e-4)
+    assert multiply_adds(network, shape) / 1e9 == pytest.approx(expected, rel=5e-5)
 
 
 def test_every_network_says_where_it_comes_from():
     assert list(CLASSIFIER_ORIGINS) == list(CLASSIFIERS)
     assert list(SEGMENTER_ORIGINS) == list(SEGMENTERS)
+    assert list(VOLUME_ORIGINS) == list(VOLUME_NETWORKS)
 
 
 def test_the_documentation_holds_the_table_as_printed():

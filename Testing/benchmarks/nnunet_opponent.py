@@ -24,12 +24,14 @@ NNUNET = "nnunetv2==2.8.1"
 NUMBER = "500"
 CONFIGURATION = "3d_fullres"
 TRAINER = "ShortTrainer"
-TRAINER_CODE = f"""from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+# nnU-Net looks up the names of the arguments, so they have to be these.
+TRAINER_CODE = f"""import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
 class {TRAINER}(nnUNetTrainer):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = {{epochs}}
         self.num_iterations_per_epoch = {{iterations}}
         self.num_val_iterations_per_epoch = 1
