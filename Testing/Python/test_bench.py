@@ -23,7 +23,7 @@ from GTVAutoSegLib.errors import InputError, ModelError, RunError
 from GTVAutoSegLib.quantised_layers import missing_support
 from GTVAutoSegLib.volume import Volume
 
-TINY = "--width 4 --size 64 --threads 1 --precision fp32 --side 96 --slices 12 --positive 3".split()
+TINY = {"width": 4, "size": 64, "threads": 1, "precision": "fp32", "side": 96, "slices": 12, "positive": 3}
 
 
 def refused(capsys, *arguments):
@@ -60,7 +60,10 @@ def test_the_fitted_classifier_picks_the_positive_slices_and_no_other(tmp_path, 
 
 def test_a_run_prints_the_whole_table_and_writes_it(capsys, tmp_path):
     files = [tmp_path / "bench.json", tmp_path / "bench.md"]
-    code = main(["bench", *TINY, "--rounds", "1", "--cold", "1", *(f"--output={file}" for file in files)])
+    code = main(
+        ["bench", *(f"--{name}={value}" for name, value in {**TINY, "rounds": 1, "cold": 1}.items())]
+        + [f"--output={file}" for file in files]
+    )
     text = capsys.readouterr().out
     assert code == 0 and files[1].read_text() in text
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
