@@ -1,4 +1,4 @@
-"""What is not imported before it is needed: PyTorch takes seconds. How long it all takes: Testing/benchmarks/startup.py."""
+"""What is not imported before it is needed; Testing/benchmarks/startup.py tells the seconds."""
 
 from __future__ import annotations
 
