@@ -3,8 +3,8 @@
     python -m Testing.benchmarks.precision speed [--width 64] [--size 512] [--threads 2]
     python -m Testing.benchmarks.precision agreement MODEL DATASET
 
-Networks of `speed` have random weights, and both precisions run in turns, because other work on the machine changes from
-minute to minute. With one thread, processor time is given.
+Networks of `speed` have random weights, and both precisions run in turns, because other work on the machine changes
+from minute to minute. With one thread, processor time is given.
 """
 
 from __future__ import annotations
