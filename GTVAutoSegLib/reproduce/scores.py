@@ -6,6 +6,7 @@ chosen, where the preset says so, on the validation cases of the same fold; test
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -40,10 +41,12 @@ class Pair:
     segmenter: Part
     classifier: Part | None = None
 
-    def path(self, folder: Path) -> Path:
-        """Its file below the run's folder."""
-        parts = [part.folder.name for part in (self.classifier, self.segmenter) if part is not None]
-        return folder / SCORES / ("+".join(parts) + ".json")
+    def path(self, setup: Setup) -> Path:
+        """Its file below the run's folder; another one for other rules of picking slices and cleaning the mask."""
+        rules = [setup.preset.choose_threshold, asdict(setup.task.postprocessing)]
+        names = [part.folder.name for part in (self.classifier, self.segmenter) if part is not None]
+        key = hashlib.sha256(json.dumps([names, rules]).encode()).hexdigest()[:12]
+        return setup.folder / SCORES / f"{self.segmenter.recipe.network}-{self.segmenter.fold.name}-{key}.json"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def score_pairs(
         InputError: a test case cannot be read.
         DiskError: the figures cannot be written.
     """
-    missing = [pair for pair in dict.fromkeys(pairs) if not pair.path(setup.folder).is_file()]
+    missing = [pair for pair in dict.fromkeys(pairs) if not pair.path(setup).is_file()]
     if not missing:
         return
     make_folder(setup.folder / SCORES)
@@ -115,7 +118,7 @@ def score_pairs(
             "threshold": mask.threshold,
             "cases": {case.name: rows[number] for case, rows in zip(cases, found)},
         }
-        write_text(pair.path(setup.folder), json.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_text(pair.path(setup), json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[list[dict[str, Any]]]:
@@ -167,7 +170,7 @@ def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) ->
     return rows
 
 
-def read_scores(pair: Pair, folder: Path) -> dict[str, Any] | None:
+def read_scores(pair: Pair, setup: Setup) -> dict[str, Any] | None:
     """What `score_pairs` wrote; None when it did not."""
-    path = pair.path(folder)
+    path = pair.path(setup)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..metrics import SliceCounts
+from ..networks import build_network
 from ..networks.cost import multiply_adds
+from ..tasks import REGISTRIES
 from .parts import Part, Setup, parts_of
 from .scores import Pair, read_scores
 from .statistics import Difference, Summary, compare_systems, summarise
@@ -105,7 +108,7 @@ def _find(system: System, setup: Setup) -> _Found:
     found = _Found({}, {})
     for fold in setup.folds:
         parts = parts_of(setup, system, fold)
-        scores = read_scores(_pair(parts), setup.folder)
+        scores = read_scores(_pair(parts), setup)
         costs = [figures for figures in map(read_figures, parts) if figures is not None]
         if scores is not None and len(costs) == len(parts):
             found.scores[fold.name] = scores
@@ -163,9 +166,17 @@ def _cost(system: System, found: _Found, setup: Setup) -> Cost:
 def _multiply_adds(setup: Setup, recipe: Recipe) -> int | None:
     if recipe.stage == VOLUME:  # works on patches
         return None
-    network = setup.task_of(setup.resolve(recipe)).build(recipe.stage)
-    size = setup.task.preprocessing.size
-    return multiply_adds(network, (setup.task.preprocessing.channels, size, size))
+    seen = setup.task.preprocessing
+    return _network_cost(
+        Recipe(recipe.stage, recipe.network, recipe.arguments), setup.task.width, seen.channels, seen.size
+    )
+
+
+@cache
+def _network_cost(recipe: Recipe, width: int, channels: int, size: int) -> int:
+    arguments = {"in_channels": channels, "width": width, **dict(recipe.arguments)}
+    network = build_network(REGISTRIES[recipe.stage], recipe.network, arguments)
+    return multiply_adds(network, (channels, size, size))
 
 
 def _looked_at(system: System, case: dict[str, Any]) -> tuple[int, ...]:

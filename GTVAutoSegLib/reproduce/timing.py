@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from ..errors import GTVAutoSegError, InputError
+from ..errors import GTVAutoSegError, InputError, RunError
 from ..files import write_text
 from ..sampling import balanced_indices
-from ..training.checkpoint import is_finished, read_log
+from ..training.checkpoint import read_log
 from ..training.distributed import make_fabric
 from ..training.loop import fit
 from ..training.monitor import Monitor, clock
@@ -117,9 +117,15 @@ def seconds_left(part: Part, setup: Setup, speed: Speed, epochs: int | None = No
     seen = len(balanced_indices(abnormal, part.recipe.theta, 0, 0))
     epoch = seen / speed.batch * speed.step + _slices(part.fold.validation, setup) * speed.slice
     wanted = settings.epochs if epochs is None else epochs
-    begun = wanted if is_finished(part.folder) else len(read_log(part.folder))
     looked_at = _slices((*part.fold.validation, *setup.test), setup)
-    return max(0, wanted - begun) * epoch + looked_at * speed.slice
+    return max(0, wanted - _epochs_done(part)) * epoch + looked_at * speed.slice
+
+
+def _epochs_done(part: Part) -> int:
+    try:
+        return len(read_log(part.folder))
+    except RunError:  # damaged: its training says so, and stops no other
+        return 0
 
 
 def _slices(names: Iterable[str], setup: Setup) -> int:

@@ -290,7 +290,7 @@ def test_a_system_that_fails_is_in_the_table_and_stops_no_other(finished, data, 
     broken = make_part(setup, TABLES["table6"]().systems[0].segmenter, setup.folds[0])
     (broken.folder / "figures.json").unlink()
     (broken.folder / "state.pt").write_bytes(b"no training")
-    (folder / f"scores/{Pair(broken, make_part(setup, HCF.classifier, setup.folds[0])).path(folder).name}").unlink()
+    Pair(broken, make_part(setup, HCF.classifier, setup.folds[0])).path(setup).unlink()
     assert reproduce(request_of(data, folder, epochs=1, folds=1), lambda text: None) == 1
     dice, *others = rows_of(folder / "table6.csv")
     assert dice["folds"] == "0"
