@@ -1,11 +1,14 @@
 """The real nnU-Net v2 beside ours: export, plan, preprocess, train, predict, and measure with our `evaluate`.
 
-    python -m Testing.benchmarks.nnunet_opponent DATASET WORK [--train 4] [--val 2] [--iterations 4] [--epochs 2]
+    python -m Testing.benchmarks.nnunet_opponent DATASET WORK [--epochs 1 --iterations 2 --memory 2 --patch 48]
 
-DATASET has the folders ``train`` and ``val``; the first cases of each are taken. WORK gets a virtual environment of its
-own with nnU-Net and the CPU build of torch, nnU-Net's folders, the predictions and ``evaluation``. Without
-``--iterations`` and ``--epochs`` nnU-Net trains as it always does, 1000 epochs of 250 steps, which takes a GPU:
-``--device cuda``, and a virtual environment with a torch for it.
+DATASET has the folders ``train`` and ``val``; the first cases of each are taken. WORK, outside the repository, gets a
+virtual environment of its own with nnU-Net and the build of torch that ``Testing/constraints.txt`` names, nnU-Net's
+folders, the predictions and ``evaluation``. What WORK has of these is not done again, except training and prediction.
+
+The options in brackets show on a CPU that everything goes together; they make a model that has learnt nothing. Without
+them nnU-Net trains as it always does, 1000 epochs of 250 steps on patches of its own size: ``--device cuda``. On a CPU
+prediction is neither mirrored nor in overlapping patches.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of a short training")
     parser.add_argument("--iterations", type=int, help="steps of each of its epochs")
     parser.add_argument("--memory", type=float, help="GB of GPU memory that nnU-Net plans patch and batch for")
+    parser.add_argument("--patch", type=int, help="side of the patches, a multiple of 16, in place of the planned ones")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     if (arguments.epochs is None) != (arguments.iterations is None):
@@ -127,15 +131,19 @@ def compete(work: Path, data: Path, environment: dict[str, str], arguments: argp
     if not (preprocessed / "splits_final.json").exists():
         run("plan and preprocess", plan, env=environment)
     shutil.copyfile(raw / "splits_final.json", preprocessed / "splits_final.json")
+    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+    chosen = plans["configurations"][CONFIGURATION]
+    if arguments.patch is not None:
+        chosen["patch_size"] = [arguments.patch] * 3
+        (preprocessed / "nnUNetPlans.json").write_text(json.dumps(plans, indent=4))
     device = ["-device", arguments.device]
     run("train", [str(bin_ / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *trainer, *device], env=environment)
     predict = [str(bin_ / "nnUNetv2_predict"), "-i", str(raw / "imagesTs"), "-o", str(work / "predictions")]
     predict += ["-d", NUMBER, "-c", CONFIGURATION, "-f", "0", "-npp", "1", "-nps", "1", "--disable_progress_bar"]
-    predict += ["--disable_tta"] if arguments.device == "cpu" else []
+    predict += ["--disable_tta", "-step_size", "1"] if arguments.device == "cpu" else []
     run("predict", [*predict, *trainer, *device], env=environment)
     evaluate = ["evaluate", str(data / "val"), "--predictions", str(work / "predictions")]
     run("evaluate", [*ours, *evaluate, "--output", str(work / "evaluation")], cwd=ROOT)
-    chosen = json.loads((preprocessed / "nnUNetPlans.json").read_text())["configurations"][CONFIGURATION]
     print({key: chosen[key] for key in ("patch_size", "batch_size", "spacing")})
 
 
