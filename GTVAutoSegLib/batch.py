@@ -68,6 +68,7 @@ def plan_batch(
     formats: tuple[str, ...] = (),
     threshold: float | None = None,
     strict: bool = False,
+    precision: str = "auto",
 ) -> Batch:
     """Plan a run; nothing is written.
 
@@ -78,8 +79,9 @@ def plan_batch(
         formats: see `batch_case.plan_case`.
         threshold: slice probability from which a slice is segmented; None for the model's own.
         strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
+        precision: as asked for, see `load_model`.
     """
-    plans = tuple(plan_case(case, output, formats, bundle, threshold, strict) for case in cohort.cases)
+    plans = tuple(plan_case(case, output, formats, bundle, threshold, strict, precision) for case in cohort.cases)
     reasons = {plan.case.name: missing(plan, read_record(plan)) for plan in plans}
     return Batch(cohort, output, bundle, plans, {name: reason for name, reason in reasons.items() if reason})
 

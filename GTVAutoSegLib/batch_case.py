@@ -90,7 +90,13 @@ class Outcome:
 
 
 def plan_case(
-    case: Case, output: Path, formats: tuple[str, ...], bundle: Bundle, threshold: float | None, strict: bool = False
+    case: Case,
+    output: Path,
+    formats: tuple[str, ...],
+    bundle: Bundle,
+    threshold: float | None,
+    strict: bool = False,
+    precision: str = "auto",
 ) -> Plan:
     """Plan a case.
 
@@ -101,12 +107,14 @@ def plan_case(
         bundle: the model.
         threshold: slice probability from which a slice is segmented; None for the model's own.
         strict: whether a CT that is in doubt fails.
+        precision: as asked for, see `load_model`.
     """
     if not formats:
         formats = DEFAULT_FORMATS + tuple(one for one in DICOM_FORMATS if case.is_dicom and one in FORMATS)
     key = {
         "model": bundle.digest,
         "threshold": threshold,
+        "precision": precision,
         "formats": list(formats),
         "input": _stamp(case),
         "gtvautoseg": __version__,

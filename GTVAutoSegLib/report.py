@@ -118,7 +118,10 @@ def _origin(record: dict[str, Any]) -> list[tuple[str, object]]:
         ("Model", f"{model['id']}, version {model['version']}"),
         ("Model's SHA-256", digest),
         ("Slice threshold", f"{record['threshold']:g}"),
-        ("Run", f"{record['finished']}, {record['timings']['total']:.1f} s on {record['device']}"),
+        (
+            "Run",
+            f"{record['finished']}, {record['timings']['total']:.1f} s on {record['device']} in {record['precision']}",
+        ),
         ("Versions", versions),
     ]
 

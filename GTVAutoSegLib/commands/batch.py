@@ -77,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_options(arguments)
     cohort = find(arguments)
     formats = tuple(arguments.format or ())
-    batch = plan_batch(cohort, arguments.output, bundle, formats, arguments.threshold, arguments.strict)
+    batch = plan_batch(
+        cohort, arguments.output, bundle, formats, arguments.threshold, arguments.strict, arguments.precision
+    )
     if arguments.dry_run:
         preview(batch)
         return 0

@@ -180,6 +180,8 @@ def test_resuming_does_only_what_is_missing_or_out_of_date(capsys, tmp_path, bun
     assert out.count("made with another model") == 4
     _, out, _ = run(capsys, *command, "--threshold", "0.3", "--resume", "--dry-run")
     assert out.count("made with another threshold") == 4
+    _, out, _ = run(capsys, *command, "--precision", "fp32", "--resume", "--dry-run")
+    assert out.count("made with another precision") == 4
 
 
 def test_what_a_killed_run_left_behind_is_no_result(capsys, tmp_path, bundle):

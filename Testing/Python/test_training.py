@@ -274,7 +274,11 @@ def test_folders_train_and_val_are_used_as_they_are(tmp_path):
     assert main(command(tmp_path, tmp_path / "data", epochs=1)) == 0
     info = verify_model(tmp_path / "run" / "phantom").info
     assert info.training_data.cases == 2 and info.metrics["split"] == "val"
-    assert sorted(path.name for path in (tmp_path / "run" / "split").iterdir()) == ["classifier", "phantom", "segmenter"]
+    assert sorted(path.name for path in (tmp_path / "run" / "split").iterdir()) == [
+        "classifier",
+        "phantom",
+        "segmenter",
+    ]
 
 
 def test_the_contact_sheet_of_samples_is_a_picture(data, tmp_path):
