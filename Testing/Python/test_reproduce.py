@@ -306,10 +306,11 @@ def test_a_killed_run_goes_on_where_it_stood(data, tmp_path):
     command = [sys.executable, "-m", "GTVAutoSegLib", *map(str, options)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        first = wait_for(lambda: next((path for path in (tmp_path / "run").glob("trainings/*/log.jsonl")), None))
-        wait_for(lambda: len(first.read_text().splitlines()) >= 3)
-        process.send_signal(signal.SIGKILL)
-    kept = first.read_text().splitlines()
+        try:
+            first = wait_for(lambda: next((path for path in (tmp_path / "run").glob("trainings/*/log.jsonl")), None))
+            wait_for(lambda: len(first.read_text().splitlines()) >= 3)
+        finally:
+            process.send_signal(signal.SIGKILL)
     # Its child ends with it: nothing is written any more.
     time.sleep(1)
     kept = first.read_text().splitlines()
@@ -328,7 +329,7 @@ def test_a_killed_run_goes_on_where_it_stood(data, tmp_path):
     assert log[: len(kept)] == kept  # times included: nothing that was finished is trained again
 
 
-def wait_for(condition, seconds: float = 120):
+def wait_for(condition, seconds: float = 300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = condition()
