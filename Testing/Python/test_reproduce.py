@@ -48,6 +48,8 @@ def data(tmp_path_factory):
     """Ten phantoms, a task and a preset."""
     folder = tmp_path_factory.mktemp("data")
     write_dataset(folder / "phantoms", 10)
+    write_task(folder / "task.json")
+    write_preset(folder / "preset.json")
     return folder
 
 
@@ -57,8 +59,8 @@ def request_of(data: Path, folder: Path, **changes) -> Request:
         "dataset": data / "phantoms",
         "folder": folder,
         "store": data / "slices",
-        "task": load_task(str(write_task(data / "task.json"))),
-        "preset": load_preset(str(write_preset(data / "preset.json"))),
+        "task": load_task(str(data / "task.json")),
+        "preset": load_preset(str(data / "preset.json")),
         "preset_name": "tiny",
         "device": "cpu",
         "folds": 2,
@@ -307,8 +309,9 @@ def test_a_killed_run_goes_on_where_it_stood(data, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
-            first = wait_for(lambda: next((path for path in (tmp_path / "run").glob("trainings/*/log.jsonl")), None))
-            wait_for(lambda: len(first.read_text().splitlines()) >= 3)
+            logs = wait_for(lambda: ended(process) or list((tmp_path / "run").glob("trainings/*/log.jsonl")))
+            first = logs[0]
+            wait_for(lambda: ended(process) or len(first.read_text().splitlines()) >= 3)
         finally:
             process.send_signal(signal.SIGKILL)
     # Its child ends with it: nothing is written any more.
@@ -327,6 +330,11 @@ def test_a_killed_run_goes_on_where_it_stood(data, tmp_path):
     log = first.read_text().splitlines()
     assert len(log) == 40
     assert log[: len(kept)] == kept  # times included: nothing that was finished is trained again
+
+
+def ended(process: subprocess.Popen) -> bool:
+    assert process.poll() is None, process.returncode
+    return False
 
 
 def wait_for(condition, seconds: float = 300):
