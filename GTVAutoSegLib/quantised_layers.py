@@ -64,11 +64,11 @@ class QuantisedConv(nn.Module):
         super().__init__()
         weight, bias = folded(conv, norm)
         scales = weight.abs().amax(dim=(1, 2, 3)).clamp(min=1e-12) / LARGEST_WEIGHT
-        levels = rounded(weight / scales.view(-1, 1, 1, 1))
+        self.levels = rounded(weight / scales.view(-1, 1, 1, 1))
         self.geometry = (list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups)
         self.taken = step(taken)
         self.scales, self.zeros, self.bias = scales, torch.zeros(len(scales), dtype=torch.int32), bias
-        self.kernel = torch.ops.onednn.qconv_prepack(levels, scales, self.taken, 0, *self.geometry)
+        self.kernel: Tensor | None = None
         centred = made is not None and not relu
         self.zero = MIDDLE if centred else 0
         self.made = 1.0 if made is None else step(2 * made if centred else made)
@@ -78,6 +78,13 @@ class QuantisedConv(nn.Module):
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map uint8 (N, C, H, W), channels last, to uint8 or float32; ``shortcut`` is uint8 and may be overwritten."""
+        if self.kernel is None:
+            # Which order of the weights suits depends on the size of the maps; in any other they are sorted anew by
+            # every call, which takes longer than a 1 x 1 convolution.
+            self.kernel = torch.ops.onednn.qconv_prepack(
+                self.levels, self.scales, self.taken, 0, *self.geometry, list(x.shape)
+            )
+            del self.levels
         given = (x, self.taken, 0, self.kernel, self.scales, self.zeros)
         made = (self.bias, *self.geometry, self.made, self.zero, self.dtype)
         convolve = torch.ops.onednn.qconv2d_pointwise

@@ -99,6 +99,16 @@ def test_a_quantised_convolution_is_close_to_the_float_one():
     assert (with_sum(x, shortcut.clone()).float() * largest / 255 - added).abs().max() < 0.02 * largest
 
 
+def test_a_quantised_convolution_takes_maps_of_another_size_than_its_first():
+    if not SUPPORTED:
+        assert missing_support()
+        return
+    part = lively(conv_bn(256, 512, 1, 2))
+    used, fresh = QuantisedConv(part[0], part[1], 1.0), QuantisedConv(part[0], part[1], 1.0)
+    used(levels(1, 256, 8, 8))
+    assert torch.equal(used(levels(2, 256, 32, 32)), fresh(levels(2, 256, 32, 32)))
+
+
 @pytest.mark.parametrize("network", [SliceClassifier(width=16), SANet(width=16)], ids=["classifier", "sanet"])
 def test_a_quantised_network_gives_nearly_the_same_probabilities(network):
     network = lively(network)
