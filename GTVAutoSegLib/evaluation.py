@@ -150,7 +150,8 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
     """A function that measures one case; models are loaded once."""
     if subject.models:
         check_torch()
-    models = [load_model(path, subject.device) for path in subject.models]
+    # The reference, so that figures do not depend on the machine; `calibration` compares the others with it.
+    models = [load_model(path, subject.device, "fp32") for path in subject.models]
     names = model_names(subject.models)
 
     def measure(case: Case) -> list[Measurement] | Failure:

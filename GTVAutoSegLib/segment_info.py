@@ -11,6 +11,11 @@ GTV_TERMINOLOGY = (
 )
 
 
+def is_gtv(name: str) -> bool:
+    """Whether a volume is a gross tumour volume by its name (AAPM TG-263), and not a PTV, say."""
+    return name.upper().startswith("GTV")
+
+
 @dataclass(frozen=True)
 class SegmentInfo:
     """Name, colour and meaning of a segment.

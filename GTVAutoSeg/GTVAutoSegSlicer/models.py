@@ -8,6 +8,7 @@ import slicer
 
 from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.model import Bundle, iterate_bundles, model_folders, read_bundle, user_folder
+from GTVAutoSegLib.segment_info import is_gtv
 
 FOLDER_SETTING = "GTVAutoSeg/ModelFolder"
 
@@ -23,8 +24,8 @@ def choose_folder(folder: str) -> None:
 
 
 def bundle_paths() -> list[Path]:
-    """Every bundle there is, damaged ones too; the user's folder comes first."""
-    return list(iterate_bundles([chosen_folder(), *model_folders()]))
+    """Every bundle there is, damaged ones too: those that outline a GTV first, the user's folder before others."""
+    return sorted(iterate_bundles([chosen_folder(), *model_folders()]), key=lambda path: not _outlines_gtv(path))
 
 
 def find_bundle(model: str | Path = "") -> Bundle:
@@ -43,3 +44,10 @@ def find_bundle(model: str | Path = "") -> Bundle:
         except ModelError:
             continue
     raise ModelError("no model is installed, expected at least one; install one from its .zip under 'Models'")
+
+
+def _outlines_gtv(path: Path) -> bool:
+    try:
+        return is_gtv(read_bundle(path).info.task.roi)
+    except ModelError:
+        return False

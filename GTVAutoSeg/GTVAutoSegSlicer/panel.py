@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.segment_info import is_gtv
 
 from .device_part import DevicePart
 from .diagnostics import diagnostics
@@ -272,7 +273,7 @@ class Panel(VTKObservationMixin):
             self.models.select(parameters.model)
             self.devices.select(parameters.device)
         missing = self._what_is_missing(ct)
-        ui.segmentButton.text = _("Cancel") if self.running else _("Segment GTV")
+        ui.segmentButton.text = _("Cancel") if self.running else self._action()
         ui.segmentButton.enabled = self.running or not missing
         ui.segmentButton.toolTip = missing or (
             _("End the run; the scene stays as it was.") if self.running else _("Outline the tumour on the CT.")
@@ -284,6 +285,11 @@ class Panel(VTKObservationMixin):
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
         ui.undoButton.enabled = self._outcome is not None and not self.running
+
+    def _action(self) -> str:
+        """What a click does; a model of another volume, such as a PTV, must not be taken for one of the GTV."""
+        region = self.models.region
+        return _("Segment GTV") if is_gtv(region) or not region else _("Segment {region}").format(region=region)
 
     def _what_is_missing(self, ct: Any) -> str:
         if self.setup.installing:

@@ -13,7 +13,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.segment_info import SegmentInfo
+from GTVAutoSegLib.segment_info import SegmentInfo, is_gtv
 
 from .scene import mask_sha256
 from .terminology import load_terminology
@@ -108,7 +108,7 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         What brings the former state back.
     """
     load_terminology()
-    with _made_if_none(node, ct) as target:
+    with _made_if_none(node, ct, info.name) as target:
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
             _place_beside(target, ct)
@@ -169,12 +169,12 @@ def tag(segment: Any, name: str) -> str:
 
 
 @contextmanager
-def _made_if_none(node: Any, ct: Any) -> Iterator[Any]:
+def _made_if_none(node: Any, ct: Any, region: str) -> Iterator[Any]:
     """The node, or a new one that goes away again when the block fails."""
     if node is not None:
         yield node
         return
-    name = slicer.mrmlScene.GenerateUniqueName(f"{ct.GetName()} GTV")
+    name = slicer.mrmlScene.GenerateUniqueName(f"{ct.GetName()} {'GTV' if is_gtv(region) else region}")
     made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     try:
         yield made

@@ -245,11 +245,20 @@ def test_the_model_is_described_beneath_its_name(panel):
     )
 
 
+def test_a_model_of_another_volume_comes_after_the_gtv_models_and_the_button_names_it(panel):
+    titles = [panel.ui.modelSelector.itemText(index) for index in range(panel.ui.modelSelector.count)]
+    assert "not a GTV" in titles[-1] and not any("not a GTV" in title for title in titles[:-1])
+    assert panel.ui.segmentButton.text == "Segment GTV"
+    panel.ui.modelSelector.setCurrentIndex(len(titles) - 1)
+    assert panel.ui.segmentButton.text == "Segment PTV70"
+
+
 def test_a_damaged_model_is_listed_as_damaged(panel, shelf, monkeypatch, tmp_path):
     monkeypatch.setenv("GTVAUTOSEG_MODELS", str(tmp_path / "broken"))
     shutil.copytree(shelf / "test-model", tmp_path / "broken" / "test-model")
     (tmp_path / "broken" / "test-model" / "model.json").write_text("{")
     panel.models.refresh()
+    panel.models.select("test-model")
     assert panel.ui.modelSelector.currentText == "test-model (damaged)"
     assert "is not JSON" in panel.ui.modelDescription.text
 
