@@ -21,7 +21,7 @@ from .dicom_series import stack
 from .dicom_tree import DicomTree, ImageSeries, referenced_series
 from .errors import DiskError, GTVAutoSegError, InputError
 from .files import write_text
-from .itk import image_on_grid, write_image
+from .itk import write_image
 from .rtstruct import Roi, StructureSet, roi_mask
 from .summary import volume_ml
 from .volume import Volume, check_ct
@@ -206,8 +206,8 @@ def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, r
             # One level further down, so that a killed import leaves nothing that looks like a case.
             case = Path(scratch) / folder.name
             case.mkdir()
-            write_image(image_on_grid(hu, volume), case / f"data{suffix}")
-            write_image(image_on_grid(mask, volume), case / f"label{suffix}")
+            write_image(hu, volume, case / f"data{suffix}")
+            write_image(mask, volume, case / f"label{suffix}")
             write_text(case / RECORD, json.dumps(record, indent=2) + "\n")
             case.rename(folder)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,30 +54,36 @@ def reason(error: Exception) -> str:
     return re.sub(r"^(\w+::?|ITK )ERROR: |\w+\(0x\w+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
 
 
-def image_on_grid(array: np.ndarray, volume: Volume) -> sitk.Image:
-    """An array (z, y, x) as an image with the geometry of a volume."""
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(volume.spacing)
-    image.SetOrigin(volume.origin)
-    image.SetDirection(volume.direction)
-    return image
+def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[str, str] | None = None) -> None:
+    """Write an array on a volume's grid, compressed, and read it back: ITK does not notice a disk that fills up.
 
-
-def write_image(image: sitk.Image, path: Path) -> None:
-    """Write an image, compressed, and read it back: ITK does not notice a disk that fills up.
+    Args:
+        array: (z, y, x).
+        volume: gives the geometry.
+        path: its suffix says the format.
+        fields: further fields of the header, by name.
 
     Raises:
         OSError: it could not be written, or what was read back differs.
     """
     try:
         with quiet_itk():
-            sitk.WriteImage(image, str(path), useCompression=True)
+            sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
+            # What was written is gone by now: of a large CT, one copy in memory is enough.
             written = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise OSError(reason(error)) from error
-    expected, got = (
-        Volume(sitk.GetArrayViewFromImage(one), one.GetSpacing(), one.GetOrigin(), one.GetDirection())
-        for one in (image, written)
-    )
-    if not (got.same_grid(expected) and np.array_equal(got.array, expected.array)):
+    found = sitk.GetArrayViewFromImage(written)
+    got = Volume(found, written.GetSpacing(), written.GetOrigin(), written.GetDirection())
+    if not (got.same_grid(volume) and np.array_equal(found, array)):
         raise OSError("the file read back differs from what was written")
+
+
+def _image_on_grid(array: np.ndarray, volume: Volume, fields: Mapping[str, str]) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    for name, value in fields.items():
+        image.SetMetaData(name, value)
+    return image

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .allocator import give_back_freed_memory
 from .dicom_seg import check_dicom_seg, make_dicom_seg
 from .dicom_source import read_source
 from .errors import InputError
 from .files import check_writable, whole_file
-from .itk import image_on_grid, write_image
+from .itk import write_image
 from .rtstruct_writer import make_rtstruct
 from .segment_info import SegmentInfo
 from .volume import Volume
@@ -88,6 +89,7 @@ def write_mask(mask: np.ndarray, volume: Volume, path: str | Path, segment: Segm
         raise ValueError(f"the mask has values from {mask.min()} to {mask.max()}, expected 0 and 1")
     check_outputs([path], volume)
     suffix, chosen = mask_format(path)
+    give_back_freed_memory()  # what the networks used: writing needs two more copies of the mask
     # In lower case: ITK refuses some suffixes in upper case, and writes .MHA as two files.
     with whole_file(path, suffix) as temporary:
         chosen.write(np.ascontiguousarray(mask, dtype=np.uint8), volume, temporary, segment or SegmentInfo())
@@ -110,7 +112,7 @@ def _check_right_angles(volume: Volume, path: Path) -> None:
 
 
 def _write_image(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:  # noqa: ARG001
-    write_image(image_on_grid(mask, volume), path)
+    write_image(mask, volume, path)
 
 
 def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
@@ -132,10 +134,7 @@ def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: S
         "Segment0_Extent": " ".join(str(index) for index in _extent(mask)),
         "Segment0_Tags": "".join(f"{name}:{value}|" for name, value in tags.items()),
     }
-    image = image_on_grid(mask, volume)
-    for key, value in fields.items():
-        image.SetMetaData(key, value)
-    write_image(image, path)
+    write_image(mask, volume, path, fields)
 
 
 def _check_dicom(volume: Volume, path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from .dataset import Case, read_label, read_patients
 from .errors import DiskError, InputError
 from .files import make_folder
-from .itk import image_on_grid, write_image
+from .itk import write_image
 from .training.folds import FILE as FOLDS
 from .training.folds import Fold, as_folds, load_folds, make_folds, read_dataset
 from .training.presets import load_preset
@@ -113,8 +113,8 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Callable[[int, int
                 "cannot hold; remove the case, or resample it"
             )
         mask = read_label(case, volume)
-        write_image(image_on_grid(volume.array, volume), images / f"{case.name}_0000{ENDING}")
-        write_image(image_on_grid(mask.astype(np.uint8), volume), labels / f"{case.name}{ENDING}")
+        write_image(volume.array, volume, images / f"{case.name}_0000{ENDING}")
+        write_image(mask.astype(np.uint8), volume, labels / f"{case.name}{ENDING}")
         exported.append(_Exported(case.name, tuple(bool(plane.any()) for plane in volume.axial.of(mask))))
         if progress is not None:
             progress(done, len(cases))

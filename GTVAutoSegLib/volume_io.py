@@ -10,6 +10,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from .allocator import give_back_freed_memory
 from .dicom_series import read_dicom_series
 from .errors import InputError
 from .file_check import HEADER_READERS, check_file
@@ -41,10 +42,14 @@ def read_volume(path: str | Path, series: str | None = None) -> Volume:
         InputError: the path does not exist, is no such image, is damaged, or is not one 3D image of single values.
     """
     path = Path(path)
-    if path.is_dir():
-        return read_dicom_series(path, series)
     if not path.exists():
         raise InputError(f"{path} does not exist; expected an image file or a folder with a DICOM series")
+    volume = read_dicom_series(path, series) if path.is_dir() else _read_file(path)
+    give_back_freed_memory()  # ITK's copy is as large as the CT
+    return volume
+
+
+def _read_file(path: Path) -> Volume:
     suffix = _suffix(path)
     header = check_file(path, suffix)
     image = _read_image(path, suffix)

@@ -277,7 +277,7 @@ def test_hu_that_are_no_whole_numbers_are_rounded_and_those_beyond_int16_clipped
 def test_a_disk_that_fills_up_leaves_no_half_case(tmp_path, monkeypatch):
     written = []
 
-    def full(image, path):
+    def full(array, volume, path):
         if written:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(path)
