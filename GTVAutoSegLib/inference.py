@@ -122,7 +122,9 @@ class BatchRunner:
             source = images.pin_memory() if self.device.type == "cuda" else images
             dtype = torch.float16 if self._half else torch.float32
             given = source.to(self.device, dtype, non_blocking=True, memory_format=torch.channels_last)
-            return combined(torch.stack([n.to(self.device)(given).float().softmax(dim=1) for n in networks]))
+            # An earlier run that moved to the CPU may have left some of them in other numbers.
+            placed = (network.to(self.device, dtype) for network in networks)
+            return combined(torch.stack([network(given).float().softmax(dim=1) for network in placed]))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failure(error) from error
@@ -155,7 +157,7 @@ class BatchRunner:
         elif self.device.type != "cpu":
             self.notes.append(f"memory ran out on {describe(self.device)} with a single slice: went on on the CPU")
             for network in networks:
-                network.cpu().float()
+                network.cpu()
             self._half = False
             self.device = torch.device("cpu")
             self._batch = self._first_batch()

@@ -165,6 +165,15 @@ def test_in_half_precision_the_network_gets_halves_and_probabilities_are_floats(
     assert torch.allclose(torch.cat(outputs)[:, 0], torch.sigmoid(torch.arange(6.0)), atol=1e-2)
 
 
+@pytest.mark.parametrize("half", [True, False])
+def test_networks_that_another_run_left_in_other_numbers_are_taken_back(half):
+    network = nn.Sequential(nn.Conv2d(1, 2, 32), nn.Flatten())
+    network = network if half else network.half()
+    runner = BatchRunner(torch.device("cpu"), 512, half=half)
+    assert len(run(runner, network, 2)) == 2
+    assert network[0].weight.dtype == (torch.float16 if half else torch.float32)
+
+
 def test_a_gpu_hands_a_batch_over_only_when_the_next_one_is_under_way():
     network, given = Limited(99), []
     runner = BatchRunner(torch.device("cpu"), 512, lambda _, done, __: given.append((done, len(network.batches))))
