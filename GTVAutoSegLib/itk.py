@@ -75,7 +75,7 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
         raise OSError(reason(error)) from error
     found = sitk.GetArrayViewFromImage(written)
     got = Volume(found, written.GetSpacing(), written.GetOrigin(), written.GetDirection())
-    if not (got.same_grid(volume) and np.array_equal(found, array)):
+    if not (got.same_grid(volume) and all(map(np.array_equal, found, array))):
         raise OSError("the file read back differs from what was written")
 
 

@@ -138,6 +138,7 @@ def record(mask, volume, **changes):
         "warnings": ["the scan is <odd>"],
         "model": {"id": "m", "version": "1.0.0", "digest": "0" * 64},
         "device": "cpu",
+        "precision": "fp32",
         "timings": {"total": 1.5},
         "versions": {"gtvautoseg": "0", "torch": "2"},
         "measures": measure(mask, volume),
