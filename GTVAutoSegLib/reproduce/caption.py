@@ -33,7 +33,7 @@ class Caption:
         """Cases and folds."""
         setup = self.setup
         learning = len(setup.cases) - len(setup.test)
-        parts = min(self.preset.folds, learning)
+        parts = setup.fold_count
         folds = f"{parts} folds" if len(setup.folds) == parts else f"{parts} folds, {len(setup.folds)} of them run"
         return (
             f"{setup.task.title}, data set {self.request.dataset.resolve().name}: {learning} cases to learn from in "

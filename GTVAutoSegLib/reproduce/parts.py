@@ -41,6 +41,7 @@ class Setup:
         stored: the same cases in the slice store.
         test: names of the cases to test on.
         folds: that are run.
+        fold_count: folds that the cases are divided into, run or not.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class Setup:
     stored: dict[str, StoredCase]
     test: tuple[str, ...]
     folds: tuple[Fold, ...]
+    fold_count: int
 
     def settings(self, recipe: Recipe) -> TrainSettings:
         """Hyper-parameters of a recipe; a 3D system's are the segmenter's."""

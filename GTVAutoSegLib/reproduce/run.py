@@ -221,6 +221,8 @@ def _set_up(request: Request) -> Setup:
         stored=stored,
         test=tuple(case.name for case in split.test),
         folds=folds,
+        # As many as `divide` had to choose from: no more than there are patients.
+        fold_count=min(request.preset.folds, len({split.patients[case.name] for case in split.training})),
     )
 
 

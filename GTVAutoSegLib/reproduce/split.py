@@ -86,7 +86,7 @@ def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], 
     """Write the split into the run's folder, or check that the one there is the same.
 
     Raises:
-        InputError: the folder belongs to another split.
+        InputError: the folder belongs to another split, or its file is damaged.
     """
     content = {
         "seed": seed,
@@ -96,9 +96,13 @@ def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], 
     ours = json.loads(json.dumps(content))
     path = folder / FILE
     if path.is_file():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        shared = theirs["folds"].keys() & ours["folds"].keys()
-        if theirs["test"] != ours["test"] or any(theirs["folds"][name] != ours["folds"][name] for name in shared):
+        try:
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+            shared = theirs["folds"].keys() & ours["folds"].keys()
+            same = theirs["test"] == ours["test"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error!r}); put back a copy of it, or give another folder") from error
+        if not same or any(theirs["folds"][name] != ours["folds"][name] for name in shared):
             raise InputError(
                 f"{folder} belongs to other cases or another seed ({path.name} differs); give another folder, or the "
                 "same data, --cases and preset"

@@ -10,6 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from ..device import describe, is_out_of_memory
+from ..errors import OutOfMemoryError, RunError
 from ..losses import LOSSES
 from ..volumetric import COARSE, SYSTEMS
 from ..volumetric.systems import build
@@ -19,7 +21,12 @@ STEPS = 2  # timed, after one that is not
 
 
 def measure_volume(part: Part, setup: Setup, fabric: Fabric) -> tuple[float, float]:
-    """Seconds of a training step on a batch of patches, and of looking at one patch without learning."""
+    """Seconds of a training step on a batch of patches, and of looking at one patch without learning.
+
+    Raises:
+        OutOfMemoryError: memory ran out.
+        RunError: the network failed.
+    """
     settings = setup.volume_settings(part.recipe, part.fold)
     network = build(part.recipe.network, settings).to(fabric.device)
     optimizer = torch.optim.AdamW(network.parameters())
@@ -38,9 +45,15 @@ def measure_volume(part: Part, setup: Setup, fabric: Fabric) -> tuple[float, flo
         with torch.inference_mode(), fabric.autocast():
             network(images[:1])
 
-    step = _timed(learn, fabric)
-    network.eval()
-    return step, _timed(look, fabric)
+    try:
+        step = _timed(learn, fabric)
+        network.eval()
+        return step, _timed(look, fabric)
+    except RuntimeError as error:
+        where = describe(fabric.device)
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"memory ran out on {where}; lower --size or --width, or use --no-3d") from error
+        raise RunError(f"{part.recipe.network} failed on {where}: {error}; use --no-3d, or another device") from error
 
 
 def volume_seconds(part: Part, setup: Setup, step: float, look: float, epochs: int) -> float:
