@@ -128,7 +128,8 @@ def holds(ct: Any, path: Path) -> bool:
 
     if ct.GetImageData() is None:
         return False
-    return np.array_equal(slicer.util.arrayFromVolume(ct), sitk.GetArrayViewFromImage(sitk.ReadImage(str(path))))
+    written = sitk.ReadImage(str(path))  # named, because a view of its voxels does not keep it alive
+    return np.array_equal(slicer.util.arrayFromVolume(ct), sitk.GetArrayViewFromImage(written))
 
 
 def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
