@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -142,8 +143,14 @@ def load_task(name: str) -> Task:
     return load_resource(Task, name, "Tasks")
 
 
-def load_resource(cls: type[T], name: str, kind: str) -> T:
+def load_resource(cls: type[T], name: str, kind: str, complete: Callable[[Any], Any] = lambda data: data) -> T:
     """Read a settings dataclass from ``Resources/<kind>/<name>.json`` or, when the name ends in .json, from that file.
+
+    Args:
+        cls: the dataclass.
+        name: of the shipped file, or path of another.
+        kind: "Tasks" or "Presets".
+        complete: adds to the parsed JSON what the file may leave out.
 
     Raises:
         InputError: see `load_task`.
@@ -156,7 +163,7 @@ def load_resource(cls: type[T], name: str, kind: str) -> T:
             f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(known)}"
         )
     try:
-        return parse_settings(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+        return parse_settings(cls, complete(json.loads(path.read_text(encoding="utf-8"))), str(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected the .json file of a {what}") from error
     except json.JSONDecodeError as error:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..augmentation import AugmentationSettings
 from ..losses import LOSSES, SLICE_LOSSES
-from ..tasks import load_resource
+from ..tasks import load_resource, shipped
+
+PAPER = "paper"
+STAGES = ("classifier", "segmenter")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,21 @@ class Preset:
 def load_preset(name: str) -> Preset:
     """A shipped preset by its name, or a user's own by the path of its .json file.
 
+    What a stage leaves out is what the paper trains that stage with, and differs between the two: loss and batch.
+
     Raises:
         InputError: there is none, or a key or value in it is wrong; the message names it and lists what is allowed.
     """
-    return load_resource(Preset, name, "Presets")
+    return load_resource(Preset, name, "Presets", _with_the_papers)
+
+
+def _with_the_papers(data: Any) -> Any:
+    """A preset's JSON with the paper's values for what its stages leave out; what is no preset stays as it is."""
+    if not isinstance(data, dict):
+        return data
+    paper = json.loads(shipped("Presets")[PAPER].read_text(encoding="utf-8"))
+    completed = dict(data)
+    for stage in STAGES:
+        given = data.get(stage, {})
+        completed[stage] = {**paper[stage], **given} if isinstance(given, dict) else given
+    return completed

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from datasets import write_preset, write_task
@@ -106,6 +107,32 @@ def test_network_arguments_that_do_not_fit_are_named(tmp_path):
 def test_a_wrong_key_or_value_of_a_preset_is_named(tmp_path, change, words):
     with pytest.raises(InputError, match=words):
         load_preset(str(write_preset(tmp_path / "preset.json", **change)))
+
+
+@pytest.mark.parametrize("text", ['{"classifier": {"epochs": 1}, "segmenter": {"epochs": 1}}', '{"seed": 3}'])
+def test_what_a_preset_leaves_out_of_a_stage_is_the_papers_for_that_stage(tmp_path, text):
+    path = tmp_path / "preset.json"
+    path.write_text(text)
+    preset, paper = load_preset(str(path)), load_preset("paper")
+    assert (preset.size, preset.width) == (None, None)  # left to the task
+    for ours, theirs in ((preset.classifier, paper.classifier), (preset.segmenter, paper.segmenter)):
+        assert replace(ours, epochs=theirs.epochs) == theirs
+        assert ours.epochs == (1 if "epochs" in text else 120)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "is .*, expected an object"),
+        ('{"classifier": 3}', "classifier is .*, expected an object"),
+        ('{"clasifier": {}}', "unknown key 'clasifier', expected some of: classifier, segmenter"),
+    ],
+)
+def test_a_preset_of_the_wrong_form_is_named(tmp_path, text, words):
+    path = tmp_path / "preset.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        load_preset(str(path))
 
 
 def test_an_area_loss_is_refused_for_the_classifier(tmp_path):
