@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from .cascade import Cascade, CascadeResult
 from .dataset import Case, read_label
 from .errors import InputError
 from .loading import in_precision
-from .precision import Agreement, Calibration
+from .precision import DIGITS, Agreement, Calibration
 from .preprocess import body_box, network_input
 from .quantisation import NotQuantisableError, range_points
 from .quantised_layers import missing_support
@@ -23,7 +24,7 @@ from .volume_io import read_volume
 
 CASES, SLICES_OF_CASE = 16, 16
 BATCH, RANGE_BATCH = 8, 2
-DIGITS = 5
+RANGE_DIGITS = 5
 
 
 def calibrate(
@@ -41,11 +42,16 @@ def calibrate(
         progress: called with stage, cases done, and cases in all.
 
     Raises:
-        InputError: the model has no 8-bit form, or this machine cannot run it.
+        InputError: the model has no 8-bit form, this machine cannot run it, or ``others`` can show nothing about it.
     """
     reason = missing_support()
     if reason:
         raise InputError(f"8-bit results cannot be compared here: {reason}; calibrate on another machine")
+    if not any(read_label(case, read_volume(case.image)).any() for case in others):
+        raise InputError(
+            f"no label in {_folder(others)} shows a tumour, so slice recall cannot be compared; give --compare cases "
+            "with tumours"
+        )
     images = calibration_images(model, cases)
     picked = _picked(model, images)
     files = model.bundle.info.classifier.files, model.bundle.info.segmenter.files
@@ -89,7 +95,7 @@ def measure_ranges(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, f
         for batch in batches:
             network(batch)
     means = {name: sum(values) / len(values) for name, values in ranges.items()}
-    return {name: float(f"{value:.{DIGITS}g}") for name, value in means.items()}
+    return {name: float(f"{value:.{RANGE_DIGITS}g}") for name, value in means.items()}
 
 
 def calibration_images(model: Cascade, cases: Sequence[Case]) -> Tensor:
@@ -110,25 +116,41 @@ def compare(
     cases: Sequence[Case],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Agreement:
-    """Results of two forms of a cascade on the same CTs."""
+    """Results of two forms of a cascade on the same CTs, whose labels show a tumour in at least one.
+
+    Raises:
+        InputError: the reference outlines nothing in any of them, and equal empty masks show nothing.
+    """
     overlaps, equal, rows = [], [], []
+    outlined = False
     for done, case in enumerate(cases):
         if progress is not None:
             progress("comparing", done, len(cases))
         volume = read_volume(case.image)
         results = [cascade.segment(volume) for cascade in (reference, other)]
         masks = [result.mask.astype(bool) for result in results]
+        outlined = outlined or bool(masks[0].any())
         total = sum(int(mask.sum()) for mask in masks)
         overlaps.append(2 * int((masks[0] & masks[1]).sum()) / total if total else 1.0)
         equal.append(_decisions(results[0]) == _decisions(results[1]))
         abnormal = _abnormal(read_label(case, volume), volume)
         rows.append(np.stack([_decisions(result)[abnormal] for result in results]))
+    if not outlined:
+        raise InputError(
+            f"the model outlines nothing in {_folder(cases)} in fp32, so masks cannot be compared; give --compare "
+            "cases in which it finds tumours"
+        )
     recall = np.concatenate(rows, axis=1).mean(axis=1)
     decided = np.concatenate(equal)
     figures = (np.mean(overlaps), min(overlaps), decided.mean(), *recall)
     return Agreement(
-        cases[0].image.parent.parent.name, len(cases), len(decided), *(round(float(figure), 4) for figure in figures)
+        _folder(cases).name, len(cases), len(decided), *(round(float(figure), DIGITS) for figure in figures)
     )
+
+
+def _folder(cases: Sequence[Case]) -> Path:
+    """Of a data set."""
+    return cases[0].image.parent.parent
 
 
 def _picked(model: Cascade, images: Tensor) -> Tensor:

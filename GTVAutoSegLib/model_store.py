@@ -121,17 +121,28 @@ def record(model: str | Path, key: str, value: dict[str, Any]) -> Path:
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
-        InputError: it is a .zip.
+        InputError: it is a .zip, or its folder is not writable.
         DiskError: it could not be written; nothing has changed.
     """
-    bundle = read_bundle(model)
-    path = bundle.path / DESCRIPTION
-    if not bundle.path.is_dir():
-        raise InputError(f"{bundle.path} is a .zip, whose description cannot be changed; unpack it first")
+    path = check_recordable(model)
     data = json.loads(path.read_text(encoding="utf-8"))
     data[key] = value
     write_text(path, json.dumps(data, indent=2) + "\n")
     return path
+
+
+def check_recordable(model: str | Path) -> Path:
+    """Check before figures are measured that `record` can write them into a bundle's description; return its path.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: it is a .zip, or its folder is not writable.
+    """
+    bundle = read_bundle(model)
+    if not bundle.path.is_dir():
+        raise InputError(f"{bundle.path} is a .zip, whose description cannot be changed; unpack it first")
+    check_writable(bundle.path / DESCRIPTION)
+    return bundle.path / DESCRIPTION
 
 
 def _copy(bundle: Bundle, target: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..model import iterate_bundles, model_folders, read_bundle, verify_model
-from ..model_store import export_model, install_model, record, remove_model
+from ..model_store import check_recordable, export_model, install_model, record, remove_model
 
 TEXTS = {
     "info": "all of a model's description, as JSON",
@@ -90,6 +90,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     from ..model import load_model
     from ..terminal import progress_bar
 
+    check_recordable(arguments.model)
     cases, others = find_cases(arguments.dataset), find_cases(arguments.compare)
     model = load_model(arguments.model, device="cpu", precision="fp32")
     with progress_bar("case") as progress:
@@ -101,7 +102,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
         f"{found.dsc_worst:.4f}), {found.slices_equal:.2%} of {found.slices} slice decisions equal, slice recall "
         f"{found.recall_fp32:.4f} in fp32, {found.recall_int8:.4f} in int8"
     )
-    print("precision auto " + ("takes int8" if found.close else "stays with fp32: masks differ too much"))
+    print("precision auto " + ("takes int8" if found.close else "stays with fp32: results differ too much"))
     print(f"written: {path}")
     return 0
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from bundles import make_bundle
+from datasets import write_dataset
 from torch import nn
 from torch.nn import functional as F
 
@@ -19,7 +20,8 @@ from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import InputError, ModelError
 from GTVAutoSegLib.loading import chosen_precision, in_precision
-from GTVAutoSegLib.model_store import record
+from GTVAutoSegLib.model import read_bundle
+from GTVAutoSegLib.model_store import export_model, record
 from GTVAutoSegLib.networks import SANet, SliceClassifier
 from GTVAutoSegLib.networks.blocks import conv_bn
 from GTVAutoSegLib.networks.sanet import SpatialAlignment
@@ -179,6 +181,41 @@ def test_auto_takes_int8_only_where_masks_were_shown_to_stay(shipped):
     assert chosen(CLOSE) == ("int8" if SUPPORTED else "fp32")
     for worse in ({"dsc_mean": 0.99}, {"dsc_worst": 0.97}, {"slices_equal": 0.99}):
         assert chosen(replace(CLOSE, **worse)) == "fp32"
+
+
+def test_agreement_is_not_earned_by_finding_nothing_or_losing_tumour_slices():
+    assert replace(CLOSE, recall_int8=0.955).close and replace(CLOSE, recall_int8=0.99).close
+    assert not replace(CLOSE, recall_int8=0.9549).close
+    assert not replace(CLOSE, recall_fp32=0.0, recall_int8=0.0).close
+    assert not replace(CLOSE, recall_fp32=float("nan"), recall_int8=float("nan")).close
+
+
+@pytest.mark.parametrize(("name", "close"), [("sts-gtv", True), ("hn-ptv70", False)])
+def test_the_shipped_records_choose_as_their_cards_say(name, close):
+    calibration = read_bundle(REPOSITORY / "Resources" / "Models" / name).info.calibration
+    assert calibration.agreement.close is close
+
+
+def test_forms_that_both_outline_nothing_are_not_compared(tmp_path):
+    model = load_model(make_bundle(tmp_path / "finds-none", bias=-20.0), device="cpu", precision="fp32")
+    with pytest.raises(InputError, match=r"outlines nothing in .*sts-gtv in fp32, so masks cannot be compared; give"):
+        compare(model, model, find_cases(SAMPLES)[:1])
+
+
+def test_cases_without_tumour_cannot_show_that_masks_stay(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("GTVAutoSegLib.calibration.missing_support", lambda: "")
+    data = write_dataset(tmp_path / "data", 2, tumour=False)
+    bundle = make_bundle(tmp_path / "random")
+    before = (bundle / "model.json").read_bytes()
+    assert main(["model", "calibrate", str(bundle), str(data), "--compare", str(data)]) == 2
+    assert "shows a tumour, so slice recall cannot be compared; give --compare cases" in capsys.readouterr().err
+    assert (bundle / "model.json").read_bytes() == before
+
+
+def test_a_zip_is_refused_before_anything_is_measured(tmp_path, capsys):
+    path = export_model(make_bundle(tmp_path / "random"), tmp_path / "random.zip")
+    assert main(["model", "calibrate", str(path), "no-data", "--compare", "no-data"]) == 2
+    assert "is a .zip, whose description cannot be changed; unpack it first" in capsys.readouterr().err
 
 
 def test_without_the_instructions_auto_is_fp32_and_int8_is_refused(shipped, monkeypatch):
