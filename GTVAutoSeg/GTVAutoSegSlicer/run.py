@@ -215,5 +215,9 @@ class Run:
             return None
         check_output(self.request.output, ct)
         info = describe_segment(bundle)
-        parameters = {"GTVAutoSeg.Threshold": f"{report['threshold']:g}", "GTVAutoSeg.Device": report["device"]}
+        parameters = {
+            "GTVAutoSeg.Threshold": f"{report['threshold']:g}",
+            "GTVAutoSeg.Device": report["device"],
+            "GTVAutoSeg.Precision": report["precision"],
+        }
         return put_segment(self.request.output, ct, mask, replace(info, tags={**info.tags, **parameters}))

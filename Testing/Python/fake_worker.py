@@ -75,6 +75,7 @@ def outline(values, kind):
         warnings=[warning],
         model={"id": "m", "version": "1", "digest": digest},
         device=values.device,
+        precision="fp32",
         timings={"total": 0.1},
         versions={"torch": "none"},
     )

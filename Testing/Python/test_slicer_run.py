@@ -57,6 +57,7 @@ def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_a
     import SimpleITK as sitk
     import slicer
     from GTVAutoSegSlicer.scene import write_ct
+    from GTVAutoSegSlicer.segmentation import tag
 
     from GTVAutoSegLib.cli import main
 
@@ -73,6 +74,8 @@ def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_a
     assert np.flatnonzero(expected.any(axis=(1, 2))).tolist() == [2, 3, 4, 5, 6]
     assert np.array_equal(voxels(outcome.segmentation, outcome.segment_id, ct), expected)
     assert outcome.segmentation.GetTransformNodeID() == ct.GetTransformNodeID()
+    segment = outcome.segmentation.GetSegmentation().GetSegment(outcome.segment_id)
+    assert (tag(segment, "GTVAutoSeg.Device"), tag(segment, "GTVAutoSeg.Precision")) == ("cpu", "fp32")
     stages = [event["stage"] for event in events if event["event"] == "stage"]
     assert stages == ["loading", "reading", "classifying", "segmenting", "writing"]
     done = [event["done"] for event in events if event["event"] == "progress" and event["stage"] == "segmenting"]
