@@ -75,7 +75,7 @@ def slide(system: System, image: Tensor) -> Tensor:
     """
     from monai.inferers import sliding_window_inference
 
-    found: Tensor = sliding_window_inference(  # type: ignore[assignment]
+    found: Any = sliding_window_inference(  # one tensor for a predictor that gives one
         image[None, None].to(system.device),
         roi_size=system.settings.patch,
         sw_batch_size=1,
