@@ -54,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as for train")
     parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dry-run", action="store_true", help="show the plan and how long it takes, train nothing")
+    what.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train nothing: prepare slices, time the networks, both kept in OUT, and show the plan with its time",
+    )
     what.add_argument("--report-only", action="store_true", help="write the tables from what is finished")
     parser.epilog = (
         "Exit codes: 0 every system trained; 1 some failed, which the tables say. A run that was stopped or killed is "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..training.presets import Preset
 from .parts import Setup
+from .systems import LOSS_NAMES
 
 if TYPE_CHECKING:
     from .run import Request
@@ -34,10 +35,11 @@ class Caption:
         setup = self.setup
         learning = len(setup.cases) - len(setup.test)
         parts = setup.fold_count
+        tests = f"{len(setup.test)} test case{'s' * (len(setup.test) != 1)}"
         folds = f"{parts} folds" if len(setup.folds) == parts else f"{parts} folds, {len(setup.folds)} of them run"
         return (
             f"{setup.task.title}, data set {self.request.dataset.resolve().name}: {learning} cases to learn from in "
-            f"{folds}, {len(setup.test)} cases to test on that chose nothing"
+            f"{folds}, {tests}, on which nothing was chosen"
         )
 
     @property
@@ -67,7 +69,8 @@ class Caption:
     def markdown(self, table: str) -> str:
         """For above a table."""
         return (
-            f"{self.short}\n\nMean over test cases, and mean ± standard deviation of it over the folds' networks; with "
+            f"{self.short}\n\n{self._rows(table)}"
+            "Mean over test cases, and mean ± standard deviation of it over the folds' networks; with "
             "one fold there is no deviation. Distances are undefined for an empty mask and left out. DSC − HCF: "  # noqa: RUF001
             "paired bootstrap over the test cases (95 % interval), p of the Wilcoxon signed-rank test, not corrected "
             "for the number of systems. Training is the time of all networks of a system in one fold, s/case that of "
@@ -78,6 +81,13 @@ class Caption:
     def command(self, table: str) -> str:
         """What to type for this table."""
         return describe(self.request, table, self.setup)
+
+    def _rows(self, table: str) -> str:
+        """What a table's names do not tell."""
+        if table != "table6":
+            return ""
+        ours = [name for name, loss in LOSS_NAMES.items() if loss == self.setup.preset.segmenter.loss]
+        return "All rows stand behind the same classifier, one a fold" + (f"; {ours[0]} is HCF. " if ours else ". ")
 
     def _epochs(self) -> list[tuple]:
         run, full = self.setup.preset, self.preset

@@ -145,6 +145,16 @@ def make_part(setup: Setup, recipe: Recipe, fold: Fold) -> Part:
     return Part(recipe, fold, setup.folder / TRAININGS / f"{label}-{fold.name}-{key}")
 
 
+def shown_recipe(setup: Setup, part: Part) -> str:
+    """A training's recipe for people: "theta 1 (= n)" where the task's own ratio takes every slice there is."""
+    recipe = part.recipe
+    if recipe.theta == "n":
+        own = getattr(setup.task, recipe.stage).theta
+        if own != "n" and make_part(setup, replace(recipe, theta=own), part.fold).folder == part.folder:
+            return replace(recipe, theta=f"{own} (= n)").label
+    return recipe.label
+
+
 def plan_parts(setup: Setup, tables: Iterable[Table]) -> list[Part]:
     """Every training that the tables need, once; those of HCF, which all are compared with, among them."""
     systems = [HCF, *(system for table in tables for system in table.systems)]

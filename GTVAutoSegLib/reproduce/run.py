@@ -27,7 +27,7 @@ from ..training.presets import Preset, TrainSettings
 from .caption import Caption
 from .execution import run_in_processes, run_on_scheduler
 from .figure import draw
-from .parts import Part, Setup, plan_parts
+from .parts import Part, Setup, plan_parts, shown_recipe
 from .render import to_csv, to_json, to_markdown
 from .scores import score_pairs
 from .split import divide, keep_split, read_split
@@ -132,7 +132,8 @@ def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> 
         done += 1
         if failure:
             failures[part] = failure
-        say(f"[{done}/{len(plan.parts)}] {part.title}{': failed: ' + failure if failure else ''}")
+        title = f"{shown_recipe(plan.setup, part)}, {part.fold.name}"
+        say(f"[{done}/{len(plan.parts)}] {title}{': failed: ' + failure if failure else ''}")
 
     if request.scheduler:
         run_on_scheduler(missing, plan.setup, request.scheduler, told)
@@ -168,13 +169,15 @@ def reproduce(request: Request, say: Say, *, dry_run: bool = False, report_only:
     Args:
         request: what is asked for.
         say: prints a line for the user.
-        dry_run: stop after the plan and its time.
+        dry_run: stop after the plan and its time; the slice store and the timings are written.
         report_only: write the tables from what is finished, also while another process trains.
 
     Returns:
         The number of trainings that failed.
     """
     make_folder(request.folder)
+    if not report_only:
+        say("preparing slices and timing every network, both kept for later runs; then comes the plan")
     plan = prepare(request, say)
     if report_only:
         write_tables(plan, request.jobs, {}, say)

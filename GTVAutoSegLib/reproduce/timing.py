@@ -22,7 +22,7 @@ from ..training.checkpoint import read_log
 from ..training.distributed import make_fabric
 from ..training.loop import fit
 from ..training.monitor import Monitor, clock
-from .parts import Part, Setup, parts_of
+from .parts import Part, Setup, parts_of, shown_recipe
 from .predictions import NetworkOnCases
 from .systems import HCF, VOLUME, Recipe
 from .training import is_done, make_job
@@ -174,7 +174,7 @@ def estimate(parts: Sequence[Part], setup: Setup, speeds: dict[Recipe, Speed | s
         else:
             times = [seconds_left(part, setup, speed) for part in left]
             text = f"{len(left)} left, {clock(sum(times) / len(times))} each"
-        lines.append(f"  {recipe.stage:<10} {recipe.label:<40} {text}")
+        lines.append(f"  {recipe.stage:<10} {shown_recipe(setup, group[0]):<40} {text}")
     total = makespan([_seconds(part, setup, speeds, setup.settings(part.recipe).epochs) for part in parts], jobs)
     lines.append(
         f"estimated time: at most {clock(total)} with {jobs} at a time, by the speed of each network when it alone ran "

@@ -27,7 +27,7 @@ from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model import load_model
 from GTVAutoSegLib.reproduce.caption import Caption
 from GTVAutoSegLib.reproduce.execution import run_on_scheduler
-from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts
+from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
 from GTVAutoSegLib.reproduce.predictions import pack, unpack
 from GTVAutoSegLib.reproduce.run import Request, prepare, reproduce, shorten
 from GTVAutoSegLib.reproduce.scores import Pair, mask_of
@@ -144,6 +144,7 @@ def test_sampling_ratios_that_take_the_same_slices_are_one_training(data, tmp_pa
     parts = [make_part(setup, replace(HCF.segmenter, theta=theta), fold) for theta in ("0", "1", "2", "4", "n")]
     assert len({part.folder for part in parts}) == 2
     assert {part.recipe.theta for part in parts[1:]} == {"n"}
+    assert [shown_recipe(setup, part).split(", ")[1] for part in parts[:2]] == ["theta 0", "theta 1 (= n)"]
 
 
 def test_test_cases_are_kept_aside_and_the_folder_val_is_the_test_set(data, tmp_path):
@@ -216,7 +217,8 @@ def test_the_caption_says_how_the_run_was_scaled_down(data, tmp_path):
     request = request_of(data, tmp_path / "run", epochs=1)
     setup = prepared(data, tmp_path / "run", epochs=1)
     text = Caption(request, request.preset, setup).markdown("table6")
-    assert "8 cases to learn from in 5 folds, 2 of them run, 2 cases to test on" in text
+    assert "8 cases to learn from in 5 folds, 2 of them run, 2 test cases, on which nothing was chosen" in text
+    assert "All rows stand behind the same classifier, one a fold; CR is HCF." in text
     assert "at most 1 epoch instead of 2 for every network" in text
     assert "32 x 32 pixels, networks of width 4 (paper: 512 x 512, 64)" in text
     assert "--folds 2 --epochs 1" in text
