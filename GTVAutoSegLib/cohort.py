@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from .case_names import safe_name, short_hash, shown, tell_apart, without_paths
 from .cohort_table import read_rows
 from .dicom_headers import SliceHeader, read_header, read_modality
 from .errors import InputError
+from .files import files_below
 from .itk import names_for_itk, quiet_itk
 from .volume_io import IMAGE_IO
 
@@ -141,12 +141,8 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
 def _walk(root: Path, output: Path | None) -> list[Path]:
     """All files below a folder, hidden ones and those of the output left out."""
     excluded = None if output is None else output.resolve()
-    paths = []
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and (here / one).resolve() != excluded)
-        paths += [here / file for file in sorted(files) if not file.startswith(".")]
-    return paths
+    found = files_below(root, lambda folder: folder.name.startswith(".") or folder.resolve() == excluded)
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def _look_at(path: Path, series: dict[str, _Series], others: dict[str, list[Path]]) -> None:

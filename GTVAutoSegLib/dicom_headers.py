@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage
 
 from .errors import InputError
+from .files import files_below
 
 TAGS = (
     "Modality",
@@ -106,7 +107,7 @@ class SliceHeader:
 def read_headers(folder: Path) -> tuple[list[SliceHeader], list[Path]]:
     """The headers of all images below a folder, and the files of 0 bytes."""
     headers, empty = [], []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in files_below(folder) if path.is_file()):
         if path.stat().st_size == 0:
             empty.append(path)
         elif (header := read_header(path)) is not None:

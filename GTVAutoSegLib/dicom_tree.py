@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 
 from .dicom_headers import SliceHeader, read_header
 from .errors import InputError
+from .files import files_below
 from .rtstruct import StructureSet, read_structure_set
 
 
@@ -78,7 +79,7 @@ def scan(root: Path, progress: Callable[[int, int], None] | None = None) -> Dico
     slices: dict[str, dict[tuple[object, ...], SliceHeader]] = {}
     sets: dict[str, StructureSet] = {}
     problems = []
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    paths = sorted(path for path in files_below(root) if path.is_file())
     for index, path in enumerate(paths):
         try:
             header = read_header(path) if path.stat().st_size else None

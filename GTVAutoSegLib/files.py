@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,3 +78,28 @@ def check_writable(path: Path) -> None:
             f"{path} cannot be written: the folder {path.parent} is not writable ({error.strerror}), so choose "
             "another one"
         ) from None
+
+
+def files_below(root: Path, leave_out: Callable[[Path], bool] | None = None) -> list[Path]:
+    """All files below a folder, those in linked folders too; each real folder is looked at once, so no link is a loop.
+
+    Args:
+        root: where to look; the paths begin with it, also where a link leads elsewhere.
+        leave_out: whether a folder, with all that is in it, is not looked at.
+    """
+    paths: list[Path] = []
+    seen: set[Path] = set()
+    # What is reached without a link comes first: a link beside it changes no path.
+    starts = [root]
+    for start in starts:
+        for name, folders, files in os.walk(start):
+            here = Path(name)
+            if here.resolve() in seen:
+                folders.clear()
+                continue
+            seen.add(here.resolve())
+            inside = [one for one in sorted(folders) if leave_out is None or not leave_out(here / one)]
+            starts += [here / one for one in inside if (here / one).is_symlink()]
+            folders[:] = [one for one in inside if not (here / one).is_symlink()]
+            paths += [here / file for file in sorted(files)]
+    return paths

@@ -164,6 +164,20 @@ def test_the_output_and_hidden_files_are_not_looked_at(tmp_path):
     assert [case.name for case in find_cohort(tmp_path, tmp_path / "out").cases] == ["a"]
 
 
+def test_links_to_folders_are_followed_each_folder_once(tmp_path):
+    write_series(tmp_path / "elsewhere" / "ct", CT, series=SERIES)
+    write_volume(tmp_path / "in" / "z" / "ct.nrrd")
+    (tmp_path / "in" / "a").symlink_to(tmp_path / "in" / "z")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "patient").symlink_to(tmp_path / "elsewhere")
+    assert sorted(case.source for case in find_cohort(tmp_path / "in").cases) == [
+        f"case_{short_hash(SERIES)}",
+        "z/ct.nrrd",
+    ]
+    assert len(scan(tmp_path / "in").series[SERIES].slices) == 6
+    assert np.array_equal(read_volume(tmp_path / "in" / "patient").array, CT)
+
+
 def test_a_table_names_volumes_and_folders_relative_to_itself(tmp_path):
     write_volume(tmp_path / "x" / "ct.nrrd")
     write_series(tmp_path / "dicom", CT, series=SERIES)
