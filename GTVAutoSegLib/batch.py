@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -82,8 +82,12 @@ def plan_batch(
         precision: as asked for, see `load_model`.
     """
     plans = tuple(plan_case(case, output, formats, bundle, threshold, strict, precision) for case in cohort.cases)
+    return Batch(cohort, output, bundle, plans, _todo(plans))
+
+
+def _todo(plans: Iterable[Plan]) -> dict[str, str]:
     reasons = {plan.case.name: missing(plan, read_record(plan)) for plan in plans}
-    return Batch(cohort, output, bundle, plans, {name: reason for name, reason in reasons.items() if reason})
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None]) -> list[Outcome]:
@@ -104,6 +108,7 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     """
     outcomes = [Outcome(name, text, failed=True) for name, text in batch.cohort.failed]
     with locked(batch.output), (batch.output / LOG).open("a", encoding="utf-8") as log:
+        batch = replace(batch, todo=_todo(batch.plans))  # another run may have been writing since it was planned
         _log_start(batch, log)
         stuck = _set_aside(batch)
         outcomes += stuck

@@ -307,6 +307,15 @@ def test_cancelling_keeps_what_is_finished_and_writes_the_summary(tmp_path, bund
     assert states.count("check") == len(stamps(output)) >= 2 and "not done" in states
 
 
+def test_what_another_run_finished_since_the_plan_is_neither_done_again_nor_packed_away(tmp_path, bundle):
+    output = tmp_path / "out"
+    batch, model = planned(write_cts(tmp_path / "in", 2), output, bundle)
+    assert len(run_batch(batch, partial(run_here, model=model), lambda outcome: None)) == 2
+    first = stamps(output)
+    assert run_batch(batch, partial(run_here, model=model), lambda outcome: None) == []
+    assert stamps(output) == first and not list(output.rglob("outdated.zip"))
+
+
 def test_memory_holds_a_few_cases_however_many_there_are(tmp_path, bundle, monkeypatch):
     alive, most = set(), []
 
