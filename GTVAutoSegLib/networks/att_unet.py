@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .blocks import conv_bn, conv_bn_relu, resize
 from .resnet import ResNet
 from .skips import SkipDecoder, double_conv
-from .unet import EncoderDecoder, decoder_channels
+from .unet import EncoderDecoder, decoder_channels, join_channels
 
 
 class AttentionGate(nn.Module):
@@ -52,7 +52,5 @@ class AttUNet(EncoderDecoder):
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)
-        coarse = (encoder.channels[-1], *steps)
-        fine = (*encoder.channels[-2::-1], encoder.stem_channels)
-        joins = [GatedJoin(*channels) for channels in zip(coarse, fine, steps)]
+        joins = [GatedJoin(*channels) for channels in join_channels(encoder, steps)]
         super().__init__(encoder, SkipDecoder(joins, double_conv(*steps[-2:])), steps[-1], classes)

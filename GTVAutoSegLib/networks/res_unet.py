@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .resnet import BasicBlock, ResNet
 from .skips import Concatenation, SkipDecoder
-from .unet import EncoderDecoder, decoder_channels
+from .unet import EncoderDecoder, decoder_channels, join_channels
 
 
 class ResUNet(EncoderDecoder):
@@ -18,7 +18,5 @@ class ResUNet(EncoderDecoder):
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)
-        coarse = (encoder.channels[-1], *steps)
-        fine = (*encoder.channels[-2::-1], encoder.stem_channels)
-        joins = [Concatenation(BasicBlock(c + f, out)) for c, f, out in zip(coarse, fine, steps)]
+        joins = [Concatenation(BasicBlock(c + f, out)) for c, f, out in join_channels(encoder, steps)]
         super().__init__(encoder, SkipDecoder(joins, BasicBlock(*steps[-2:])), steps[-1], classes)

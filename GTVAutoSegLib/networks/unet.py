@@ -53,6 +53,13 @@ def decoder_channels(width: int) -> tuple[int, ...]:
     return tuple(max(1, 4 * width // 2**step) for step in range(5))
 
 
+def join_channels(encoder: ResNet, steps: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Coarse, fine and resulting channels of each join of a `skips.SkipDecoder` over this encoder, coarsest first."""
+    coarse = (encoder.channels[-1], *steps)
+    fine = (*encoder.channels[-2::-1], encoder.stem_channels)
+    return list(zip(coarse, fine, steps))
+
+
 class UNet(EncoderDecoder):
     """U-Net (Ronneberger et al. 2015) on ResNet18: 14,322,082 parameters at width 64 and one channel."""
 
