@@ -10,6 +10,7 @@ from torch import nn
 
 from ..model import ModelInfo, NetworkInfo
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network
+from ..networks.cost import multiply_adds
 
 SIDE = 1024
 REPEATS = 6
@@ -17,7 +18,7 @@ REPEATS = 6
 
 def stage_operations(info: ModelInfo) -> dict[str, float]:
     """Floating-point operations a slice (a multiplication and an addition are two), by stage, of all its members."""
-    shape = (1, info.preprocessing.channels, info.preprocessing.size, info.preprocessing.size)
+    shape = (info.preprocessing.channels, info.preprocessing.size, info.preprocessing.size)
     return {
         "classifying": _operations(CLASSIFIERS, info.classifier, shape),
         "segmenting": _operations(SEGMENTERS, info.segmenter, shape),
@@ -25,18 +26,9 @@ def stage_operations(info: ModelInfo) -> dict[str, float]:
 
 
 def _operations(registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, shape: tuple[int, ...]) -> float:
-    done = []
-
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        done.append(2.0 * output.numel() * layer.weight[0].numel())  # type: ignore[index]
-
-    with torch.device("meta"), torch.inference_mode():  # counted from the shapes alone
-        network = build_network(registry, info.network, info.arguments).eval()
-        for layer in network.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                layer.register_forward_hook(count)
-        network(torch.empty(shape))
-    return sum(done) * len(info.files)
+    with torch.device("meta"):  # counted from the shapes alone
+        network = build_network(registry, info.network, info.arguments)
+    return 2.0 * multiply_adds(network, shape) * len(info.files)
 
 
 def gemm_rates(device: torch.device) -> dict[str, float]:
