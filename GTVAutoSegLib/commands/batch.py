@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..precision import PRECISIONS
+from .counts import at_least
 
 if TYPE_CHECKING:
     from ..batch import Batch, Engine
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a CT unlike those the model was trained on, or read with a remark, fails: no outline is written for it",
     )
     many = parser.add_mutually_exclusive_group()
-    many.add_argument("--workers", type=_count, default=1, metavar="N", help="use N local processes (default: 1)")
+    many.add_argument("--workers", type=at_least(1), default=1, metavar="N", help="use N local processes (default: 1)")
     many.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a running Dask scheduler")
     parser.add_argument(
         "--resume", action="store_true", help="keep what is finished; do what is missing, or out of date"
@@ -197,9 +198,3 @@ class _Voice:
         print(f"[{self.count}/{self.total}] {outcome.case}: {state}{outcome.text}", file=stream, flush=True)
         for warning in outcome.warnings:
             print(f"warning: {outcome.case}: {warning}", file=sys.stderr, flush=True)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of processes, expected 1 or more")
-    return int(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..bench.scaling import ScalingSettings
 from ..bench.settings import BenchSettings
 from ..errors import InputError
 from ..precision import PRECISIONS
+from .counts import at_least
 
 DEFAULTS, GROWTH = BenchSettings(), ScalingSettings()
 SLOWER = 1
@@ -153,17 +153,6 @@ def run_check(arguments: argparse.Namespace) -> int:
     if slower:
         print(f"slower by more than 25 %: {'; '.join(slower)}", file=sys.stderr)
     return SLOWER if slower else 0
-
-
-def at_least(smallest: int) -> Callable[[str], int]:
-    """A parser of whole numbers from ``smallest`` upwards."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {smallest} upwards")
-        return int(text)
-
-    return parse
 
 
 def patch_count(text: str) -> int:

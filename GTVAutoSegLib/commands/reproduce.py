@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Cancelled, InputError
+from .counts import at_least
 from .train import check_packages
 
 SOME_FAILED = 1
@@ -37,18 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task", help="name, or .json file of your own; by default the task named like the data set's folder"
     )
     parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
-    parser.add_argument("--size", type=count, metavar="PIXELS", help="side of the networks' input (the preset's)")
-    parser.add_argument("--width", type=count, metavar="CHANNELS", help="width of all networks (the preset's)")
-    parser.add_argument("--folds", type=count, metavar="K", help="run the first K of the preset's folds (all)")
-    parser.add_argument("--cases", type=count, metavar="N", help="take N cases only, drawn by the preset's seed")
+    parser.add_argument("--size", type=at_least(1), metavar="PIXELS", help="side of the networks' input (the preset's)")
+    parser.add_argument("--width", type=at_least(1), metavar="CHANNELS", help="width of all networks (the preset's)")
+    parser.add_argument("--folds", type=at_least(1), metavar="K", help="run the first K of the preset's folds (all)")
+    parser.add_argument("--cases", type=at_least(1), metavar="N", help="take N cases only, drawn by the preset's seed")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=count, metavar="N", help="at most N epochs for every network")
+    length.add_argument("--epochs", type=at_least(1), metavar="N", help="at most N epochs for every network")
     length.add_argument(
         "--budget", type=hours, metavar="HOURS", help="as many epochs, the same for every network, as fit in this time"
     )
     parser.add_argument("--no-3d", action="store_true", help="leave the 3D systems of table 2 out")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=count, default=1, metavar="N", help="trainings at once on this machine (1)")
+    where.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="trainings at once on this machine (1)")
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on the workers of a Dask scheduler")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as for train")
@@ -64,13 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit codes: 0 every system trained; 1 some failed, which the tables say. A run that was stopped or killed is "
         "continued by the same command; at most an epoch of each network that was being trained is lost."
     )
-
-
-def count(text: str) -> int:
-    """Parse a number of things, at least one."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
-    return int(text)
 
 
 def hours(text: str) -> float:
