@@ -28,3 +28,25 @@ def until():
         assert process_events_until(condition, timeout=timeout)
 
     return wait
+
+
+@pytest.fixture
+def logic(load_module):
+    """The module's logic, without its panel; the worker it keeps is ended with the test."""
+    from slicer_samples import MODULE
+
+    yield load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
+    from GTVAutoSegSlicer.kept_worker import KEPT_WORKER
+
+    KEPT_WORKER.end()
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A folder with a CT as DICOM files."""
+    from dicom_samples import patient_array, write_series
+    from dicom_scenes import SHAPE
+
+    folder = tmp_path / "ct"
+    write_series(folder, patient_array(SHAPE))
+    return folder

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from dicom_samples import patient_array, stack_positions, write_series
 from dicom_scenes import INFO, SHAPE, draw, files_gone, load_dicom, not_from_dicom, put, read_back
-from slicer_samples import MODULE, add_ct, ball, linear_transform
+from slicer_samples import add_ct, ball, linear_transform
 
 from GTVAutoSegLib.dicom_series import read_dicom_series
 from GTVAutoSegLib.errors import GTVAutoSegError
@@ -28,19 +28,6 @@ SCANS = {
         "positions": stack_positions(10, (0, 0, 3.0)),
     },
 }
-
-
-@pytest.fixture
-def logic(load_module):
-    return load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
-
-
-@pytest.fixture
-def scan(tmp_path):
-    """A CT of DICOM files, imported and loaded; with its folder."""
-    folder = tmp_path / "ct"
-    write_series(folder, patient_array(SHAPE))
-    return folder
 
 
 def failure_of(export, *arguments) -> GTVAutoSegError:

@@ -9,24 +9,10 @@ import sys
 import numpy as np
 import pytest
 from bundles import make_bundle
-from dicom_samples import patient_array, write_series
 from dicom_scenes import SHAPE, draw, files_gone, load_dicom, not_from_dicom, read_back
 from slicer_samples import MODULE, ROOT, ball, use_fake_worker
 
 EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "export.py"
-
-
-@pytest.fixture
-def logic(load_module):
-    return load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
-
-
-@pytest.fixture
-def scan(tmp_path):
-    """A CT of DICOM files, imported and loaded; with its folder."""
-    folder = tmp_path / "ct"
-    write_series(folder, patient_array(SHAPE))
-    return folder
 
 
 @pytest.fixture

@@ -26,12 +26,6 @@ def bundle(tmp_path_factory):
 
 
 @pytest.fixture
-def logic(load_module):
-    yield load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
-    kept().end()
-
-
-@pytest.fixture
 def fake(logic, monkeypatch):
     use_fake_worker(monkeypatch, "ball")
     return lambda behaviour: monkeypatch.setenv("FAKE_WORKER", behaviour)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from bundles import make_bundle
 from slicer_samples import (
-    MODULE,
     ROOT,
     add_ct,
     ball,
@@ -31,14 +30,6 @@ from GTVAutoSegLib.errors import DiskError, GTVAutoSegError, InputError, ModelEr
 def finds_all(tmp_path_factory):
     """A model that finds tumour wherever it looks."""
     return make_bundle(tmp_path_factory.mktemp("Ünï 空 x") / "finds-all", bias=20.0)
-
-
-@pytest.fixture
-def logic(load_module):
-    yield load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
-    from GTVAutoSegSlicer.kept_worker import KEPT_WORKER
-
-    KEPT_WORKER.end()
 
 
 @pytest.fixture
