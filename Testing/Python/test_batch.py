@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 import weakref
 from functools import partial
-from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
-import psutil
 import pytest
 import SimpleITK as sitk
+from batches import SHAPE, rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 from dicom_samples import write_series
 from phantoms import body_ct
 
 from GTVAutoSegLib import batch as batch_module
-from GTVAutoSegLib import batch_dask, load_model
+from GTVAutoSegLib import load_model
 from GTVAutoSegLib.batch import plan_batch, run_batch, run_here
 from GTVAutoSegLib.case_names import short_hash
-from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.cohort import find_cohort
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.lock import locked
 from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.volume_io import read_volume
 
-ROOT = Path(__file__).resolve().parents[2]
 SERIES = "1.2.826.0.1.3680043.8.498.88"
-SHAPE = (10, 64, 72)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return make_bundle(tmp_path_factory.mktemp("models") / "random", bias=50.0)
-
-
-def write_cts(folder, count=3, shape=SHAPE):
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        image = sitk.GetImageFromArray(body_ct(shape, seed=number))
-        image.SetSpacing((1.0, 1.0, 3.0))
-        sitk.WriteImage(image, str(folder / f"ct{number:02}.nrrd"))
-    return folder
-
-
-def run(capsys, *arguments):
-    code = main(["batch", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def stamps(output):
-    """What tells whether a result was written anew."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in output.glob("*/result.json")}
-
-
-def rows(output):
-    return {row["case"]: row for row in csv.DictReader((output / "summary.csv").read_text().splitlines())}
 
 
 def test_every_case_gets_its_results_and_the_run_a_summary(capsys, tmp_path, bundle):
@@ -333,22 +301,6 @@ def test_memory_holds_a_few_cases_however_many_there_are(tmp_path, bundle, monke
     assert max(most) <= 4
 
 
-def start(*arguments):
-    command = [sys.executable, "-m", "GTVAutoSegLib", "batch", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def wait_for_results(child, output, count):
-    """Until so many results are there; their stamps."""
-    end = time.monotonic() + 300
-    while len(stamps(output)) < count and child.poll() is None and time.monotonic() < end:
-        time.sleep(0.005)
-    return stamps(output)
-
-
 def test_a_run_killed_at_any_moment_loses_nothing_finished(capsys, tmp_path, bundle):
     source, output = write_cts(tmp_path / "in", 12, (20, 64, 72)), tmp_path / "out"
     command = (source, output, "--model", bundle, "--device", "cpu", "--resume")
@@ -369,66 +321,3 @@ def test_a_run_killed_at_any_moment_loses_nothing_finished(capsys, tmp_path, bun
     assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
     assert {row["status"] for row in rows(output).values()} == {"check"}
     assert not list(output.rglob(".gtv-*"))
-
-
-def workers_of(child):
-    """The Dask worker processes of a run."""
-    found = []
-    for process in psutil.Process(child.pid).children(recursive=True):
-        try:
-            if any("spawn_main" in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-CASES = 40
-
-
-def test_workers_that_die_are_replaced_and_no_case_is_lost_or_done_twice(tmp_path, bundle):
-    source, output = write_cts(tmp_path / "in", CASES, (20, 64, 72)), tmp_path / "out"
-    child = start(source, output, "--model", bundle, "--device", "cpu", "--workers", "2")
-    finished = wait_for_results(child, output, 3)
-    killed = workers_of(child)
-    assert len(killed) == 2 and child.poll() is None
-    for process in killed:
-        process.kill()
-    text, _ = child.communicate(timeout=300)
-    assert child.returncode == 0, text
-    assert len(finished) < CASES, "all was done before the workers were killed"
-    assert finished.items() <= stamps(output).items() and len(stamps(output)) == CASES
-    log = (output / "batch.log").read_text()
-    assert sorted(line.split()[2] for line in log.splitlines() if line.split()[1] == "done:") == [
-        f"ct{number:02}:" for number in range(CASES)
-    ]
-    for number in range(CASES):
-        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(output / f"ct{number:02}" / f"ct{number:02}.seg.nrrd")))
-        assert mask.shape == (20, 64, 72) and mask.any()
-
-
-def test_a_running_scheduler_s_workers_give_the_same_results(capsys, tmp_path, bundle):
-    import distributed
-
-    source, here, there = write_cts(tmp_path / "in"), tmp_path / "here", tmp_path / "there"
-    (source / "empty.nii.gz").touch()
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        address = cluster.scheduler_address
-        command = (source, there, "--model", bundle, "--device", "cpu", "--scheduler", address)
-        assert run(capsys, *command)[0] == 1
-        first = stamps(there)
-        assert run(capsys, *command, "--resume")[0] == 1 and stamps(there) == first
-    run(capsys, source, here, "--model", bundle, "--device", "cpu")
-    for number in range(3):
-        name = f"ct{number:02}/ct{number:02}.seg.nrrd"
-        assert (here / name).read_bytes() == (there / name).read_bytes()
-    assert rows(there)["empty"]["error"] == rows(here)["empty"]["error"]
-
-
-def test_a_scheduler_that_does_not_answer_is_said(capsys, tmp_path, bundle, monkeypatch):
-    monkeypatch.setattr(batch_dask, "CONNECT_S", 0.3)
-    source = write_cts(tmp_path / "in", 1)
-    code, _, err = run(capsys, source, tmp_path / "out", "--model", bundle, "--scheduler", "tcp://127.0.0.1:1")
-    assert code == 2 and "no Dask scheduler answers at tcp://127.0.0.1:1" in err
