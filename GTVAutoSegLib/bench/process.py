@@ -43,6 +43,8 @@ class Child:
             encoding="utf-8",
             env=environment(threads),
         )
+        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101 - both are pipes
+        self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> Child:
         return self
@@ -52,9 +54,9 @@ class Child:
     ) -> None:
         if kind is not None:
             self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._requests, self._answers):
             with contextlib.suppress(BrokenPipeError):
-                stream.close()  # type: ignore[union-attr]
+                stream.close()
         self._process.wait()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -65,9 +67,9 @@ class Child:
             RunError: the child ended.
         """
         try:
-            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
-            line = self._process.stdout.readline()  # type: ignore[union-attr]
+            self._requests.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._requests.flush()
+            line = self._answers.readline()
         except BrokenPipeError:
             line = ""
         if not line:
@@ -119,14 +121,15 @@ def run_timed(arguments: list[str], threads: int) -> tuple[float, float | None]:
     started = time.perf_counter()
     command = [sys.executable, "-m", "GTVAutoSegLib", *arguments]
     process = subprocess.Popen(command, env=environment(threads), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    message = process.stderr.read()  # type: ignore[union-attr]
+    assert process.stderr is not None  # noqa: S101 - a pipe
+    message = process.stderr.read()
     memory = None
     if hasattr(os, "wait4"):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         memory = usage.ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
     code = process.wait()
-    process.stderr.close()  # type: ignore[union-attr]
+    process.stderr.close()
     seconds = time.perf_counter() - started
     if code != 0:
         raise errors.RunError(f"'gtvautoseg {arguments[0]}' ended with code {code}: {message.decode().strip()}")
