@@ -24,7 +24,7 @@ from .model import Bundle
 from .preprocess import Box, body_box, network_input, paste_back
 from .settings import check_threshold
 from .summary import volume_ml
-from .volume import Volume, check_ct
+from .volume import Volume, bounding_box, check_ct
 
 Progress = Callable[[str, int, int], None]
 
@@ -226,24 +226,16 @@ class _Run:
 
 def smaller_components(mask: np.ndarray, keep: int) -> tuple[int, np.ndarray]:
     """How many parts a mask (z, y, x) has, touching by a corner at least, and what is not of the ``keep`` largest."""
-    extent = _extent(mask)
+    dropped = np.zeros(mask.shape, bool)
+    box = bounding_box(mask)
+    if box is None:
+        return 0, dropped
     # Labels are 32-bit: of a whole CT that is 100 MB to go through several times.
-    labels, count = ndimage.label(mask[extent], structure=np.ones((3, 3, 3)))
+    labels, count = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
-    dropped = np.zeros(mask.shape, bool)
-    dropped[extent] = (labels > 0) & ~np.isin(labels, largest)
+    dropped[box] = (labels > 0) & ~np.isin(labels, largest)
     return count, dropped
-
-
-def _extent(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box (z, y, x) around what a mask marks; empty for an empty mask."""
-    box: tuple[slice, ...] = ()
-    for axis in range(mask.ndim):
-        inside = mask[box]
-        marked = np.flatnonzero(inside.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        box += (slice(marked[0], marked[-1] + 1) if len(marked) else slice(0),)
-    return box
 
 
 def fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:

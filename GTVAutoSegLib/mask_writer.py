@@ -16,7 +16,7 @@ from .files import check_writable, whole_file
 from .itk import write_image
 from .rtstruct_writer import make_rtstruct
 from .segment_info import SegmentInfo
-from .volume import Volume
+from .volume import Volume, bounding_box
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,8 @@ def _write_dicom_segmentation(mask: np.ndarray, volume: Volume, path: Path, segm
 
 def _extent(mask: np.ndarray) -> list[int]:
     """First and last index of the segment along x, y and z; 0 and -1 when it is empty."""
-    extent = []
-    for axis in (2, 1, 0):
-        inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        extent += [int(inside[0]), int(inside[-1])] if len(inside) else [0, -1]
-    return extent
+    box = bounding_box(mask) or (slice(0),) * 3
+    return [index for side in box[::-1] for index in (side.start or 0, side.stop - 1)]
 
 
 FORMATS: dict[str, MaskFormat] = {

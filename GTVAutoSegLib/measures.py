@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from .volume import Volume
+from .volume import Volume, bounding_box
 
 # Names of the two ends of each axial axis (towards the head, the back, the patient's left).
 SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
@@ -64,22 +64,6 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
             str(stored[index]): round(int(np.count_nonzero(tumour[index])) * area, 3) for index in stored
         },
     }
-
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds all of a mask (slices, rows, columns); None when it is empty."""
-    if not mask.any():
-        return None
-    slices = _ends(mask, (1, 2))
-    # The projection first: what follows looks at one slice instead of the whole scan.
-    flat: np.ndarray = np.any(mask[slices], axis=0, keepdims=True)
-    return slices, _ends(flat, (0, 2)), _ends(flat, (0, 1))
-
-
-def _ends(mask: np.ndarray, others: tuple[int, int]) -> slice:
-    """From the first to the last voxel along the axis that is not among the others."""
-    found = np.flatnonzero(mask.any(axis=others))
-    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def border_warning(measures: dict[str, Any]) -> list[str]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .measures import bounding_box
-from .volume import Volume
+from .volume import Volume, bounding_box
 
 # Pictures hold grey values, and one colour: three times smaller, and quicker made, than red, green and blue.
 OUTLINE = 255

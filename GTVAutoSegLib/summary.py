@@ -12,7 +12,7 @@ import numpy as np
 from . import __version__
 from .model import Bundle
 from .segment_info import SegmentInfo
-from .volume import Volume
+from .volume import Volume, bounding_box
 
 if TYPE_CHECKING:
     from .cascade import CascadeResult
@@ -90,9 +90,7 @@ def tumour_slices(mask: np.ndarray, volume: Volume) -> list[int]:
 
 def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
     """Size of the tumour's bounding box along the axial x, y and z axes, mm; zeros when there is none."""
-    lengths = []
-    for axis in volume.axial.axes[::-1]:
-        others = tuple(other for other in range(3) if other != axis)
-        used = np.flatnonzero(mask.any(axis=others))
-        lengths.append(float((used[-1] - used[0] + 1) * volume.spacing[2 - axis]) if len(used) else 0.0)
-    return lengths
+    box = bounding_box(mask)
+    if box is None:
+        return [0.0, 0.0, 0.0]
+    return [float((box[axis].stop - box[axis].start) * volume.spacing[2 - axis]) for axis in volume.axial.axes[::-1]]

@@ -101,6 +101,18 @@ def narrow(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32, copy=False)
 
 
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """The smallest box that holds all of a mask, in the order of its three axes; None when it is empty."""
+    marked = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not len(marked):
+        return None
+    first = slice(int(marked[0]), int(marked[-1]) + 1)
+    # The projection first: what follows looks at one slice instead of the whole scan.
+    flat: np.ndarray = np.any(mask[first], axis=0)
+    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+    return first, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def check_ct(volume: Volume) -> None:
     """Check that a volume can be a CT of a patient.
 

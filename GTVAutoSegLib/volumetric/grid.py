@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..volume import Volume
+from ..volume import Volume, bounding_box
 
 Box = tuple[slice, slice, slice]
 Shape = tuple[int, int, int]
@@ -51,12 +51,12 @@ def box_around(mask: np.ndarray, shape: Shape, margin: tuple[float, ...]) -> Box
     Returns:
         Slices of the other grid; None when the mask is empty.
     """
-    if not mask.any():
+    found = bounding_box(mask)
+    if found is None:
         return None
     sides = []
-    for axis, (count, more) in enumerate(zip(shape, margin)):
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        scale = count / mask.shape[axis]
-        low, high = np.floor(hit[0] * scale - more), np.ceil((hit[-1] + 1) * scale + more)
+    for side, own, count, more in zip(found, mask.shape, shape, margin):
+        scale = count / own
+        low, high = np.floor(side.start * scale - more), np.ceil(side.stop * scale + more)
         sides.append(slice(max(0, int(low)), min(count, int(high))))
     return sides[0], sides[1], sides[2]
