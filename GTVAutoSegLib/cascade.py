@@ -144,9 +144,13 @@ class _Run:
             reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
             warnings=(*self.volume.notes, *found, *self.runner.notes),
             device=describe(self.runner.device),
-            precision=self.cascade.precision,
+            precision=self._precision(),
             timings=dict(self.timings),
         )
+
+    def _precision(self) -> str:
+        """In which numbers it ran: on the CPU, where it may have had to go, not in half precision."""
+        return "fp32" if self.cascade.precision == "fp16" and not self.runner.half else self.cascade.precision
 
     def _wanted(self, slices: range | None) -> np.ndarray:
         count = len(self.hu)

@@ -45,6 +45,7 @@ class BatchRunner:
 
     Attributes:
         device: where it runs now.
+        half: whether in half precision now.
         notes: what had to be changed, as sentences for the user.
     """
 
@@ -58,7 +59,7 @@ class BatchRunner:
         half: bool = False,
     ) -> None:
         self.device = device
-        self._half = half
+        self.half = half
         self.notes: list[str] = []
         self._size = size
         self._batch = self._first_batch()
@@ -120,7 +121,7 @@ class BatchRunner:
         try:
             # Only from pinned memory does a copy to a GPU run beside the computation.
             source = images.pin_memory() if self.device.type == "cuda" else images
-            dtype = torch.float16 if self._half else torch.float32
+            dtype = torch.float16 if self.half else torch.float32
             given = source.to(self.device, dtype, non_blocking=True, memory_format=torch.channels_last)
             # An earlier run that moved to the CPU may have left some of them in other numbers.
             placed = (network.to(self.device, dtype) for network in networks)
@@ -158,7 +159,7 @@ class BatchRunner:
             self.notes.append(f"memory ran out on {describe(self.device)} with a single slice: went on on the CPU")
             for network in networks:
                 network.cpu()
-            self._half = False
+            self.half = False
             self.device = torch.device("cpu")
             self._batch = self._first_batch()
         else:

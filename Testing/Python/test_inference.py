@@ -67,11 +67,11 @@ def test_a_gpu_that_cannot_hold_one_slice_hands_over_to_the_cpu():
         on_cpu = False
 
     network = GpuLimited(99)
-    runner = BatchRunner(torch.device("cpu"), 512)
+    runner = BatchRunner(torch.device("cpu"), 512, half=True)
     runner.device = FakeGpu()
     network.to = lambda *_, **__: network  # the fake device holds nothing
     assert len(run(runner, network, 6)) == 6
-    assert runner.device == torch.device("cpu")
+    assert runner.device == torch.device("cpu") and not runner.half
     assert "with a single slice: went on on the CPU" in runner.notes[-1]
 
 
