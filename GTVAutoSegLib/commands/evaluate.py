@@ -11,8 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .counts import at_least
-
 if TYPE_CHECKING:
     from ..evaluation import Failure, Measurement
 
@@ -39,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--workers", type=at_least(1), default=1, metavar="N", help="processes, a case each (1)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
     parser.add_argument(
         "--record", action="store_true", help="also write the figures into the model's description (one --model)"
     )
