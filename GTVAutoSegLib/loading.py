@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 from .cascade import Cascade
 from .device import resolve_device
 from .errors import InputError, ModelError
-from .model import Bundle, NetworkInfo
+from .model import Bundle
+from .model_info import NetworkInfo
 from .networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from .quantisation import NotQuantisableError, quantise
 from .quantised_layers import missing_support

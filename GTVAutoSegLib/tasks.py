@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from .errors import InputError
-from .model import LONGEST_ROI, check_combination
+from .model_info import LONGEST_ROI, check_combination
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
 from .sampling import RATIOS
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ..errors import DiskError, InputError
 from ..lock import locked
-from ..model import DESCRIPTION, SCHEMA, ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
+from ..model import DESCRIPTION, SCHEMA
+from ..model_info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase
 from ..tasks import Task
 from .checkpoint import is_finished, load_state, load_weights, write_tensors
