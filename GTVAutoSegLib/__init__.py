@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .model import load_model
+    from .loading import load_model
     from .volume_io import read_volume
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_model", "read_volume"]
 
-_HOMES = {"load_model": ".model", "read_volume": ".volume_io"}
+_HOMES = {"load_model": ".loading", "read_volume": ".volume_io"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .model_info import TrainingData
+from .model.info import TrainingData
 from .volume import Volume
 
 SPACING_TOLERANCE = 1.25

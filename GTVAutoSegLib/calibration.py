@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .assembly import in_precision
 from .cascade import Cascade, CascadeResult
 from .dataset import Case, read_label
 from .errors import InputError
-from .loading import in_precision
 from .precision import DIGITS, Agreement, Calibration
 from .preprocess import body_box, network_input
-from .quantisation import NotQuantisableError, range_points
-from .quantised_layers import missing_support
+from .quantisation.convert import NotQuantisableError, range_points
+from .quantisation.layers import missing_support
 from .volume import Volume
 from .volume_io import read_volume
 

@@ -20,7 +20,7 @@ from .applicability import applicability_warnings
 from .device import describe
 from .errors import InputError
 from .inference import BatchRunner
-from .model import Bundle
+from .model.bundle import Bundle
 from .preprocess import Box, body_box, network_input, paste_back
 from .settings import check_threshold
 from .summary import volume_ml

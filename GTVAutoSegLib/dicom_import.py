@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .case_names import safe_name
+from .cohort.case_names import safe_name
 from .dataset import PATIENTS, find_cases, read_patients
-from .dicom_series import stack
-from .dicom_tree import DicomTree, ImageSeries, referenced_series
+from .dicom.rtstruct import Roi, StructureSet, roi_mask
+from .dicom.series import stack
+from .dicom.tree import DicomTree, ImageSeries, referenced_series
 from .errors import DiskError, GTVAutoSegError, InputError
 from .files import write_text
 from .itk import write_image
-from .rtstruct import Roi, StructureSet, roi_mask
 from .summary import volume_ml
 from .volume import Volume, check_ct
 

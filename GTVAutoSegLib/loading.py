@@ -1,133 +1,59 @@
-"""From a bundle on disk to a cascade: weights checked, networks built, and in the numbers to compute with."""
+"""``load_model``: from an id or a path to a cascade. Importing this does not import PyTorch, which may be missing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import nn
-from torch.overrides import TorchFunctionMode
+from .errors import TorchBrokenError, TorchMissingError
+from .model.bundle import read_bundle
+from .precision import check_precision
 
-from .cascade import Cascade
-from .device import resolve_device
-from .errors import InputError, ModelError
-from .model import Bundle
-from .model_info import NetworkInfo
-from .networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
-from .quantisation import NotQuantisableError, quantise
-from .quantised_layers import missing_support
+if TYPE_CHECKING:
+    from .cascade import Cascade
 
 
-def load_cascade(bundle: Bundle, device: str, precision: str) -> Cascade:
-    """Build the networks of a bundle and load their weights; see `GTVAutoSegLib.model.load_model`."""
-    target = resolve_device(device)
-    classifiers = tuple(
-        _load_network(bundle, CLASSIFIERS, bundle.info.classifier, f) for f in bundle.info.classifier.files
-    )
-    segmenters = tuple(_load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
-    cascade = Cascade(bundle, classifiers, segmenters, target)
-    try:
-        return in_precision(cascade, chosen_precision(cascade, precision))
-    except NotQuantisableError as error:
-        raise ModelError(f"{bundle.path}: {error}; install the model again, or take precision fp32") from error
-
-
-def chosen_precision(cascade: Cascade, wanted: str) -> str:
-    """What a precision comes to for this cascade, its device and this machine; see `load_model`.
-
-    Raises:
-        InputError: it is not to be had.
-    """
-    calibration, kind = cascade.bundle.info.calibration, cascade.device.type
-    if wanted == "int8":
-        refusal = _no_int8(cascade)
-        if refusal:
-            raise InputError(f"precision int8 is not to be had: {refusal}; take auto or fp32")
-    if wanted == "fp16" and kind != "cuda":
-        raise InputError(f"precision fp16 needs a CUDA device, this is {kind}; take auto or fp32")
-    if wanted != "auto":
-        return wanted
-    return "int8" if calibration is not None and calibration.agreement.close and not _no_int8(cascade) else "fp32"
-
-
-def in_precision(cascade: Cascade, precision: str, ranges: dict[str, dict[str, float]] | None = None) -> Cascade:
-    """A float32 cascade with its networks in other numbers.
+def load_model(model: str | Path, device: str = "auto", precision: str = "auto") -> Cascade:
+    """Load a cascade from a bundle, validated before anything is built.
 
     Args:
-        cascade: in float32.
-        precision: "fp32", "int8" or "fp16".
-        ranges: of its networks, for int8; those of the bundle by default.
+        model: id of an installed or shipped bundle, or the path of its folder or .zip.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: "fp32" is the reference; "int8" for CPUs, where the bundle is calibrated; "fp16" for CUDA devices;
+            "auto" is int8 where this machine supports it and the bundle records that masks practically stay, else
+            fp32.
 
     Raises:
-        NotQuantisableError: a network has no 8-bit form.
+        ModelError: the bundle is missing or damaged, or PyTorch is.
+        InputError: there is no such device or precision, or this machine or bundle does not support it.
     """
-    if precision == "fp32":
-        return cascade
-    info = cascade.bundle.info
-    if ranges is None:
-        ranges = info.calibration.ranges if info.calibration is not None else {}
+    check_precision(precision)
+    bundle = read_bundle(model)
+    check_torch()
+    from .assembly import load_cascade
 
-    def convert(networks: tuple[nn.Module, ...], files: tuple[str, ...]) -> tuple[nn.Module, ...]:
-        if precision == "fp16":
-            return tuple(network.half() for network in networks)
-        return tuple(quantise(network, ranges.get(name, {})) for network, name in zip(networks, files))
-
-    return replace(
-        cascade,
-        classifiers=convert(cascade.classifiers, info.classifier.files),
-        segmenters=convert(cascade.segmenters, info.segmenter.files),
-        precision=precision,
-    )
+    return load_cascade(bundle, device, precision)
 
 
-def _no_int8(cascade: Cascade) -> str:
-    """Why a cascade cannot run in 8-bit integers; "" when it can."""
-    if cascade.device.type != "cpu":
-        return f"it is for CPUs, and the device is {cascade.device.type}"
-    if cascade.bundle.info.calibration is None:
-        return f"{cascade.bundle.path} is not calibrated (gtvautoseg model calibrate)"
-    return missing_support()
+def check_torch() -> None:
+    """Import PyTorch and safetensors.
 
-
-def _load_network(
-    bundle: Bundle, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
-) -> nn.Module:
-    content = bundle.weights(name)
-    where = bundle.path / name
-    try:
-        tensors = load(content)
-        # Shapes only: nothing is allocated before the file has proved right.
-        with torch.device("meta"), _NoRandomNumbers():
-            expected = build_network(registry, info.network, info.arguments).state_dict()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{bundle.path}: {error}; install the model again") from error
-    except SafetensorError as error:
-        raise ModelError(f"{where} is not a safetensors file ({error}); install the model again") from error
-    for key in sorted(expected.keys() | tensors.keys()):
-        got = tuple(tensors[key].shape) if key in tensors else "absent"
-        wanted = tuple(expected[key].shape) if key in expected else "absent"
-        if got != wanted:
-            raise ModelError(f"{where}: tensor '{key}' is {got}, model.json describes {wanted}; install it again")
-    with _NoRandomNumbers():
-        network = build_network(registry, info.network, info.arguments)
-    network.load_state_dict(tensors)
-    return channels_last(network.eval().requires_grad_(False))
-
-
-class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves weights as they are where a network would draw them: they are replaced in a moment.
-
-    On the meta device drawing normal numbers would also make PyTorch import its compiler, which takes a second.
+    Raises:
+        TorchMissingError: one of them is not installed.
+        TorchBrokenError: one of them is installed and cannot be imported.
     """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
+    for name in ("torch", "safetensors"):
+        if find_spec(name) is None:
+            raise TorchMissingError(
+                f"{name} is not installed, and the networks need it; install it: in Slicer through the module's "
+                "Dependencies section, elsewhere with pip"
+            )
+        try:
+            # A half-removed torch fails with TypeError, a missing DLL with OSError.
+            import_module(name)
+        except (ImportError, OSError, TypeError, AttributeError, RuntimeError) as error:
+            raise TorchBrokenError(
+                f"{name} is installed but cannot be imported ({error}); remove and install it again"
+            ) from error

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from .allocator import give_back_freed_memory
-from .dicom_seg import check_dicom_seg, make_dicom_seg
-from .dicom_source import read_source
+from .dicom.rtstruct_writer import make_rtstruct
+from .dicom.segmentation import check_dicom_seg, make_dicom_seg
+from .dicom.source import read_source
 from .errors import InputError
 from .files import check_writable, whole_file
 from .itk import write_image
-from .rtstruct_writer import make_rtstruct
 from .segment_info import SegmentInfo
 from .volume import Volume, bounding_box
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
-from .model import Bundle
+from .model.bundle import Bundle
 from .segment_info import SegmentInfo
 from .volume import Volume, bounding_box
 

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from torch import nn
 
 from .errors import InputError
-from .model_info import LONGEST_ROI, check_combination
+from .model.info import LONGEST_ROI, check_combination
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
+from .resources import resource_folders
 from .sampling import RATIOS
 from .settings import PostprocessSettings, PreprocessSettings, parse_settings
 
@@ -174,10 +175,4 @@ def load_resource(cls: type[T], name: str, kind: str, complete: Callable[[Any], 
 
 def shipped(kind: str) -> dict[str, Path]:
     """Files of ``Resources/<kind>`` by their names without suffix."""
-    return {path.stem: path for folder in _folders(kind) for path in sorted(folder.glob("*.json"))}
-
-
-def _folders(kind: str) -> list[Path]:
-    # Beside the library in the source tree and in Slicer, inside it in a wheel.
-    library = Path(__file__).resolve().parent
-    return [folder / "Resources" / kind for folder in (library, library.parent)]
+    return {path.stem: path for folder in resource_folders(kind) for path in sorted(folder.glob("*.json"))}

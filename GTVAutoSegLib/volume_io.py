@@ -11,7 +11,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from .allocator import give_back_freed_memory
-from .dicom_series import read_dicom_series
+from .dicom.series import read_dicom_series
 from .errors import InputError
 from .file_check import HEADER_READERS, check_file
 from .itk import is_utf8, quiet_itk, reason

@@ -129,7 +129,8 @@ class Worker:
 
     def _load(self, values: argparse.Namespace) -> Cascade:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""
-        from .model import load_model, read_bundle
+        from .loading import load_model
+        from .model.bundle import read_bundle
 
         options = {"device": values.device, "precision": values.precision}
         bundle = read_bundle(values.model)
@@ -142,7 +143,7 @@ class Worker:
 
     def _probe(self, _: argparse.Namespace) -> None:
         """Try every device with a tiny convolution and send what there is."""
-        from .model import check_torch
+        from .loading import check_torch
 
         check_torch()
         import torch

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from GTVAutoSegLib import load_model, read_volume
-from GTVAutoSegLib.contact_sheet import write_contact_sheet
 from GTVAutoSegLib.dataset import find_cases, read_label
+from GTVAutoSegLib.evaluation.metrics import compare
 from GTVAutoSegLib.mask_writer import write_mask
-from GTVAutoSegLib.metrics import compare
+from GTVAutoSegLib.report.contact_sheet import write_contact_sheet
 from GTVAutoSegLib.summary import describe_segment, sentence, summarise
 
 SAMPLES = Path(__file__).parent / "Data" / "sts-gtv"

@@ -12,7 +12,7 @@ import slicer
 
 import GTVAutoSegLib
 from GTVAutoSegLib.errors import ModelError
-from GTVAutoSegLib.model import read_bundle
+from GTVAutoSegLib.model.bundle import read_bundle
 
 from .failures import Failure
 from .models import bundle_paths, chosen_folder

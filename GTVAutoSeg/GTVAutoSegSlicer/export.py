@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import slicer
 
-from GTVAutoSegLib.dicom_headers import SliceHeader, read_header
-from GTVAutoSegLib.dicom_source import read_source
+from GTVAutoSegLib.dicom.headers import SliceHeader, read_header
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.dicom.rtstruct_writer import make_rtstruct
+from GTVAutoSegLib.dicom.source import read_source
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError, RunError
 from GTVAutoSegLib.files import check_writable, whole_file
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.rtstruct_writer import make_rtstruct
 from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure

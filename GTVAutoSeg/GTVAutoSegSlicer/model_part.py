@@ -9,8 +9,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import ModelError
-from GTVAutoSegLib.model import read_bundle
-from GTVAutoSegLib.model_info import ModelInfo
+from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.info import ModelInfo
 
 from .models import bundle_paths
 

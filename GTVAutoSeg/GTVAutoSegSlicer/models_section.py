@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
-from GTVAutoSegLib.model import DESCRIPTION, verify_model
-from GTVAutoSegLib.model_store import install_model, remove_model
+from GTVAutoSegLib.model.bundle import DESCRIPTION, verify_model
+from GTVAutoSegLib.model.store import install_model, remove_model
 
 from .model_part import ModelPart
 from .models import choose_folder, chosen_folder

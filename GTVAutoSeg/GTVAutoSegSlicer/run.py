@@ -13,7 +13,7 @@ from typing import Any
 import slicer
 
 from GTVAutoSegLib.errors import DiskError, GTVAutoSegError
-from GTVAutoSegLib.model import Bundle
+from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.summary import describe_segment
 
 from .failures import Failure, failure_of, not_valid

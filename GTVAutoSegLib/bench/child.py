@@ -20,7 +20,7 @@ def facts() -> dict[str, Any]:
     import torch
 
     from ..device import describe, gpus, probe
-    from ..quantised_layers import missing_support
+    from ..quantisation.layers import missing_support
 
     devices = ["cpu", *(str(gpu) for gpu in gpus() if probe(gpu) is None)]
     return {
@@ -53,7 +53,7 @@ def make_ct(path: str, slices: int, positive: int, side: int) -> dict[str, Any]:
 
 def describe_model(model: str) -> dict[str, Any]:
     """Sizes of a model, and operations of its stages a slice; counting takes memory, so not in a measured process."""
-    from ..model import read_bundle
+    from ..model.bundle import read_bundle
 
     info = read_bundle(model).info
     from .roofline import stage_operations
@@ -68,7 +68,7 @@ def describe_model(model: str) -> dict[str, Any]:
 
 def load(model: str, device: str, precision: str) -> dict[str, Any]:
     """Load the model that is measured from now on."""
-    from ..model import load_model
+    from ..loading import load_model
 
     started = time.perf_counter()
     _loaded["cascade"] = load_model(model, device=device, precision=precision)

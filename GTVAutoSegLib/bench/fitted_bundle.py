@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..calibration import measure_ranges
-from ..model import DESCRIPTION, SCHEMA
-from ..model_info import ModelInfo, NetworkInfo, TaskInfo, TrainingData
+from ..model.bundle import DESCRIPTION, SCHEMA
+from ..model.info import ModelInfo, NetworkInfo, TaskInfo, TrainingData
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from ..precision import Agreement, Calibration
 from ..preprocess import body_box, network_input, stretch_mask

@@ -14,7 +14,7 @@ import torch
 
 from ..allocator import keep_freed_memory
 from ..cascade import Cascade
-from ..model import load_model
+from ..loading import load_model
 from ..preprocess import body_box, network_input
 from ..volume import Volume
 from .phantom import make_phantom

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ..model_info import ModelInfo, NetworkInfo
+from ..model.info import ModelInfo, NetworkInfo
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network
 from ..networks.cost import multiply_adds
 

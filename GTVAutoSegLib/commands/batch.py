@@ -12,10 +12,10 @@ from ..precision import PRECISIONS
 from .counts import at_least
 
 if TYPE_CHECKING:
-    from ..batch import Batch, Engine
-    from ..batch_case import Outcome
-    from ..cohort import Cohort
-    from ..model import Bundle
+    from ..cohort.batch import Batch, Engine
+    from ..cohort.batch_case import Outcome
+    from ..cohort.search import Cohort
+    from ..model.bundle import Bundle
 
 SOME_FAILED = 1
 
@@ -69,10 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
-    from ..batch import plan_batch, run_batch
+    from ..cohort.batch import plan_batch, run_batch
     from ..errors import Cancelled
     from ..files import make_folder
-    from ..model import read_bundle
+    from ..model.bundle import read_bundle
 
     bundle = read_bundle(arguments.model)
     check_options(arguments)
@@ -120,7 +120,7 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 def find(arguments: argparse.Namespace) -> Cohort:
     """Find the cases, and say what is left aside; raises InputError when there is nothing to do."""
-    from ..cohort import find_cohort
+    from ..cohort.search import find_cohort
     from ..errors import InputError
     from ..terminal import progress_bar
 
@@ -139,7 +139,7 @@ def find(arguments: argparse.Namespace) -> Cohort:
 
 def preview(batch: Batch) -> None:
     """Print what would be done."""
-    from ..case_names import shown
+    from ..cohort.case_names import shown
 
     for name, text in batch.cohort.failed:
         print(f"{name}: will fail: {text}")
@@ -153,7 +153,7 @@ def preview(batch: Batch) -> None:
 
 def check_earlier(batch: Batch, resume: bool) -> None:
     """Raise InputError rather than replace results that nobody spoke of."""
-    from ..batch_case import RESULT
+    from ..cohort.batch_case import RESULT
     from ..errors import InputError
 
     there = sum((plan.folder / RESULT).exists() for plan in batch.plans)
@@ -166,8 +166,9 @@ def check_earlier(batch: Batch, resume: bool) -> None:
 
 def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -> Engine | None:
     """What does the cases: this process, or Dask workers; a damaged model is said at once."""
-    from ..batch import run_here
-    from ..model import load_model, verify_model
+    from ..cohort.batch import run_here
+    from ..loading import load_model
+    from ..model.bundle import verify_model
     from ..standard_input import StandardInput
 
     cancelled = StandardInput().closed if arguments.watch_stdin else None
@@ -176,7 +177,7 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     if arguments.scheduler is None and arguments.workers == 1:
         model = load_model(bundle.path, arguments.device, arguments.precision)
         return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
-    from ..batch_dask import Work, run_on_cluster
+    from ..cohort.batch_dask import Work, run_on_cluster
 
     verify_model(bundle.path)
     work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.precision, arguments.threshold)

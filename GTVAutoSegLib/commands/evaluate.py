@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..evaluation import Failure, Measurement
+    from ..evaluation.cases import Failure, Measurement
 
     Measure = Callable[..., Iterator[list[Measurement] | Failure]]
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
     from ..errors import InputError
-    from ..evaluation import Failure
+    from ..evaluation.cases import Failure
     from ..files import make_folder
     from ..terminal import progress_bar
 
@@ -83,8 +83,8 @@ def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]
     """
     from ..dataset import find_cases
     from ..errors import InputError
-    from ..evaluation import Subject, evaluate, model_names
-    from ..model import find_model
+    from ..evaluation.cases import Subject, evaluate, model_names
+    from ..model.bundle import find_model
 
     cases = find_cases(arguments.dataset)
     models = tuple(find_model(model) for model in arguments.model or ())
@@ -105,7 +105,7 @@ def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
         InputError: the folder is no run on this data set, or has no model yet.
     """
     from ..errors import InputError
-    from ..evaluation_folds import evaluate_folds, held_out
+    from ..evaluation.folds import evaluate_folds, held_out
 
     if arguments.record:
         raise InputError("--record was given with a run; expected exactly one --model")
@@ -116,9 +116,9 @@ def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
 
 def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
     """Write the files and print the table; ``origin`` goes into the JSON as well."""
-    from ..evaluation_report import FOLDS, cases_csv, summarise_evaluation, table
+    from ..evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
     from ..files import whole_file, write_text
-    from ..model_store import record_metrics
+    from ..model.store import record_metrics
 
     split = arguments.dataset.resolve().name
     if arguments.run is None:
@@ -135,7 +135,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
             file=sys.stderr,
         )
     else:
-        from ..evaluation_plot import plot
+        from ..evaluation.plot import plot
 
         with whole_file(written[2]) as temporary:
             temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
@@ -153,7 +153,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
 def describe(models: dict[str, Path]) -> dict[str, Any]:
     """What was measured, by what; the models by the name that they have in the figures."""
     from .. import __version__
-    from ..model import read_bundle
+    from ..model.bundle import read_bundle
 
     bundles = {
         name: {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest}

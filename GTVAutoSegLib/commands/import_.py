@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..dicom.tree import DicomTree
     from ..dicom_import import Outcome
-    from ..dicom_tree import DicomTree
 
 SOME_FAILED = 1
 NOTHING_DONE = 2
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, or import and say what became of each patient."""
+    from ..dicom.tree import scan
     from ..dicom_import import import_cases, note_patients, plan_import
-    from ..dicom_tree import scan
     from ..errors import InputError
     from ..files import make_folder
     from ..terminal import progress_bar
@@ -88,7 +88,7 @@ def roi_pattern(text: str) -> re.Pattern[str]:
 
 def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:
     """Print patients, series, structure sets and ROIs; with a pattern, which ROIs match."""
-    from ..dicom_tree import referenced_series
+    from ..dicom.tree import referenced_series
     from ..errors import InputError
 
     placed: dict[str, list[str]] = {uid: [] for uid in tree.series}

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import ModelError
-from ..model import iterate_bundles, model_folders, read_bundle, verify_model
-from ..model_store import check_recordable, export_model, install_model, record, remove_model
+from ..model.bundle import iterate_bundles, model_folders, read_bundle, verify_model
+from ..model.store import check_recordable, export_model, install_model, record, remove_model
 
 TEXTS = {
     "info": "all of a model's description, as JSON",
@@ -87,7 +87,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     """Measure ranges on one data set, compare on another, and write both into the description."""
     from ..calibration import calibrate as measure
     from ..dataset import find_cases
-    from ..model import load_model
+    from ..loading import load_model
     from ..terminal import progress_bar
 
     check_recordable(arguments.model)

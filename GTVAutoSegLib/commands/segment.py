@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
     from ..files import check_writable, write_text
+    from ..loading import load_model
     from ..mask_writer import check_outputs, mask_format, write_mask
-    from ..model import load_model, read_bundle
+    from ..model.bundle import read_bundle
     from ..summary import describe_segment, summarise
     from ..terminal import progress_bar
     from ..volume import check_ct

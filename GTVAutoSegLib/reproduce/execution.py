@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 
 import torch
 
-from ..batch_dask import collect, connect
+from ..cohort.batch_dask import collect, connect
 from ..errors import InputError
 from .parts import Part, Setup
 from .training import do_part

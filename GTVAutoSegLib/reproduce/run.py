@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
+from ..cohort.lock import locked
 from ..device import resolve_device
 from ..errors import InputError
 from ..files import make_folder, whole_file, write_text
-from ..lock import locked
 from ..store import build_store
 from ..tasks import Task
 from ..training.distributed import resolve_precision

@@ -21,9 +21,9 @@ import numpy as np
 
 from ..cascade import fill_gaps, smaller_components
 from ..dataset import Case, read_label
+from ..evaluation.metrics import compare, count_slices
 from ..files import make_folder, write_text
-from ..metrics import compare, count_slices
-from ..model_info import Thresholds
+from ..model.info import Thresholds
 from ..settings import PostprocessSettings
 from ..training.threshold import best_threshold
 from ..volume_io import read_volume

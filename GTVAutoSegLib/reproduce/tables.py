@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics import SliceCounts
+from ..evaluation.metrics import SliceCounts
 from ..networks import build_network
 from ..networks.cost import multiply_adds
 from ..tasks import REGISTRIES
@@ -20,7 +20,7 @@ from .statistics import Difference, Summary, compare_systems, summarise
 from .systems import HCF, VOLUME, Recipe, System, Table
 from .training import read_figures
 
-# Metric of `metrics.Agreement`: heading, factor, decimals.
+# Metric of `evaluation.metrics.Agreement`: heading, factor, decimals.
 METRICS = {"dsc": ("DSC %", 100.0, 1), "hd95_mm": ("HD95 mm", 1.0, 1), "ji": ("JI %", 100.0, 1)}
 
 

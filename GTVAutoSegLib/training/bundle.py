@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..cohort.lock import locked
 from ..errors import DiskError, InputError
-from ..lock import locked
-from ..model import DESCRIPTION, SCHEMA
-from ..model_info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
+from ..model.bundle import DESCRIPTION, SCHEMA
+from ..model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase
 from ..tasks import Task
 from .checkpoint import is_finished, load_state, load_weights, write_tensors

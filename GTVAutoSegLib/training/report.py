@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from .. import __version__
 from ..files import whole_file, write_text
-from ..model import read_bundle
-from ..model_info import ModelInfo
+from ..model.bundle import read_bundle
+from ..model.info import ModelInfo
 from ..slices import StoredCase
 from ..tasks import Task
 from .checkpoint import is_finished, read_log

@@ -8,8 +8,8 @@ import numpy as np
 import pydicom
 from slicer_samples import ball
 
-from GTVAutoSegLib.dicom_series import read_dicom_series
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.segment_info import SegmentInfo
 
 SHAPE = (10, 64, 72)

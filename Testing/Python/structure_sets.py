@@ -9,9 +9,9 @@ import pydicom
 from dicom_samples import patient_array, stack_positions, write_series
 from scipy import ndimage
 
-from GTVAutoSegLib.dicom_series import read_dicom_series
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.rtstruct_writer import write_rtstruct
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.dicom.rtstruct_writer import write_rtstruct
+from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.segment_info import SegmentInfo
 from GTVAutoSegLib.volume import Volume
 

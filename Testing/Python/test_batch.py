@@ -17,14 +17,14 @@ from bundles import make_bundle
 from dicom_samples import write_series
 from phantoms import body_ct
 
-from GTVAutoSegLib import batch as batch_module
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.batch import plan_batch, run_batch, run_here
-from GTVAutoSegLib.case_names import short_hash
-from GTVAutoSegLib.cohort import find_cohort
+from GTVAutoSegLib.cohort import batch as batch_module
+from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
+from GTVAutoSegLib.cohort.case_names import short_hash
+from GTVAutoSegLib.cohort.lock import locked
+from GTVAutoSegLib.cohort.search import find_cohort
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.errors import Cancelled
-from GTVAutoSegLib.lock import locked
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.volume_io import read_volume
 
 SERIES = "1.2.826.0.1.3680043.8.498.88"

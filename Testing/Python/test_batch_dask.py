@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from batches import rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 
-from GTVAutoSegLib import batch_dask
+from GTVAutoSegLib.cohort import batch_dask
 
 
 @pytest.fixture(scope="module")

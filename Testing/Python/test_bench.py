@@ -20,7 +20,7 @@ from GTVAutoSegLib.bench.scaling_plot import plot
 from GTVAutoSegLib.bench.table import guard_table
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError, RunError
-from GTVAutoSegLib.quantised_layers import missing_support
+from GTVAutoSegLib.quantisation.layers import missing_support
 from GTVAutoSegLib.volume import Volume
 
 TINY = {"width": 4, "size": 64, "threads": 1, "precision": "fp32", "side": 96, "slices": 12, "positive": 3}

@@ -8,7 +8,7 @@ from bundles import make_bundle
 from phantoms import phantom
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.contact_sheet import _slices, write_contact_sheet
+from GTVAutoSegLib.report.contact_sheet import _slices, write_contact_sheet
 
 NOTHING = np.zeros((60, 4, 4), bool)
 

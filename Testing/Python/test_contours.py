@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.contours import fill_polygons, rasterise, to_index
+from GTVAutoSegLib.dicom.contours import fill_polygons, rasterise, to_index
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.volume import Volume
 

@@ -9,9 +9,9 @@ import pydicom
 import pytest
 from dicom_samples import patient_array, stack_positions, write_series
 
-from GTVAutoSegLib.dicom_seg import make_dicom_seg
-from GTVAutoSegLib.dicom_series import read_dicom_series
-from GTVAutoSegLib.dicom_source import read_source
+from GTVAutoSegLib.dicom.segmentation import make_dicom_seg
+from GTVAutoSegLib.dicom.series import read_dicom_series
+from GTVAutoSegLib.dicom.source import read_source
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.mask_writer import check_outputs, write_mask
 from GTVAutoSegLib.segment_info import SegmentInfo
@@ -101,7 +101,9 @@ def test_a_header_that_highdicom_refuses_is_said_in_a_sentence(tmp_path):
 def test_without_highdicom_the_command_that_installs_it_is_named(tmp_path, monkeypatch):
     volume = ct(tmp_path / "ct")
     real = importlib.util.find_spec
-    monkeypatch.setattr("GTVAutoSegLib.dicom_seg.find_spec", lambda name: None if name == "highdicom" else real(name))
+    monkeypatch.setattr(
+        "GTVAutoSegLib.dicom.segmentation.find_spec", lambda name: None if name == "highdicom" else real(name)
+    )
     with pytest.raises(InputError, match=r"pip install 'gtvautoseg\[dicom-seg\]'"):
         check_outputs([tmp_path / "gtv.seg.dcm"], volume)
 

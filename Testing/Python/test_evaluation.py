@@ -21,9 +21,9 @@ from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases, read_label
 from GTVAutoSegLib.errors import RunError
-from GTVAutoSegLib.evaluation import CASCADE, PREDICTIONS, Measurement, Subject, evaluate
-from GTVAutoSegLib.evaluation_report import cases_csv, summarise_evaluation, table
-from GTVAutoSegLib.metrics import Agreement, SliceCounts, compare
+from GTVAutoSegLib.evaluation.cases import CASCADE, PREDICTIONS, Measurement, Subject, evaluate
+from GTVAutoSegLib.evaluation.metrics import Agreement, SliceCounts, compare
+from GTVAutoSegLib.evaluation.report import cases_csv, summarise_evaluation, table
 from GTVAutoSegLib.summary import tumour_slices
 from GTVAutoSegLib.volume_io import read_volume
 

@@ -13,9 +13,9 @@ from datasets import SIDE, save, write_case, write_dataset, write_preset, write_
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.evaluation import CASCADE, Subject, evaluate
-from GTVAutoSegLib.evaluation_folds import Part, evaluate_folds, held_out
-from GTVAutoSegLib.model import read_bundle
+from GTVAutoSegLib.evaluation.cases import CASCADE, Subject, evaluate
+from GTVAutoSegLib.evaluation.folds import Part, evaluate_folds, held_out
+from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.store import content_of
 from GTVAutoSegLib.training.bundle import restore_bundles
 

@@ -18,9 +18,9 @@ from rtstruct_samples import square, write_rtstruct
 from GTVAutoSegLib import dicom_import
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases, read_label, read_patients
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.dicom_import import write_case
 from GTVAutoSegLib.errors import DiskError
-from GTVAutoSegLib.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.volume import Volume
 from GTVAutoSegLib.volume_io import read_volume
 

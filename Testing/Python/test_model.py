@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from GTVAutoSegLib import load_model
 from GTVAutoSegLib.errors import DeviceError, ModelError
-from GTVAutoSegLib.model import find_model, iterate_bundles, read_bundle, verify_model
+from GTVAutoSegLib.model.bundle import find_model, iterate_bundles, read_bundle, verify_model
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_an_unknown_device_is_answered_with_those_that_exist(bundle):
 
 
 def test_listing_and_verifying_do_not_import_torch(bundle):
-    code = "import sys; from GTVAutoSegLib.model import verify_model; verify_model(sys.argv[1]); "
+    code = "import sys; from GTVAutoSegLib.model.bundle import verify_model; verify_model(sys.argv[1]); "
     code += "assert 'torch' not in sys.modules and 'SimpleITK' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(bundle)], check=True)
 
@@ -166,7 +166,7 @@ class Rest:
     def find_spec(name, path=None, target=None):
         return None if name == "torch" else real(name, path, target)
 sys.meta_path[:0] = [Hide, Rest]
-from GTVAutoSegLib.model import load_model
+from GTVAutoSegLib.loading import load_model
 from GTVAutoSegLib.errors import ModelError
 try:
     load_model({str(bundle)!r})

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from bundles import make_bundle
 
-from GTVAutoSegLib import model_store
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
-from GTVAutoSegLib.model import find_model, verify_model
-from GTVAutoSegLib.model_store import install_model, record_metrics, remove_model
+from GTVAutoSegLib.model import store as model_store
+from GTVAutoSegLib.model.bundle import find_model, verify_model
+from GTVAutoSegLib.model.store import install_model, record_metrics, remove_model
 
 
 @pytest.fixture(scope="module")

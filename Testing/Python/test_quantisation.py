@@ -14,20 +14,20 @@ from datasets import write_dataset
 from torch import nn
 from torch.nn import functional as F
 
-from GTVAutoSegLib import load_model, loading, read_volume
+from GTVAutoSegLib import assembly, load_model, read_volume
+from GTVAutoSegLib.assembly import chosen_precision, in_precision
 from GTVAutoSegLib.calibration import compare, measure_ranges
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import InputError, ModelError
-from GTVAutoSegLib.loading import chosen_precision, in_precision
-from GTVAutoSegLib.model import read_bundle
-from GTVAutoSegLib.model_store import export_model, record
+from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.store import export_model, record
 from GTVAutoSegLib.networks import SANet, SliceClassifier
 from GTVAutoSegLib.networks.blocks import conv_bn
 from GTVAutoSegLib.networks.sanet import SpatialAlignment
 from GTVAutoSegLib.precision import Agreement
-from GTVAutoSegLib.quantisation import NotQuantisableError, quantise
-from GTVAutoSegLib.quantised_layers import QuantisedConv, folded, max_pool, missing_support, rounded, sample
+from GTVAutoSegLib.quantisation.convert import NotQuantisableError, quantise
+from GTVAutoSegLib.quantisation.layers import QuantisedConv, folded, max_pool, missing_support, rounded, sample
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "Testing" / "Data" / "sts-gtv"
@@ -230,7 +230,7 @@ def test_without_the_operator_auto_is_fp32(shipped, monkeypatch):
         raise AttributeError("'_OpNamespace' 'onednn' object has no attribute 'qconv_prepack'")
 
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
-    monkeypatch.setattr("GTVAutoSegLib.quantised_layers.QuantisedConv.__init__", absent)
+    monkeypatch.setattr("GTVAutoSegLib.quantisation.layers.QuantisedConv.__init__", absent)
     assert "this PyTorch has no 8-bit convolution" in missing_support()
     assert chosen_precision(shipped, "auto") == "fp32"
 
@@ -245,7 +245,7 @@ def test_a_bundle_without_calibration_runs_in_fp32(tmp_path):
 def test_ranges_of_another_network_are_a_damaged_model(tmp_path, monkeypatch):
     bundle = make_bundle(tmp_path / "random")
     record(bundle, "calibration", {"ranges": {"classifier.safetensors": {"trunk": 1.0}}, "agreement": asdict(CLOSE)})
-    monkeypatch.setattr(loading, "missing_support", lambda: "")
+    monkeypatch.setattr(assembly, "missing_support", lambda: "")
     with pytest.raises(ModelError, match="the ranges lack 'trunk.stem.3'"):
         load_model(bundle, device="cpu")
     data = json.loads((bundle / "model.json").read_text())

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from phantoms import body_ct, phantom
 
-from GTVAutoSegLib.measures import border_warning, measure
-from GTVAutoSegLib.pages import RESEARCH_ONLY
-from GTVAutoSegLib.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
-from GTVAutoSegLib.report import _overview_caption, report_page
+from GTVAutoSegLib.report.case_report import _overview_caption, report_page
+from GTVAutoSegLib.report.measures import border_warning, measure
+from GTVAutoSegLib.report.pages import RESEARCH_ONLY
+from GTVAutoSegLib.report.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
 from GTVAutoSegLib.volume import Volume
 
 WINDOW = (-160.0, 240.0)

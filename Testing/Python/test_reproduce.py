@@ -24,7 +24,7 @@ from scipy import stats
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.model import load_model
+from GTVAutoSegLib.loading import load_model
 from GTVAutoSegLib.reproduce.caption import Caption
 from GTVAutoSegLib.reproduce.execution import run_on_scheduler
 from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts, shown_recipe

@@ -9,10 +9,10 @@ from dicom_samples import patient_array, write_series
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from structure_sets import GTV, SEGMENT, blobs, ct, read_back
 
-from GTVAutoSegLib.dicom_series import read_dicom_series
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set
+from GTVAutoSegLib.dicom.rtstruct_writer import write_rtstruct
+from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.rtstruct import read_structure_set
-from GTVAutoSegLib.rtstruct_writer import write_rtstruct
 from GTVAutoSegLib.segment_info import SegmentInfo
 from GTVAutoSegLib.volume import Volume
 

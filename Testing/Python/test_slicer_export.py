@@ -11,9 +11,9 @@ from dicom_samples import patient_array, stack_positions, write_series
 from dicom_scenes import INFO, SHAPE, draw, files_gone, load_dicom, not_from_dicom, put, read_back
 from slicer_samples import add_ct, ball, linear_transform
 
-from GTVAutoSegLib.dicom_series import read_dicom_series
+from GTVAutoSegLib.dicom.rtstruct import read_structure_set
+from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.errors import GTVAutoSegError
-from GTVAutoSegLib.rtstruct import read_structure_set
 
 TURN = np.radians(20)
 TURNED = np.array([[np.cos(TURN), 0, -np.sin(TURN)], [0, 1, 0], [np.sin(TURN), 0, np.cos(TURN)]])

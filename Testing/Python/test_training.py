@@ -20,7 +20,8 @@ from two_processes import main as train_alone
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import Cancelled, InputError, OutOfMemoryError, RunError
-from GTVAutoSegLib.model import load_model, verify_model
+from GTVAutoSegLib.loading import load_model
+from GTVAutoSegLib.model.bundle import verify_model
 from GTVAutoSegLib.networks import SliceClassifier
 from GTVAutoSegLib.settings import PreprocessSettings
 from GTVAutoSegLib.slices import SliceSet

@@ -22,10 +22,10 @@ import psutil
 import SimpleITK as sitk
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.batch import plan_batch, run_batch, run_here
-from GTVAutoSegLib.batch_case import Outcome
-from GTVAutoSegLib.batch_dask import Work, run_on_cluster
-from GTVAutoSegLib.cohort import find_cohort
+from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
+from GTVAutoSegLib.cohort.batch_case import Outcome
+from GTVAutoSegLib.cohort.batch_dask import Work, run_on_cluster
+from GTVAutoSegLib.cohort.search import find_cohort
 from GTVAutoSegLib.volume_io import read_volume
 from Testing.Python.bundles import make_bundle
 from Testing.Python.phantoms import body_ct

@@ -30,8 +30,8 @@ from GTVAutoSegLib.calibration import measure_ranges
 from GTVAutoSegLib.cascade import Cascade
 from GTVAutoSegLib.dataset import find_cases, read_label
 from GTVAutoSegLib.networks import SliceClassifier, channels_last
-from GTVAutoSegLib.quantisation import quantise
-from GTVAutoSegLib.quantised_layers import QuantisedConv, to_levels
+from GTVAutoSegLib.quantisation.convert import quantise
+from GTVAutoSegLib.quantisation.layers import QuantisedConv, to_levels
 from GTVAutoSegLib.volume_io import read_volume
 
 ROUNDS = 5

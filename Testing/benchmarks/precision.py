@@ -23,7 +23,7 @@ from GTVAutoSegLib.calibration import compare, measure_ranges
 from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.inference import CPU_BATCH_PIXELS, MAX_BATCH
 from GTVAutoSegLib.networks import SANet, SliceClassifier, channels_last
-from GTVAutoSegLib.quantisation import quantise
+from GTVAutoSegLib.quantisation.convert import quantise
 
 ROUNDS = 5
 

@@ -1,0 +1,1 @@
+"""Masks against labels: figures, tables and plots."""

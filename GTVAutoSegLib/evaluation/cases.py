@@ -1,0 +1,216 @@
+"""Measuring models, or masks of any origin, case by case, on the native grid against the native labels."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import SUFFIXES, Case, read_label
+from ..errors import InputError, RunError
+from ..loading import check_torch, load_model
+from ..model.bundle import read_bundle
+from ..summary import tumour_slices
+from ..volume import Volume
+from ..volume_io import read_volume
+from .metrics import Agreement, SliceCounts, compare, count_slices
+
+CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
+PREDICTIONS = "predictions"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One mask of one case against its reference.
+
+    Attributes:
+        model: which model made it, see `model_names`, or the folder of predictions.
+        case: name.
+        variant: "cascade"; "all_slices", the segmenter alone, on every slice; "true_slices", the segmenter on the
+            slices of the reference, which is what a perfect classifier would give; or "predictions".
+        agreement: with the reference.
+        slices: the classifier's judgement for a cascade, the slices of the mask for predictions, otherwise None.
+    """
+
+    model: str
+    case: str
+    variant: str
+    agreement: Agreement
+    slices: SliceCounts | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that could not be measured, and the sentence that says why."""
+
+    case: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: models, or a folder of masks.
+
+    Attributes:
+        models: paths of bundles.
+        predictions: folder with ``<case>.nii.gz`` or ``<case>/*.nii.gz``; None when there are models.
+        device: for the models.
+    """
+
+    models: tuple[Path, ...] = ()
+    predictions: Path | None = None
+    device: str = "auto"
+
+
+def evaluate(
+    cases: Sequence[Case], subject: Subject, workers: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Iterator[list[Measurement] | Failure]:
+    """Measure every case; yields in the order of the cases, whatever the number of workers.
+
+    Args:
+        cases: of a data set.
+        subject: what to measure.
+        workers: processes; each loads the models itself and takes its share of the CPU's threads.
+        progress: called with cases done, and cases in all.
+
+    Raises:
+        InputError: a prediction is missing (before anything is measured), or there is no such device.
+        ModelError: a model is missing or damaged, or PyTorch is.
+        RunError: memory ran out, or a process died.
+    """
+    if workers < 1:
+        raise InputError(f"workers is {workers}; expected at least 1")
+    if subject.predictions is not None:
+        for case in cases:
+            find_prediction(subject.predictions, case)
+    # Also before processes are started, whose initializer could not say what is wrong with a model or device.
+    measure = _measurer(subject)
+    results = map(measure, cases) if workers == 1 else _in_processes(cases, subject, workers)
+    for done, result in enumerate(results):
+        if progress is not None:
+            progress(done + 1, len(cases))
+        yield result
+
+
+def find_prediction(folder: Path, case: Case) -> Path:
+    """The mask of a case in a folder of predictions.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    files = [folder / f"{case.name}{suffix}" for suffix in SUFFIXES]
+    files += sorted(path for suffix in SUFFIXES for path in (folder / case.name).glob(f"*{suffix}"))
+    files = [path for path in files if path.is_file()]
+    if len(files) != 1:
+        found = ", ".join(map(str, files)) or "none"
+        raise InputError(
+            f"{folder} has {len(files)} masks for the case {case.name} ({found}); expected one, {case.name}.nii.gz or "
+            f"{case.name}/*.nii.gz"
+        )
+    return files[0]
+
+
+def model_names(models: Sequence[Path]) -> list[str]:
+    """A name for each bundle: its id, numbered where several have the same."""
+    ids = [read_bundle(path).info.id for path in models]
+    return [one if ids.count(one) == 1 else f"{one} ({ids[:index].count(one) + 1})" for index, one in enumerate(ids)]
+
+
+def measure_model(name: str, model, case: Case, volume: Volume, reference: np.ndarray) -> list[Measurement]:  # noqa: ANN001
+    """Run a cascade as it is, its segmenter on every slice, and its segmenter on the slices of the reference.
+
+    Args:
+        name: of the model.
+        model: the `GTVAutoSegLib.cascade.Cascade`.
+        case: for its name.
+        volume: the CT.
+        reference: bool (z, y, x).
+    """
+    result = model.segment(volume)
+    abnormal = _slices(reference, volume)
+    masks = {
+        CASCADE: result.mask,
+        ALL_SLICES: model.segment(volume, picked=np.ones_like(abnormal)).mask,
+        TRUE_SLICES: model.segment(volume, picked=abnormal).mask,
+    }
+    counts = {CASCADE: count_slices(result.picked, abnormal)}
+    return [
+        Measurement(name, case.name, variant, compare(mask, reference, volume), counts.get(variant))
+        for variant, mask in masks.items()
+    ]
+
+
+def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]:
+    """A function that measures one case; models are loaded once."""
+    if subject.models:
+        check_torch()
+    # The reference, so that figures do not depend on the machine; `calibration` compares the others with it.
+    models = [load_model(path, subject.device, "fp32") for path in subject.models]
+    names = model_names(subject.models)
+
+    def measure(case: Case) -> list[Measurement] | Failure:
+        try:
+            volume = read_volume(case.image)
+            reference = read_label(case, volume)
+            if subject.predictions is not None:
+                return [_measure_prediction(subject.predictions, case, volume, reference)]
+            results = (measure_model(name, model, case, volume, reference) for name, model in zip(names, models))
+            return [measurement for result in results for measurement in result]
+        except InputError as error:
+            return Failure(case.name, str(error))
+
+    return measure
+
+
+def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.ndarray) -> Measurement:
+    mask = read_label(replace(case, label=find_prediction(folder, case)), volume)
+    counts = count_slices(_slices(mask, volume), _slices(reference, volume))
+    return Measurement(folder.name, case.name, PREDICTIONS, compare(mask, reference, volume), counts)
+
+
+def _slices(mask: np.ndarray, volume: Volume) -> np.ndarray:
+    """Which slices hold tumour; bool, in the order of `GTVAutoSegLib.cascade.CascadeResult`."""
+    slices = np.zeros(mask.shape[volume.axial.axes[0]], bool)
+    slices[tumour_slices(mask, volume)] = True
+    return slices
+
+
+_measure_here: Callable[[Case], list[Measurement] | Failure]  # of a worker process
+
+
+def _in_processes(cases: Sequence[Case], subject: Subject, workers: int) -> Iterator[list[Measurement] | Failure]:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    # A forked process would inherit PyTorch's locked thread pools.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (subject, threads)) as pool:
+        try:
+            yield from pool.map(_measure_in_worker, cases)
+        except BrokenProcessPool:
+            raise RunError(
+                f"one of {workers} worker processes died, most likely because memory ran out; use fewer --workers"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+
+
+def _start_worker(subject: Subject, threads: int) -> None:
+    global _measure_here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
+    if subject.models:
+        import torch
+
+        torch.set_num_threads(threads)
+    _measure_here = _measurer(subject)
+
+
+def _measure_in_worker(case: Case) -> list[Measurement] | Failure:
+    return _measure_here(case)

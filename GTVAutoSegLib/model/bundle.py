@@ -1,0 +1,158 @@
+"""The model bundle: a folder, or its .zip, with ``model.json`` and safetensors weights.
+
+Nothing here imports torch until `load_model`, so that Slicer's own process can list and verify bundles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from ..resources import resource_folders
+from ..settings import parse_settings
+from .info import ModelInfo
+
+SCHEMA = 1
+DESCRIPTION = "model.json"
+FOLDER_VARIABLE = "GTVAUTOSEG_MODELS"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose ``model.json`` is valid; `digest` identifies it in results.
+
+    Attributes:
+        path: the folder or .zip.
+        info: its description.
+        digest: sha256 of ``model.json``, which in turn holds those of the weights.
+    """
+
+    path: Path
+    info: ModelInfo
+    digest: str
+
+    def weights(self, name: str) -> bytes:
+        """Content of a weight file, checked against its sha256.
+
+        Raises:
+            ModelError: the file is missing, truncated or tampered with.
+        """
+        content = read_member(self.path, name)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.info.sha256[name]:
+            raise ModelError(
+                f"{self.path / name} has sha256 {digest[:12]}..., model.json expects "
+                f"{self.info.sha256[name][:12]}...: the file is damaged or was changed; install the model again"
+            )
+        return content
+
+
+def model_folders() -> list[Path]:
+    """Where bundles are looked for by id, first hit wins.
+
+    The folder named by the environment variable GTVAUTOSEG_MODELS, the user's own, and the shipped ones.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    folders = [Path(chosen)] if chosen else []
+    return [*folders, user_folder(), *resource_folders("Models")]
+
+
+def user_folder() -> Path:
+    """Where `install_model` puts bundles unless told otherwise."""
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "GTVAutoSeg" / "Models"
+
+
+def iterate_bundles(folders: Sequence[Path] | None = None) -> Iterator[Path]:
+    """Paths of all bundles in the folders (default: `model_folders`), each id once, valid or not."""
+    seen = set()
+    for folder in model_folders() if folders is None else folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            # Hidden: what an installation that was killed left behind.
+            if not path.name.startswith(".") and _bundle_id(path) and _bundle_id(path) not in seen:
+                seen.add(_bundle_id(path))
+                yield path
+
+
+def find_model(model: str | Path) -> Path:
+    """Path of a bundle given by path or id.
+
+    Raises:
+        ModelError: there is none; the message lists the ids that exist.
+    """
+    path = Path(model)
+    if _bundle_id(path):
+        return path
+    available = {_bundle_id(bundle): bundle for bundle in iterate_bundles()}
+    if str(model) in available:
+        return available[str(model)]
+    if path.exists():
+        raise ModelError(f"{path} is not a model bundle: it holds no {DESCRIPTION}; give a bundle's folder or .zip")
+    known = ", ".join(sorted(filter(None, available))) or "none is installed"
+    raise ModelError(f"model '{model}' does not exist; expected a bundle's folder or .zip, or one of: {known}")
+
+
+def read_bundle(model: str | Path) -> Bundle:
+    """Find a bundle and read its description; the weights are not touched.
+
+    Raises:
+        ModelError: no such bundle, or its ``model.json`` is not valid.
+    """
+    path = find_model(model)
+    content = read_member(path, DESCRIPTION)
+    where = str(path / DESCRIPTION)
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise ModelError(f"{where} is not JSON ({error}); install the model again") from error
+    version = data.get("schema") if isinstance(data, dict) else None
+    if version != SCHEMA:
+        raise ModelError(f"{where} has schema {version!r}, this version reads {SCHEMA}; install a matching model")
+    try:
+        info = parse_settings(ModelInfo, data, where)
+    except ValueError as error:
+        raise ModelError(f"{error}; install the model again") from error
+    for name in info.weight_files:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(f"{where} names the weight file '{name}', expected a plain name ending in .safetensors")
+        if name not in info.sha256:
+            raise ModelError(f"{where} has no sha256 for {name}; install the model again")
+    return Bundle(path, info, hashlib.sha256(content).hexdigest())
+
+
+def verify_model(model: str | Path) -> Bundle:
+    """Check a bundle: description and the sha256 of every weight file. Does not need torch.
+
+    Raises:
+        ModelError: what is wrong, and with which file.
+    """
+    bundle = read_bundle(model)
+    for name in bundle.info.weight_files:
+        bundle.weights(name)
+    return bundle
+
+
+def _bundle_id(path: Path) -> str | None:
+    """Id by file name: the folder's name or the .zip's stem; None when it is no bundle."""
+    if path.suffix == ".zip" and path.is_file():
+        return path.stem
+    return path.name if (path / DESCRIPTION).is_file() else None
+
+
+def read_member(path: Path, name: str) -> bytes:
+    """Content of a file of a bundle, given by the path of its folder or .zip; raises ModelError."""
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                member = next((m for m in archive.namelist() if m in (name, f"{path.stem}/{name}")), name)
+                return archive.read(member)
+        return (path / name).read_bytes()
+    except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # also: encrypted
+        raise ModelError(f"{path / name} cannot be read ({error}); install the model again") from error

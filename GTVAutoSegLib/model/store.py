@@ -1,0 +1,191 @@
+"""Installing, removing and exporting model bundles. Does not need torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import DiskError, InputError, ModelError
+from ..files import check_writable, whole_file, write_text
+from .bundle import DESCRIPTION, Bundle, find_model, model_folders, read_bundle, read_member, user_folder, verify_model
+
+# An id becomes the name of a folder on every system.
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+SHIPPED_FOLDERS = 2
+
+
+def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
+    """Copy a bundle to where models are found by id; it appears whole or not at all.
+
+    Args:
+        source: the bundle's folder or .zip, or the id of one.
+        folder: where models are kept; by default `user_folder`, made when it is not there. A model of the same id in
+            it is replaced.
+
+    Returns:
+        The installed bundle.
+
+    Raises:
+        ModelError: there is no such bundle, it is damaged, or its id cannot name a folder.
+        InputError: it is already there.
+        DiskError: it could not be written; nothing has changed.
+    """
+    folder = user_folder() if folder is None else folder
+    bundle = verify_model(source)
+    name = bundle.info.id
+    if not re.fullmatch(ID_PATTERN, name) or name.endswith("."):
+        raise ModelError(
+            f"{bundle.path} has the id '{name}', expected up to 63 letters, digits, '.', '_' and '-'; ask its maker "
+            "for another one"
+        )
+    target = folder / name
+    if target.exists() and target.samefile(bundle.path):
+        raise InputError(f"{bundle.path} is installed already; give a bundle from somewhere else")
+    with _on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy(bundle, target)
+    return read_bundle(target)
+
+
+def remove_model(model: str | Path, folder: Path | None = None) -> Path:
+    """Remove an installed bundle.
+
+    Args:
+        model: its id or path.
+        folder: where the user keeps models, if that is not one of `model_folders`.
+
+    Returns:
+        Where it was.
+
+    Raises:
+        ModelError: there is no such bundle.
+        InputError: it was shipped with GTVAutoSeg, or lies outside the folders for models.
+        DiskError: it could not be removed.
+    """
+    by_id = folder / model if folder is not None else None
+    path = find_model(by_id if by_id is not None and by_id.exists() else model).resolve()
+    folders = [place.resolve() for place in model_folders()]
+    if path.parent in folders[-SHIPPED_FOLDERS:]:
+        raise InputError(f"model '{model}' is shipped with GTVAutoSeg; only models installed later can be removed")
+    if path.parent not in folders and (folder is None or path.parent != folder.resolve()):
+        raise InputError(f"{path} lies outside the folders for models; delete it yourself if it is not needed")
+    with _on_disk(path.parent):
+        _discard(path)
+    return path
+
+
+def export_model(model: str | Path, path: Path) -> Path:
+    """Write a bundle as a .zip that `install_model` takes; whole or not at all.
+
+    Args:
+        model: id, or path of a bundle.
+        path: ends in .zip.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: the path does not end in .zip, or cannot be written.
+        DiskError: the disk is full.
+    """
+    if path.suffix != ".zip":
+        raise InputError(f"{path} does not end in .zip; give the exported model a name that does")
+    check_writable(path)
+    bundle = verify_model(model)
+    # Weights do not compress.
+    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(DESCRIPTION, read_member(bundle.path, DESCRIPTION), zipfile.ZIP_DEFLATED)
+        for name in bundle.info.weight_files:
+            archive.writestr(name, bundle.weights(name))
+    return path
+
+
+def record_metrics(model: str | Path, metrics: dict[str, Any]) -> Path:
+    """Write measured figures into a bundle's description, beside those already there; see `record`."""
+    return record(model, "metrics", {**read_bundle(model).info.metrics, **metrics})
+
+
+def record(model: str | Path, key: str, value: dict[str, Any]) -> Path:
+    """Replace one key of a bundle's description.
+
+    Returns:
+        Path of the description.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: it is a .zip, or its folder is not writable.
+        DiskError: it could not be written; nothing has changed.
+    """
+    path = check_recordable(model)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data[key] = value
+    write_text(path, json.dumps(data, indent=2) + "\n")
+    return path
+
+
+def check_recordable(model: str | Path) -> Path:
+    """Check before figures are measured that `record` can write them into a bundle's description; return its path.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        InputError: it is a .zip, or its folder is not writable.
+    """
+    bundle = read_bundle(model)
+    if not bundle.path.is_dir():
+        raise InputError(f"{bundle.path} is a .zip, whose description cannot be changed; unpack it first")
+    check_writable(bundle.path / DESCRIPTION)
+    return bundle.path / DESCRIPTION
+
+
+def _copy(bundle: Bundle, target: Path) -> None:
+    """Write beside the target, then put in its place; what was there comes back when that fails."""
+    fresh = _beside(target)
+    try:
+        fresh.mkdir()
+        (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
+        for name in bundle.info.weight_files:
+            (fresh / name).write_bytes(bundle.weights(name))
+        if target.exists():
+            former = target.rename(_beside(target))
+            try:
+                fresh.rename(target)
+            except OSError:
+                former.rename(target)
+                raise
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _discard(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+        return
+    # Renamed first: a folder that is removed only in part would be a damaged model.
+    doomed = path.rename(_beside(path))
+    shutil.rmtree(doomed)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".gtv-{secrets.token_hex(6)}")
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{folder} could not be changed ({error.strerror or error}); free space on the disk, or choose a folder "
+            "you may write to"
+        ) from error
