@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fold", type=fold_number, metavar="K|all", help="0, 1, ... or all (default)")
     parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
+    parser.add_argument(
+        "--start-from", metavar="MODEL", help="begin with this model's weights (id or path) instead of random ones"
+    )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument(
@@ -54,23 +57,32 @@ def fold_number(text: str) -> int | None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
     check_packages()
+    from ..model.bundle import verify_model
     from ..tasks import load_task
     from ..training.distributed import make_fabric
     from ..training.presets import load_preset
     from ..training.run import Run, train
     from ..training.stages import STAGES
+    from ..training.starting import began_with, first_network
 
     preset = load_preset(arguments.preset)
     task = load_task(arguments.task).resized(preset.size, preset.width)
+    stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
+    start = verify_model(arguments.start_from) if arguments.start_from else None
+    if start is not None:
+        task = began_with(task, start)
+        for stage in stages:
+            first_network(task, stage, start)  # what does not fit is said at once
     work = Run(
         task=task,
         preset=preset,
         dataset=arguments.dataset,
         folder=arguments.output,
         store=arguments.store or arguments.output / "slices",
-        stages=tuple(STAGES) if arguments.stage == "both" else (arguments.stage,),
+        stages=stages,
         fold=arguments.fold,
         resume=arguments.resume,
+        start=start,
     )
     fabric = make_fabric(arguments.device, arguments.precision)
     try:

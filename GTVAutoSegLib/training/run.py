@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from ..dataset import read_patients
 from ..errors import DiskError, InputError
+from ..model.bundle import Bundle
 from ..slices import SliceSet, StoredCase
 from ..store import build_store
 from ..tasks import Task
@@ -30,6 +31,7 @@ from .monitor import LiveMonitor, Monitor, show_count
 from .presets import Preset
 from .report import write_report
 from .stages import STAGES
+from .starting import first_network
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Run:
         stages: names.
         fold: number of a fold, or None for all.
         resume: continue networks that were begun.
+        start: the model whose weights the networks begin with; the task's data name it, see `starting.began_with`.
     """
 
     task: Task
@@ -55,6 +58,7 @@ class Run:
     stages: tuple[str, ...] = tuple(STAGES)
     fold: int | None = None
     resume: bool = False
+    start: Bundle | None = None
 
 
 def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
@@ -133,7 +137,7 @@ def _train_one(
     settings = getattr(run.preset, stage)
     job = Job(
         stage=STAGES[stage],
-        build=lambda: run.task.build(stage),
+        build=lambda: first_network(run.task, stage, run.start),
         training=SliceSet(tuple(cases[name] for name in fold.training)),
         validation=SliceSet(tuple(cases[name] for name in fold.validation)),
         settings=settings,

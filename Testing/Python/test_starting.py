@@ -1,0 +1,108 @@
+"""Beginning a training with the weights of a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import write_dataset, write_preset, write_task
+
+from GTVAutoSegLib import load_model
+from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.tasks import load_task
+from GTVAutoSegLib.training.starting import began_with, first_network
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), 4)
+
+
+def train(folder: Path, dataset: Path, *options: str, **task) -> int:
+    folder.mkdir(exist_ok=True)
+    task_file, preset = write_task(folder / "task.json", **task), write_preset(folder / "preset.json", epochs=1)
+    return main(
+        [
+            "train",
+            str(task_file),
+            str(dataset),
+            str(folder / "run"),
+            "--preset",
+            str(preset),
+            "--device",
+            "cpu",
+            *options,
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    assert train(folder, data, "--fold", "0") == 0
+    return folder / "run" / "phantom"
+
+
+@pytest.mark.parametrize("stage", ["classifier", "segmenter"])
+def test_a_network_begins_with_the_weights_of_the_model(trained, tmp_path, stage):
+    network = first_network(load_task(str(write_task(tmp_path / "task.json"))), stage, read_bundle(trained))
+    kept = getattr(load_model(trained, device="cpu", precision="fp32"), f"{stage}s")[0].state_dict()
+    assert network.state_dict().keys() == kept.keys()
+    assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
+
+
+def test_without_a_model_it_begins_with_random_weights(tmp_path):
+    task = load_task(str(write_task(tmp_path / "task.json")))
+    torch.manual_seed(0)
+    expected = task.build("classifier").state_dict()
+    torch.manual_seed(0)
+    network = first_network(task, "classifier", None)
+    assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
+def test_the_new_model_names_the_one_it_began_with_and_its_data(trained, data, tmp_path):
+    assert train(tmp_path, data, "--fold", "1", "--start-from", str(trained), data="ward 5") == 0
+    info = json.loads((tmp_path / "run" / "phantom" / "model.json").read_text())
+    digest = read_bundle(trained).digest[:12]
+    expected = f"ward 5; began with the weights of phantom 1.0.0 ({digest}), whose data are: phantoms"
+    assert info["training_data"]["description"] == expected
+
+
+def test_a_run_goes_on_only_with_the_model_it_began_with(trained, data, tmp_path, capsys):
+    options = ("--fold", "0", "--stage", "classifier")
+    assert train(tmp_path, data, *options) == 0
+    assert train(tmp_path, data, *options, "--resume", "--start-from", str(trained)) == 2
+    assert "belongs to another configuration: task.data is" in capsys.readouterr().err
+
+
+def test_a_model_of_another_network_is_refused_before_anything_is_written(trained, data, tmp_path, capsys):
+    assert train(tmp_path, data, "--start-from", str(trained), width=6) == 2
+    assert "has width 4, the task 6; a training can only begin with weights of the same network" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
+    other = {"network": "unet", "theta": "1"}
+    assert train(tmp_path, data, "--start-from", str(trained), segmenter=other) == 2
+    assert "has network sanet, the task unet" in capsys.readouterr().err
+
+
+def test_dropout_may_differ_for_it_has_no_weights(trained, tmp_path):
+    other = {"network": "resnet18", "arguments": {"dropout": 0.4}}
+    task = load_task(str(write_task(tmp_path / "task.json", classifier=other)))
+    assert first_network(task, "classifier", read_bundle(trained)).dropout.p == 0.4
+
+
+def test_an_ensemble_is_nothing_to_begin_with(data, tmp_path):
+    assert train(tmp_path, data, "--fold", "0") == 0
+    assert train(tmp_path, data, "--fold", "1", "--resume") == 0
+    bundle = read_bundle(tmp_path / "run" / "phantom")
+    task = load_task(str(tmp_path / "task.json"))
+    with pytest.raises(InputError, match="has 2 networks as classifier, expected one to begin with"):
+        first_network(task, "classifier", bundle)
+    fold = read_bundle(tmp_path / "run" / "fold_0" / "phantom")
+    assert "whose data are: phantoms" in began_with(task, fold).data
+    first_network(task, "classifier", fold)
