@@ -27,6 +27,7 @@ from ..training.presets import Preset, TrainSettings
 from .caption import Caption
 from .execution import run_in_processes, run_on_scheduler
 from .figure import draw
+from .kept import read_kept
 from .parts import Part, Setup, plan_parts, shown_recipe
 from .render import to_csv, to_json, to_markdown
 from .scores import score_pairs
@@ -240,7 +241,12 @@ def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> i
     parts = plan_parts(setup, tables)
     key = hashlib.sha256("\n".join([str(request.budget_hours), *(part.folder.name for part in parts)]).encode())
     path = setup.folder / EPOCHS
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_kept(path) if path.is_file() else {}
+    if known is None:
+        raise InputError(
+            f"{path} is damaged; delete it to have the epochs chosen anew, which may train other networks than before, "
+            "or give --epochs with the number in the tables' captions instead of --budget"
+        )
     if key.hexdigest() not in known:
         speeds = measure_speeds(parts, setup)
         found = epochs_within(3600 * request.budget_hours, parts, setup, speeds, request.jobs)

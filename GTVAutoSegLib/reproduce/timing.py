@@ -8,13 +8,16 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from ..bench.machine import processor
+from ..device import describe
 from ..errors import GTVAutoSegError, InputError, RunError
 from ..files import write_text
 from ..sampling import balanced_indices
@@ -22,6 +25,7 @@ from ..training.checkpoint import read_log
 from ..training.distributed import make_fabric
 from ..training.loop import fit
 from ..training.monitor import Monitor, clock
+from .kept import read_kept
 from .parts import Part, Setup, parts_of, shown_recipe
 from .predictions import NetworkOnCases
 from .systems import HCF, VOLUME, Recipe
@@ -63,25 +67,28 @@ class _Stopwatch(Monitor):
 
 
 def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | str]:
-    """Time every network of a plan once; kept in the run's folder, so that going on measures nothing again.
+    """Time every network of a plan once on this machine; kept in the run's folder, so that going on measures no more.
 
     Returns:
         Speed by the recipe without its loss and ratio, which do not matter; or why the network cannot be trained.
     """
     path = setup.folder / FILE
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_kept(path) or {}
     speeds: dict[Recipe, Speed | str] = {}
     torch.set_num_threads(setup.threads)
     fabric = make_fabric(setup.device, setup.precision)
+    # A folder may go on on another machine, where what was measured here is no guide.
+    place = processor() if fabric.device.type == "cpu" else f"{describe(fabric.device)}, {processor()}"
     for part in parts:
         recipe = network_of(part.recipe)
         if recipe in speeds:
             continue
         settings = setup.settings(part.recipe)
         shape = (setup.task.preprocessing.size, setup.task.width, settings.batch, setup.precision, setup.threads)
-        key = f"{recipe.stage}: {recipe.label} {setup.device} {' '.join(map(str, shape))}"
-        if key in known:
-            speeds[recipe] = Speed(**known[key])
+        key = f"{recipe.stage}: {recipe.label} {' '.join(map(str, shape))} on {place}"
+        kept = _as_speed(known.get(key))
+        if kept is not None:
+            speeds[recipe] = kept
             continue
         try:
             found = _measure(part, setup, fabric)
@@ -89,9 +96,17 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
             speeds[recipe] = str(error)
             continue
         speeds[recipe] = found
-        known[key] = {"step": found.step, "batch": found.batch, "slice": found.slice}
+        known[key] = asdict(found)
         write_text(path, json.dumps(known, indent=1) + "\n")
     return speeds
+
+
+def _as_speed(kept: Any) -> Speed | None:
+    """What was kept of a network; None when it is missing or damaged."""
+    try:
+        return Speed(float(kept["step"]), int(kept["batch"]), float(kept["slice"]))
+    except (TypeError, KeyError, ValueError):
+        return None
 
 
 def network_of(recipe: Recipe) -> Recipe:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import GTVAutoSegError, InputError
+from ..errors import GTVAutoSegError, InputError, RunError
 from ..files import write_text
 from ..slices import SliceSet
 from ..training.checkpoint import load_weights, read_log
@@ -19,6 +19,7 @@ from ..training.monitor import Monitor, clock
 from ..training.stages import STAGES
 from ..volume_io import read_volume
 from ..volumetric import load_system, predict_case, train_system
+from .kept import read_kept
 from .parts import Part, Setup
 from .predictions import (
     NetworkOnCases,
@@ -33,6 +34,7 @@ from .predictions import (
 from .systems import CLASSIFIER, VOLUME
 
 PREDICTIONS, FIGURES, FAILURE, TIME = "predictions.npz", "figures.json", "failure.txt", "seconds.txt"
+MEASURED = ("parameters", "epochs", "best_epoch", "validation", "training_seconds", "seconds_per_slice")
 
 
 class LogMonitor(Monitor):
@@ -48,8 +50,19 @@ class LogMonitor(Monitor):
     def __init__(self, title: str, epochs: int, folder: Path, device: torch.device) -> None:
         self.title, self.epochs, self.file = title, epochs, folder / TIME
         self.clock = clock_of(device)
-        self.seconds = float(self.file.read_text(encoding="utf-8")) if self.file.is_file() else 0.0
+        self.seconds = self._spent()
         self.last = self.clock()
+
+    def _spent(self) -> float:
+        if not self.file.is_file():
+            return 0.0
+        try:
+            return float(self.file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(
+                f"{self.file} is damaged ({error}); delete it, and the table tells only the time from now on, or "
+                f"delete {self.file.parent} to train this network anew"
+            ) from error
 
     def epoch(self, record: dict[str, Any]) -> None:
         """Say how far it is."""
@@ -70,7 +83,7 @@ class LogMonitor(Monitor):
 
 def is_done(part: Part) -> bool:
     """Whether a training is finished and its predictions are there."""
-    return (part.folder / FIGURES).is_file()
+    return read_figures(part) is not None
 
 
 def do_part(setup: Setup, part: Part) -> str:
@@ -180,6 +193,8 @@ def _do_volume(setup: Setup, part: Part) -> None:
 
 
 def read_figures(part: Part) -> dict[str, Any] | None:
-    """What is known of a finished training; None when it is not finished."""
-    path: Path = part.folder / FIGURES
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """What is known of a finished training; None when it is not finished.
+
+    Where the file is damaged, the training is gone through again: its epochs are kept, so that it only predicts anew.
+    """
+    return read_kept(part.folder / FIGURES, MEASURED)

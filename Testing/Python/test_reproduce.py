@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import write_dataset, write_preset, write_task
+from reproductions import prepared, request_of, write_inputs
 from scipy import stats
 
 from GTVAutoSegLib.cli import main
@@ -29,14 +30,13 @@ from GTVAutoSegLib.reproduce.caption import Caption
 from GTVAutoSegLib.reproduce.execution import run_on_scheduler
 from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
 from GTVAutoSegLib.reproduce.predictions import pack, unpack
-from GTVAutoSegLib.reproduce.run import Request, prepare, reproduce, shorten
+from GTVAutoSegLib.reproduce.run import prepare, reproduce, shorten
 from GTVAutoSegLib.reproduce.scores import Pair, mask_of
 from GTVAutoSegLib.reproduce.split import read_split
 from GTVAutoSegLib.reproduce.statistics import compare_systems, summarise
 from GTVAutoSegLib.reproduce.systems import HCF, TABLES
 from GTVAutoSegLib.reproduce.timing import Speed, epochs_within, makespan, network_of
 from GTVAutoSegLib.reproduce.training import do_part, is_done
-from GTVAutoSegLib.tasks import load_task
 from GTVAutoSegLib.training.presets import load_preset
 from GTVAutoSegLib.volume_io import read_volume
 
@@ -46,31 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Ten phantoms, a task and a preset."""
-    folder = tmp_path_factory.mktemp("data")
-    write_dataset(folder / "phantoms", 10)
-    write_task(folder / "task.json")
-    write_preset(folder / "preset.json")
-    return folder
-
-
-def request_of(data: Path, folder: Path, **changes) -> Request:
-    values = {
-        "tables": ("table6",),
-        "dataset": data / "phantoms",
-        "folder": folder,
-        "store": data / "slices",
-        "task": load_task(str(data / "task.json")),
-        "preset": load_preset(str(data / "preset.json")),
-        "preset_name": "tiny",
-        "device": "cpu",
-        "folds": 2,
-    }
-    return Request(**{**values, **changes})
-
-
-def prepared(data: Path, folder: Path, **changes) -> Setup:
-    folder.mkdir(exist_ok=True)
-    return prepare(request_of(data, folder, **changes), lambda text: None).setup
+    return write_inputs(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

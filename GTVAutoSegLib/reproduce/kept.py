@@ -1,0 +1,17 @@
+"""Files of a run's folder that hold nothing which cannot be made anew: a damaged one counts as missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def read_kept(path: Path, keys: Iterable[str] = ()) -> dict[str, Any] | None:
+    """A JSON object; None when the file is missing, cannot be read, holds no JSON object, or lacks one of the keys."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.keys() >= set(keys) else None
