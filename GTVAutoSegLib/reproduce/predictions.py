@@ -7,16 +7,19 @@ so that any classifier can be put before any segmenter without running either ag
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..dataset import Case
+from ..errors import RunError
 from ..files import whole_file
 from ..inference import BatchRunner
 from ..preprocess import Box, body_box, paste_back
@@ -27,6 +30,7 @@ from ..training.threshold import SliceFigures
 from ..volume_io import read_volume
 
 MASK_THRESHOLD = 0.5
+PREDICTIONS, FIGURES = "predictions.npz", "figures.json"
 BOXES = "boxes.npy"
 
 
@@ -125,6 +129,22 @@ def unpack(packed: np.ndarray) -> np.ndarray:
 def figures_of(probability: np.ndarray, areas: np.ndarray) -> SliceFigures:
     """What `training.threshold` chooses by."""
     return SliceFigures(probability, *areas)
+
+
+def load_predictions(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Read arrays of `save_predictions` by name.
+
+    Raises:
+        RunError: the file is missing or damaged, or lacks one of them.
+    """
+    try:
+        with np.load(path) as arrays:
+            return {name: arrays[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete {FIGURES} beside it and run the same command again: the network "
+            "predicts anew, its training is kept"
+        ) from error
 
 
 def save_predictions(path: Path, **arrays: np.ndarray) -> None:

@@ -35,7 +35,7 @@ from .split import divide, keep_split, read_split
 from .systems import TABLES, VOLUME, Table
 from .tables import make_rows, pairs_of
 from .timing import epochs_within, estimate, in_order, measure_speeds
-from .training import is_done
+from .training import is_done, keep_failure
 
 EPOCHS = "epochs.json"
 Say = Callable[[str], None]
@@ -119,20 +119,20 @@ def tell_times(plan: Plan, jobs: int, say: Say) -> list[Part]:
     return in_order(missing, plan.setup, speeds)
 
 
-def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> dict[Part, str]:
-    """Train what is not trained; a failure stops nothing else.
+def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> int:
+    """Train what is not trained; a failure is kept in the training's folder and stops nothing else.
 
     Returns:
-        The trainings that failed, and why.
+        The number of trainings that failed.
     """
-    failures: dict[Part, str] = {}
-    done = len(plan.parts) - len(missing)
+    failed, done = 0, len(plan.parts) - len(missing)
 
     def told(part: Part, failure: str) -> None:
-        nonlocal done
+        nonlocal failed, done
         done += 1
         if failure:
-            failures[part] = failure
+            failed += 1
+            keep_failure(part, failure)
         title = f"{shown_recipe(plan.setup, part)}, {part.fold.name}"
         say(f"[{done}/{len(plan.parts)}] {title}{': failed: ' + failure if failure else ''}")
 
@@ -140,11 +140,15 @@ def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> 
         run_on_scheduler(missing, plan.setup, request.scheduler, told)
     else:
         run_in_processes(missing, plan.setup, request.jobs, told)
-    return failures
+    return failed
 
 
-def write_tables(plan: Plan, jobs: int, failures: dict[Part, str], say: Say) -> None:
-    """Score what is trained and write every table; what is missing is said in it."""
+def write_tables(plan: Plan, jobs: int, say: Say) -> int:
+    """Score what is trained and write every table; what is missing is said in it.
+
+    Returns:
+        The number of trained systems that could not be scored, each fold counted.
+    """
     setup = plan.setup
     pairs = [pair for table in plan.tables for pair in pairs_of(table, setup)]
     if not pairs:
@@ -152,9 +156,11 @@ def write_tables(plan: Plan, jobs: int, failures: dict[Part, str], say: Say) -> 
             f"{setup.folder} holds no system that is finished with these options; train at least one, or repeat the "
             "options it was trained with"
         )
-    score_pairs(pairs, setup, jobs)
+    unscored = score_pairs(pairs, setup, jobs)
+    for failure in dict.fromkeys(unscored.values()):
+        say(f"not scored: {failure}")
     for table in plan.tables:
-        rows = make_rows(table, setup, failures)
+        rows = make_rows(table, setup, unscored)
         written = [setup.folder / f"{table.name}{suffix}" for suffix in (".csv", ".md", ".json", ".png")]
         write_text(written[0], to_csv(rows))
         write_text(written[1], to_markdown(table, rows, plan.caption.markdown(table.name)))
@@ -162,6 +168,7 @@ def write_tables(plan: Plan, jobs: int, failures: dict[Part, str], say: Say) -> 
         with whole_file(written[3]) as temporary:
             temporary.write_bytes(draw(table, rows, plan.caption.short))
         say("written: " + ", ".join(map(str, written)))
+    return len(unscored)
 
 
 def reproduce(request: Request, say: Say, *, dry_run: bool = False, report_only: bool = False) -> int:
@@ -174,22 +181,20 @@ def reproduce(request: Request, say: Say, *, dry_run: bool = False, report_only:
         report_only: write the tables from what is finished, also while another process trains.
 
     Returns:
-        The number of trainings that failed.
+        The number of trainings that failed, and of trained systems that could not be scored.
     """
     make_folder(request.folder)
     if not report_only:
         say("preparing slices and timing every network, both kept for later runs; then comes the plan")
     plan = prepare(request, say)
     if report_only:
-        write_tables(plan, request.jobs, {}, say)
-        return 0
+        return write_tables(plan, request.jobs, say)
     with locked(request.folder):
         missing = tell_times(plan, request.jobs, say)
         if dry_run:
             return 0
-        failures = execute(plan, missing, request, say)
-        write_tables(plan, request.jobs, failures, say)
-    return len(failures)
+        failed = execute(plan, missing, request, say)
+        return failed + write_tables(plan, request.jobs, say)
 
 
 def shorten(preset: Preset, epochs: int | None) -> Preset:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,15 +19,17 @@ import numpy as np
 
 from ..cascade import fill_gaps, smaller_components
 from ..dataset import Case, read_label
+from ..errors import RunError
 from ..evaluation.metrics import compare, count_slices
 from ..files import make_folder, write_text
 from ..model.info import Thresholds
 from ..settings import PostprocessSettings
 from ..training.threshold import best_threshold
 from ..volume_io import read_volume
+from .kept import read_kept
 from .parts import Part, Setup
-from .predictions import figures_of, unpack
-from .training import PREDICTIONS
+from .pool import over_cases
+from .predictions import PREDICTIONS, figures_of, load_predictions, unpack
 
 SCORES = "scores"
 
@@ -64,13 +64,15 @@ class Mask:
     threshold: float
 
     def read(self, case: str, rules: PostprocessSettings) -> tuple[np.ndarray, np.ndarray | None]:
-        """The mask, uint8 (slices, y, x) in axial order, and the slice probabilities if there are any."""
-        with np.load(self.segmenter) as arrays:
-            mask = unpack(arrays[case])
+        """The mask, uint8 (slices, y, x) in axial order, and the slice probabilities if there are any.
+
+        Raises:
+            RunError: a file with predictions is damaged.
+        """
+        mask = unpack(load_predictions(self.segmenter, [case])[case])
         probability = None
         if self.classifier is not None:
-            with np.load(self.classifier) as arrays:
-                probability = arrays[case]
+            probability = load_predictions(self.classifier, [case])[case]
             mask[~picked(probability, self.threshold, rules)] = 0
         if rules.keep_components:
             mask[smaller_components(mask, rules.keep_components)[1]] = 0
@@ -84,7 +86,7 @@ def picked(probability: np.ndarray, threshold: float, rules: PostprocessSettings
 
 def score_pairs(
     pairs: Sequence[Pair], setup: Setup, jobs: int, progress: Callable[[int, int], None] | None = None
-) -> None:
+) -> dict[Pair, str]:
     """Measure what is not measured yet; every label is read once for all of them.
 
     Args:
@@ -93,65 +95,73 @@ def score_pairs(
         jobs: processes, a case each.
         progress: called with cases done, and cases in all.
 
+    Returns:
+        The pairs that could not be measured, and why; they stop no other.
+
     Raises:
         InputError: a test case cannot be read.
         DiskError: the figures cannot be written.
     """
-    missing = [pair for pair in dict.fromkeys(pairs) if not pair.path(setup).is_file()]
-    if not missing:
-        return
+    failures: dict[Pair, str] = {}
+    masks: dict[Pair, Mask] = {}
+    for pair in dict.fromkeys(pairs):
+        if read_scores(pair, setup) is None:
+            try:
+                masks[pair] = mask_of(pair, setup)
+            except RunError as error:
+                failures[pair] = str(error)
+    if not masks:
+        return failures
     make_folder(setup.folder / SCORES)
-    masks = [mask_of(pair, setup) for pair in missing]
     cases = [setup.cases[name] for name in setup.test]
-    measure = partial(score_case, masks=masks, rules=setup.task.postprocessing)
-    found: list[list[dict[str, Any]]] = []
-    if jobs == 1:
-        results = map(measure, cases)
-        found = _collected(results, len(cases), progress)
-    else:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            found = _collected(pool.map(measure, cases), len(cases), progress)
-    for number, (pair, mask) in enumerate(zip(missing, masks)):
+    measure = partial(score_case, masks=list(masks.values()), rules=setup.task.postprocessing)
+    found, died = over_cases(measure, cases, jobs, progress)
+    for number, (pair, mask) in enumerate(masks.items()):
+        scores = {name: rows[number] for name, rows in found.items()}
+        failure = died or next((row for row in scores.values() if isinstance(row, str)), "")
+        if failure:
+            failures[pair] = failure
+            continue
         content = {
             "segmenter": pair.segmenter.title,
             "classifier": None if pair.classifier is None else pair.classifier.title,
             "threshold": mask.threshold,
-            "cases": {case.name: rows[number] for case, rows in zip(cases, found)},
+            "cases": scores,
         }
         write_text(pair.path(setup), json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _collected(results: Any, total: int, progress: Callable[[int, int], None] | None) -> list[list[dict[str, Any]]]:
-    found = []
-    for result in results:
-        found.append(result)
-        if progress is not None:
-            progress(len(found), total)
-    return found
+    return failures
 
 
 def mask_of(pair: Pair, setup: Setup) -> Mask:
-    """Choose a pair's slice threshold as a model bundle's is, on the fold's validation cases."""
+    """Choose a pair's slice threshold as a model bundle's is, on the fold's validation cases.
+
+    Raises:
+        RunError: a file with predictions is damaged.
+    """
     segmenter = pair.segmenter.folder / PREDICTIONS
     if pair.classifier is None:
         return Mask(segmenter, None, 0.0)
     classifier = pair.classifier.folder / PREDICTIONS
     threshold = Thresholds.slice
     if setup.preset.choose_threshold:
-        with np.load(classifier) as slices, np.load(segmenter) as areas:
-            names = pair.segmenter.fold.validation
-            threshold = best_threshold(figures_of(slices[name], areas[name]) for name in names)
+        names = pair.segmenter.fold.validation
+        slices, areas = (load_predictions(path, names) for path in (classifier, segmenter))
+        threshold = best_threshold(figures_of(slices[name], areas[name]) for name in names)
     return Mask(segmenter, classifier, threshold)
 
 
-def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) -> list[dict[str, Any]]:
-    """Measure every mask of one case; JSON-ready, None stands for undefined."""
+def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) -> list[dict[str, Any] | str]:
+    """Measure every mask of one case; JSON-ready, None stands for undefined, a sentence for a mask that is damaged."""
     volume = read_volume(case.image)
     label = read_label(case, volume)
     abnormal = np.asarray(volume.axial.of(label).any(axis=(1, 2)))
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any] | str] = []
     for source in masks:
-        mask, probability = source.read(case.name, rules)
+        try:
+            mask, probability = source.read(case.name, rules)
+        except RunError as error:
+            rows.append(str(error))
+            continue
         agreement = compare(volume.axial.undo(mask), label, volume)
         row: dict[str, Any] = {
             "dsc": agreement.dsc,
@@ -171,6 +181,5 @@ def score_case(case: Case, masks: Sequence[Mask], rules: PostprocessSettings) ->
 
 
 def read_scores(pair: Pair, setup: Setup) -> dict[str, Any] | None:
-    """What `score_pairs` wrote; None when it did not."""
-    path = pair.path(setup)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """What `score_pairs` wrote; None when it did not, or its file is damaged."""
+    return read_kept(pair.path(setup), ("threshold", "cases"))

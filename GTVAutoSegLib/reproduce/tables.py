@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from .parts import Part, Setup, parts_of
 from .scores import Pair, read_scores
 from .statistics import Difference, Summary, compare_systems, summarise
 from .systems import HCF, VOLUME, Recipe, System, Table
-from .training import read_figures
+from .training import read_failure, read_figures
 
 # Metric of `evaluation.metrics.Agreement`: heading, factor, decimals.
 METRICS = {"dsc": ("DSC %", 100.0, 1), "hd95_mm": ("HD95 mm", 1.0, 1), "ji": ("JI %", 100.0, 1)}
@@ -72,16 +72,16 @@ class _Found:
     costs: dict[str, list[dict[str, Any]]]
 
 
-def make_rows(table: Table, setup: Setup, failures: dict[Part, str]) -> list[Row]:
+def make_rows(table: Table, setup: Setup, unscored: Mapping[Pair, str]) -> list[Row]:
     """The rows of a table from what is finished.
 
     Args:
         table: which.
         setup: of the run.
-        failures: trainings that failed, and why.
+        unscored: what could not be scored, and why.
     """
     reference = _find(HCF, setup)
-    return [_row(system, setup, reference, failures) for system in table.systems]
+    return [_row(system, setup, reference, unscored) for system in table.systems]
 
 
 def scores_of(system: System, setup: Setup) -> dict[str, Any]:
@@ -116,11 +116,11 @@ def _find(system: System, setup: Setup) -> _Found:
     return found
 
 
-def _row(system: System, setup: Setup, reference: _Found, failures: dict[Part, str]) -> Row:
+def _row(system: System, setup: Setup, reference: _Found, unscored: Mapping[Pair, str]) -> Row:
     found = _find(system, setup)
-    reasons = [failures[part] for fold in setup.folds for part in parts_of(setup, system, fold) if part in failures]
-    missing = [fold.name for fold in setup.folds if fold.name not in found.scores]
-    failure = reasons[0] if reasons else f"{', '.join(missing)} not finished" if missing else ""
+    failure = _why_incomplete(
+        [parts_of(setup, system, fold) for fold in setup.folds if fold.name not in found.scores], unscored
+    )
     folds = tuple(found.scores)
     if not folds:
         return Row(system, (), {}, {}, None, None, failure)
@@ -139,6 +139,16 @@ def _row(system: System, setup: Setup, reference: _Found, failures: dict[Part, s
         _slices(found) if system.classifier is not None else None,
         failure,
     )
+
+
+def _why_incomplete(missing: Sequence[Sequence[Part]], unscored: Mapping[Pair, str]) -> str:
+    """Why folds are missing, from the trainings of each that is, or ""."""
+    for parts in missing:
+        reasons = [read_failure(part) for part in parts if read_figures(part) is None]
+        reason = next(filter(None, reasons), unscored.get(_pair(parts), ""))
+        if reason:
+            return f"{parts[0].fold.name}: {reason}"
+    return f"{', '.join(parts[0].fold.name for parts in missing)} not finished" if missing else ""
 
 
 def _values(found: _Found, folds: Sequence[str], setup: Setup, metric: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import GTVAutoSegError, InputError, RunError
-from ..files import write_text
+from ..files import make_folder, write_text
 from ..slices import SliceSet
 from ..training.checkpoint import load_weights, read_log
 from ..training.distributed import make_fabric
@@ -22,6 +22,8 @@ from ..volumetric import load_system, predict_case, train_system
 from .kept import read_kept
 from .parts import Part, Setup
 from .predictions import (
+    FIGURES,
+    PREDICTIONS,
     NetworkOnCases,
     clock_of,
     native_mask,
@@ -33,7 +35,7 @@ from .predictions import (
 )
 from .systems import CLASSIFIER, VOLUME
 
-PREDICTIONS, FIGURES, FAILURE, TIME = "predictions.npz", "figures.json", "failure.txt", "seconds.txt"
+FAILURE, TIME = "failure.txt", "seconds.txt"
 MEASURED = ("parameters", "epochs", "best_epoch", "validation", "training_seconds", "seconds_per_slice")
 
 
@@ -90,25 +92,34 @@ def do_part(setup: Setup, part: Part) -> str:
     """Train and predict; what is finished is left alone.
 
     Returns:
-        Why it failed, a sentence, or "". The sentence is also kept in the part's folder.
+        Why it failed, a sentence, or "".
     """
-    failure = part.folder / FAILURE
     try:
         part.folder.mkdir(parents=True, exist_ok=True)
-        failure.unlink(missing_ok=True)
+        (part.folder / FAILURE).unlink(missing_ok=True)
         if not is_done(part):
             torch.set_num_threads(setup.threads)
             (_do_volume if part.recipe.stage == VOLUME else _do_slices)(setup, part)
         return ""
     except GTVAutoSegError as error:
-        text = str(error)
+        return str(error)
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        text = f"failed unexpectedly ({type(error).__name__}: {error}); see log.txt in {part.folder}"
-    write_text(failure, text + "\n")
-    return text
+        return f"failed unexpectedly ({type(error).__name__}: {error}); see log.txt in {part.folder}"
+
+
+def keep_failure(part: Part, failure: str) -> None:
+    """Keep why a training failed, until it is tried again; raises DiskError."""
+    make_folder(part.folder)
+    write_text(part.folder / FAILURE, failure + "\n")
+
+
+def read_failure(part: Part) -> str:
+    """Why a training failed when it was last tried, or ""."""
+    path = part.folder / FAILURE
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
 
 
 def make_job(setup: Setup, part: Part) -> Job:

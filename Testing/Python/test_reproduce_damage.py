@@ -1,18 +1,27 @@
 """What a reproduction says when one of its files is damaged, or memory runs out while it plans."""
 
 import json
+import os
+import signal
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from reproductions import prepared, request_of, write_inputs
 
-from GTVAutoSegLib.errors import InputError, OutOfMemoryError
+from GTVAutoSegLib.dataset import Case
+from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.reproduce.parts import make_part
+from GTVAutoSegLib.reproduce.pool import over_cases
+from GTVAutoSegLib.reproduce.predictions import load_predictions, save_predictions
 from GTVAutoSegLib.reproduce.run import prepare
+from GTVAutoSegLib.reproduce.scores import Pair, score_pairs
 from GTVAutoSegLib.reproduce.split import keep_split
-from GTVAutoSegLib.reproduce.systems import HCF
+from GTVAutoSegLib.reproduce.systems import HCF, TABLES
+from GTVAutoSegLib.reproduce.tables import make_rows
 from GTVAutoSegLib.reproduce.timing import Speed, measure_speeds, network_of
-from GTVAutoSegLib.reproduce.training import is_done, read_figures
+from GTVAutoSegLib.reproduce.training import MEASURED, is_done, keep_failure, read_figures
 from GTVAutoSegLib.reproduce.volume_timing import measure_volume
 from GTVAutoSegLib.training.distributed import make_fabric
 from GTVAutoSegLib.volumetric import VolumeSettings
@@ -76,6 +85,70 @@ def test_damaged_epochs_of_a_budget_are_named_and_not_chosen_anew(data, tmp_path
     (folder / "epochs.json").write_text("{")
     with pytest.raises(InputError, match=r"epochs.json is damaged; delete it .* or give --epochs"):
         prepare(request_of(data, folder, folds=1, budget_hours=1.0), lambda text: None)
+
+
+def name_of(case: Case) -> str:
+    """What a scoring process does in the tests: the one that gets the large case is killed."""
+    if case.name == "large":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return case.name
+
+
+def test_a_killed_scoring_process_takes_only_its_case_with_it():
+    cases = [Case(name, Path(name), Path(name)) for name in ("a", "large", "b", "c")]
+    done = []
+    found, died = over_cases(name_of, cases, 2, lambda *counts: done.append(counts))
+    assert found == {"a": "a", "b": "b", "c": "c"}
+    assert died.startswith("the process that scores large died, for lack of memory perhaps")
+    assert done == [(1, 4), (2, 4), (3, 4)]
+    assert over_cases(name_of, [cases[0]], 1) == ({"a": "a"}, "")
+
+
+@pytest.fixture
+def pair(data, tmp_path):
+    """A setup, and a system that claims to be trained, without predictions."""
+    setup = prepared(data, tmp_path / "run", folds=1)
+    segmenter, classifier = (make_part(setup, recipe, setup.folds[0]) for recipe in (HCF.segmenter, HCF.classifier))
+    for part in (segmenter, classifier):
+        part.folder.mkdir(parents=True)
+        (part.folder / "figures.json").write_text(json.dumps(dict.fromkeys(MEASURED, 1)))
+    return setup, Pair(segmenter, classifier)
+
+
+def test_what_cannot_be_scored_is_in_the_table_with_its_reason(pair):
+    setup, hcf = pair
+    (hcf.segmenter.folder / "predictions.npz").write_bytes(b"PK no archive")
+    unscored = score_pairs([hcf], setup, 1)
+    assert list(unscored) == [hcf]
+    last = make_rows(TABLES["table6"](), setup, unscored)[-1]
+    assert last.failure.startswith("fold_0: ")
+    assert "predictions.npz is damaged" in last.failure
+    assert "delete figures.json beside it and run the same command again" in last.failure
+
+
+def test_damaged_scores_count_as_missing(pair):
+    setup, hcf = pair
+    hcf.path(setup).parent.mkdir()
+    hcf.path(setup).write_text('{"threshold": 0.5, "cas')
+    assert list(score_pairs([hcf], setup, 1)) == [hcf]
+
+
+def test_predictions_lacking_a_case_are_damaged(tmp_path):
+    save_predictions(tmp_path / "predictions.npz", one=np.zeros(3))
+    assert load_predictions(tmp_path / "predictions.npz", ["one"])["one"].shape == (3,)
+    with pytest.raises(RunError, match=r"predictions.npz is damaged"):
+        load_predictions(tmp_path / "predictions.npz", ["one", "two"])
+
+
+def test_why_a_training_failed_is_told_by_a_later_run(data, tmp_path):
+    setup = prepared(data, tmp_path / "run", folds=2)
+    second = make_part(setup, HCF.segmenter, setup.folds[1])
+    assert make_rows(TABLES["table6"](), setup, {})[-1].failure == "fold_0, fold_1 not finished"
+    keep_failure(second, "its process died")
+    assert make_rows(TABLES["table6"](), setup, {})[-1].failure == "fold_1: its process died"
+    # A training that succeeded since is not to blame.
+    (second.folder / "figures.json").write_text(json.dumps(dict.fromkeys(MEASURED, 1)))
+    assert make_rows(TABLES["table6"](), setup, {})[-1].failure == "fold_0, fold_1 not finished"
 
 
 def test_a_damaged_split_is_named(tmp_path):
