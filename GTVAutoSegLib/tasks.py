@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import nn
 
 from .errors import InputError
 from .model.info import LONGEST_ROI, check_combination
 from .networks import CLASSIFIERS, SEGMENTERS, build_network
-from .resources import resource_folders
+from .resources import load_resource
 from .sampling import RATIOS
-from .settings import PostprocessSettings, PreprocessSettings, parse_settings
-
-T = TypeVar("T")
+from .settings import PostprocessSettings, PreprocessSettings
 
 REGISTRIES = {"classifier": CLASSIFIERS, "segmenter": SEGMENTERS}
 TERMINOLOGY_PARTS = 7
@@ -142,37 +137,3 @@ def load_task(name: str) -> Task:
         InputError: there is none, or a key or value in it is wrong; the message names it and lists what is allowed.
     """
     return load_resource(Task, name, "Tasks")
-
-
-def load_resource(cls: type[T], name: str, kind: str, complete: Callable[[Any], Any] = lambda data: data) -> T:
-    """Read a settings dataclass from ``Resources/<kind>/<name>.json`` or, when the name ends in .json, from that file.
-
-    Args:
-        cls: the dataclass.
-        name: of the shipped file, or path of another.
-        kind: "Tasks" or "Presets".
-        complete: adds to the parsed JSON what the file may leave out.
-
-    Raises:
-        InputError: see `load_task`.
-    """
-    known = shipped(kind)
-    path = Path(name) if name.endswith(".json") else known.get(name)
-    what = kind.lower().removesuffix("s")
-    if path is None:
-        raise InputError(
-            f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(known)}"
-        )
-    try:
-        return parse_settings(cls, complete(json.loads(path.read_text(encoding="utf-8"))), str(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected the .json file of a {what}") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON ({error}); correct it") from error
-    except ValueError as error:
-        raise InputError(f"{error}; correct it in {path.name}") from error
-
-
-def shipped(kind: str) -> dict[str, Path]:
-    """Files of ``Resources/<kind>`` by their names without suffix."""
-    return {path.stem: path for folder in resource_folders(kind) for path in sorted(folder.glob("*.json"))}

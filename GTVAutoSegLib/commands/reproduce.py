@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import Cancelled, InputError
+from ..resources import shipped
 from .counts import at_least
-from .train import check_packages
+from .train import check_packages, load_settings
 
 SOME_FAILED = 1
 TABLE_NAMES = ("table2", "table3", "table4", "table5", "table6")
@@ -81,15 +82,12 @@ def hours(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, train, score, and write the tables."""
     check_packages()
-    from ..reproduce.run import Request, reproduce
-    from ..tasks import load_task
-    from ..training.presets import load_preset
-
     if not arguments.dataset.is_dir():
         raise InputError(f"{arguments.dataset} is not a folder; expected a data set with one folder per case")
-    preset = load_preset(arguments.preset)
+    task, preset = load_settings(arguments.task or _task_named_like(arguments.dataset), arguments.preset)
     preset = replace(preset, size=arguments.size or preset.size, width=arguments.width or preset.width)
-    task = load_task(arguments.task or _task_named_like(arguments.dataset))
+    from ..reproduce.run import Request, reproduce
+
     request = Request(
         tables=TABLE_NAMES if arguments.table == "all" else (arguments.table,),
         dataset=arguments.dataset,
@@ -121,8 +119,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _task_named_like(dataset: Path) -> str:
-    from ..tasks import shipped
-
     names = shipped("Tasks")
     name = dataset.resolve().name
     if name not in names:

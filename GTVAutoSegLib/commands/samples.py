@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .train import check_packages
+from ..files import check_writable
+from .train import check_packages, load_settings
 
 COUNT = 16
 
@@ -21,13 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
     check_packages()
-    from ..files import check_writable
-    from ..tasks import load_task
-    from ..training.presets import load_preset
+    check_writable(arguments.output)
+    task, preset = load_settings(arguments.task, arguments.preset)
     from ..training.samples import write_samples
 
-    preset = load_preset(arguments.preset)
-    task = load_task(arguments.task).resized(preset.size, preset.width)
-    check_writable(arguments.output)
+    task = task.resized(preset.size, preset.width)
     write_samples(arguments.dataset, task, preset, arguments.output, COUNT)
     print(f"written: {arguments.output}")

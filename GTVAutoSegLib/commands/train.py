@@ -6,8 +6,14 @@ import argparse
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, InputError
+from ..resources import read_resource
+
+if TYPE_CHECKING:
+    from ..tasks import Task
+    from ..training.presets import Preset
 
 # How each is imported, and how it is installed.
 NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
@@ -57,16 +63,14 @@ def fold_number(text: str) -> int | None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
     check_packages()
+    task, preset = load_settings(arguments.task, arguments.preset)
     from ..model.bundle import verify_model
-    from ..tasks import load_task
     from ..training.distributed import make_fabric
-    from ..training.presets import load_preset
     from ..training.run import Run, train
     from ..training.stages import STAGES
     from ..training.starting import began_with, first_network
 
-    preset = load_preset(arguments.preset)
-    task = load_task(arguments.task).resized(preset.size, preset.width)
+    task = task.resized(preset.size, preset.width)
     stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
     start = verify_model(arguments.start_from) if arguments.start_from else None
     if start is not None:
@@ -92,6 +96,20 @@ def run(arguments: argparse.Namespace) -> None:
     if fabric.is_global_zero:
         print(f"report: {arguments.output / 'report.html'}")
         print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+
+
+def load_settings(task: str, preset: str) -> tuple[Task, Preset]:
+    """Task and preset by their names or files, before what takes seconds to import.
+
+    Raises:
+        InputError: there is none, or a key or value in it is wrong; the message names it and lists what is allowed.
+    """
+    for name, kind in ((task, "Tasks"), (preset, "Presets")):
+        read_resource(name, kind)  # a wrong name is said before PyTorch is imported, which the classes need
+    from ..tasks import load_task
+    from ..training.presets import load_preset
+
+    return load_task(task), load_preset(preset)
 
 
 def check_packages() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..augmentation import AugmentationSettings
 from ..losses import LOSSES, SLICE_LOSSES
-from ..tasks import load_resource, shipped
+from ..resources import load_resource, shipped
 
 PAPER = "paper"
 STAGES = ("classifier", "segmenter")

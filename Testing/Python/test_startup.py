@@ -45,6 +45,32 @@ def test_a_bad_input_is_said_before_pytorch_is_imported(tmp_path, what):
     assert answer.startswith("2 [") and "torch" not in answer
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "nothing", "DATASET", "OUT"],
+        ["train", "sts-gtv", "DATASET", "OUT", "--preset", "nothing"],
+        ["samples", "nothing", "DATASET", "out.png"],
+        ["reproduce", "table2", ".", "OUT", "--task", "nothing"],
+        ["reproduce", "table2", ".", "OUT", "--task", "sts-gtv", "--preset", "nothing"],
+    ],
+)
+def test_an_unknown_task_or_preset_is_said_before_pytorch_is_imported(arguments):
+    assert imported(*arguments) == "2 []"
+
+
+def test_a_wrong_key_of_a_preset_is_said_before_what_only_training_needs_is_imported(tmp_path):
+    preset = tmp_path / "own.json"
+    preset.write_text('{"epoch": 3}')
+    program = PROGRAM.replace("slow = {", 'slow = {"lightning_fabric", "tensorboard", "matplotlib", ')
+    command = [sys.executable, "-c", program, "train", "sts-gtv", "DATASET", "OUT", "--preset", str(preset)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "has the unknown key 'epoch'" in done.stderr
+    assert "torch" in done.stdout and not {"lightning_fabric", "tensorboard", "matplotlib"} & set(
+        done.stdout.split("'")
+    )
+
+
 def test_a_model_loads_without_pytorchs_compiler(tmp_path):
     """Its import takes as long as all of PyTorch."""
     program = "import sys, GTVAutoSegLib as g; g.load_model(sys.argv[1], 'cpu'); print('torch._dynamo' in sys.modules)"
