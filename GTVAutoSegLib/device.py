@@ -9,6 +9,15 @@ from torch import nn
 
 from .errors import DeviceError
 
+# Only CUDA has a class for it. "DefaultCPUAllocator: can't allocate memory" on Linux and macOS, "not enough memory" on
+# Windows; oneDNN, which computes convolutions on a CPU, only says what it could not make. That it has no descriptor for
+# a primitive means that it cannot compute such a thing at all.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|std::bad_alloc"
+    r"|could not create a memory object|could not create a primitive(?! descriptor)",
+    re.IGNORECASE,
+)
+
 
 def resolve_device(name: str) -> torch.device:
     """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists.
@@ -59,7 +68,4 @@ def describe(device: torch.device) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device's memory ran out."""
-    # Only CUDA has a class for it. "DefaultCPUAllocator: can't allocate memory" on Linux and macOS, "not enough memory"
-    # on Windows.
-    texts = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error).lower() for text in texts)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or OUT_OF_MEMORY.search(str(error)) is not None
