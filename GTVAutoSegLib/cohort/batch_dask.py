@@ -37,8 +37,12 @@ T = TypeVar("T")
 
 CONNECT_S = 20
 POLL_S = 0.1
+STOP_S = 60
 # Reading and writing of several cases may overlap in a worker with several threads; the network is one.
 _INFERENCE = threading.Lock()
+# In a worker: the runs that were stopped, and the run of each case it is doing.
+_stopped: set[str] = set()
+_doing: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,16 @@ def run_on_cluster(
             )
             address = stack.enter_context(closing(cluster)).scheduler_address
         client = stack.enter_context(closing(connect(address)))
-        keys = [f"gtvautoseg-{os.urandom(4).hex()}-{index}" for index in range(len(plans))]
-        futures = client.map(do_case, plans, [work] * len(plans), key=keys)
-        for plan, future in collect(client, dict(zip(futures, plans)), cancelled or (lambda: False)):
-            yield _lost(plan, future.exception()) if future.status == "error" else future.result()
-            future.release()
+        run = f"gtvautoseg-{os.urandom(4).hex()}"
+        keys = [f"{run}-{index}" for index in range(len(plans))]
+        futures = client.map(do_case, plans, [work] * len(plans), [run] * len(plans), key=keys)
+        try:
+            for plan, future in collect(client, dict(zip(futures, plans)), cancelled or (lambda: False)):
+                yield _lost(plan, future.exception()) if future.status == "error" else future.result()
+                future.release()
+        except BaseException:
+            stop(client, futures, run)
+            raise
 
 
 def connect(address: str) -> Any:
@@ -157,6 +166,30 @@ def collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> I
         yield jobs[future], future
 
 
+def stop(client: Any, futures: Sequence[Any], run: str) -> None:
+    """Take back the cases of a run that are left, and wait until no worker does one any more.
+
+    Dask only forgets a task that has begun: it would still write to the folder when that is another run's.
+
+    Args:
+        client: of `connect`.
+        futures: of the run.
+        run: its name, see `do_case`.
+    """
+    if client.status != "running":
+        return
+    client.cancel(list(futures))
+    end = time.monotonic() + STOP_S
+    while any(client.run(stop_in_worker, run, on_error="ignore").values()) and time.monotonic() < end:
+        time.sleep(POLL_S)
+
+
+def stop_in_worker(run: str) -> int:
+    """Have a worker do no more of a run; returns how many of its cases have not ended yet."""
+    _stopped.add(run)
+    return _doing.count(run)
+
+
 def _lost(plan: Plan, error: BaseException) -> Outcome:
     """A case whose error came from Dask, and not from the case."""
     import distributed
@@ -167,8 +200,16 @@ def _lost(plan: Plan, error: BaseException) -> Outcome:
     return failure(plan, error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
 
-def do_case(plan: Plan, work: Work) -> Outcome:
-    """Do one case in a worker process."""
+def do_case(plan: Plan, work: Work, run: str) -> Outcome:
+    """Do one case of a run in a worker process; a run that is stopped writes nothing more."""
+    _doing.append(run)
+    try:
+        return _do_case(plan, work, lambda: run in _stopped)
+    finally:
+        _doing.remove(run)
+
+
+def _do_case(plan: Plan, work: Work, stopped: Callable[[], bool]) -> Outcome:
     record = read_record(plan)
     if record is not None and not missing(plan, record):
         return describe(record)  # its worker died after writing and before answering
@@ -178,7 +219,9 @@ def do_case(plan: Plan, work: Work) -> Outcome:
         refuse_doubts(plan, volume, model.bundle)
         with _INFERENCE:
             _set_threads(work.threads)
-            result = model.segment(volume, threshold=work.threshold)
+            result = model.segment(volume, threshold=work.threshold, cancelled=stopped)
+        if stopped():
+            raise Cancelled("the run was stopped before the case was written")
     except Exception as error:
         return failure(plan, error)
     return write_or_fail(plan, volume, result, model.bundle)

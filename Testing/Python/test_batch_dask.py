@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from functools import partial
+
 import psutil
 import pytest
 import SimpleITK as sitk
 from batches import rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 
+from GTVAutoSegLib import batch_dask
+from GTVAutoSegLib.cascade import Cascade
 from GTVAutoSegLib.cohort import batch_dask
+from GTVAutoSegLib.cohort.batch import plan_batch, run_batch
+from GTVAutoSegLib.cohort.search import find_cohort
+from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.model.bundle import read_bundle
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +80,32 @@ def test_a_running_scheduler_s_workers_give_the_same_results(capsys, tmp_path, b
         name = f"ct{number:02}/ct{number:02}.seg.nrrd"
         assert (here / name).read_bytes() == (there / name).read_bytes()
     assert rows(there)["empty"]["error"] == rows(here)["empty"]["error"]
+
+
+def test_a_case_that_was_running_when_the_batch_was_cancelled_writes_nothing_afterwards(tmp_path, bundle, monkeypatch):
+    import distributed
+
+    started, segment = threading.Event(), Cascade.segment
+
+    def slow(model, volume, **options):
+        started.set()
+        time.sleep(1.5)  # long enough for the run to be over before the network is
+        return segment(model, volume, **options)
+
+    monkeypatch.setattr(Cascade, "segment", slow)
+    output = tmp_path / "out"
+    output.mkdir()
+    read = read_bundle(bundle)
+    batch = plan_batch(find_cohort(write_cts(tmp_path / "in", 2), output), output, read)
+    work = batch_dask.Work(read.path, read.digest, "cpu", "auto", None, threads=1)
+    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        options = {"work": work, "address": cluster.scheduler_address, "cancelled": started.is_set}
+        with pytest.raises(Cancelled):
+            run_batch(batch, partial(batch_dask.run_on_cluster, **options), lambda outcome: None)
+        assert not batch_dask._doing
+        time.sleep(2)
+    assert stamps(output) == {}
+    assert not list(output.glob("ct*/*"))
 
 
 def test_a_scheduler_that_does_not_answer_is_said(capsys, tmp_path, bundle, monkeypatch):
