@@ -86,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.dataset} is not a folder; expected a data set with one folder per case")
     task, preset = load_settings(arguments.task or _task_named_like(arguments.dataset), arguments.preset)
     preset = replace(preset, size=arguments.size or preset.size, width=arguments.width or preset.width)
-    from ..reproduce.run import Request, reproduce
+    from ..reproduce.request import Request
+    from ..reproduce.run import reproduce
 
     request = Request(
         tables=TABLE_NAMES if arguments.table == "all" else (arguments.table,),

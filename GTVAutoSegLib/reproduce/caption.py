@@ -5,14 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..training.presets import Preset
 from .parts import Setup
+from .request import Request
 from .systems import LOSS_NAMES
-
-if TYPE_CHECKING:
-    from .run import Request
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -20,7 +19,6 @@ from ..device import resolve_device
 from ..errors import InputError
 from ..files import make_folder, whole_file, write_text
 from ..store import build_store
-from ..tasks import Task
 from ..training.distributed import resolve_precision
 from ..training.monitor import show_count
 from ..training.presets import Preset, TrainSettings
@@ -30,6 +28,7 @@ from .figure import draw
 from .kept import read_kept
 from .parts import Part, Setup, plan_parts, shown_recipe
 from .render import to_csv, to_json, to_markdown
+from .request import Request
 from .scores import score_pairs
 from .split import divide, keep_split, read_split
 from .systems import TABLES, VOLUME, Table
@@ -39,47 +38,6 @@ from .training import is_done, keep_failure
 
 EPOCHS = "epochs.json"
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for; None leaves a value to task, preset or data.
-
-    Attributes:
-        tables: names.
-        dataset: folder, only read.
-        folder: of the results.
-        store: slice store.
-        task: with size and width as they shall be run.
-        preset: hyper-parameters.
-        preset_name: what the user calls it.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        precision: "auto", or key of `training.distributed.PRECISIONS`.
-        folds: how many are run.
-        cases: how many are taken, for quick runs.
-        epochs: upper limit for every network.
-        budget_hours: the most epochs, the same for every network, that fit.
-        jobs: trainings at once.
-        scheduler: address of a Dask scheduler, instead of processes on this machine.
-        volumes: whether 3D systems are compared as well.
-    """
-
-    tables: tuple[str, ...]
-    dataset: Path
-    folder: Path
-    store: Path
-    task: Task
-    preset: Preset
-    preset_name: str
-    device: str = "auto"
-    precision: str = "auto"
-    folds: int | None = None
-    cases: int | None = None
-    epochs: int | None = None
-    budget_hours: float | None = None
-    jobs: int = 1
-    scheduler: str = ""
-    volumes: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from datasets import write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.reproduce.parts import Setup
-from GTVAutoSegLib.reproduce.run import Request, prepare
+from GTVAutoSegLib.reproduce.request import Request
+from GTVAutoSegLib.reproduce.run import prepare
 from GTVAutoSegLib.tasks import load_task
 from GTVAutoSegLib.training.presets import load_preset
 
