@@ -15,11 +15,11 @@ from .assembly import in_precision
 from .cascade import Cascade, CascadeResult
 from .dataset import Case, read_label
 from .errors import InputError
+from .placement import tumour_slices
 from .precision import DIGITS, Agreement, Calibration
 from .preprocess import body_box, network_input
 from .quantisation.convert import NotQuantisableError, range_points
 from .quantisation.layers import missing_support
-from .volume import Volume
 from .volume_io import read_volume
 
 CASES, SLICES_OF_CASE = 16, 16
@@ -133,7 +133,7 @@ def compare(
         total = sum(int(mask.sum()) for mask in masks)
         overlaps.append(2 * int((masks[0] & masks[1]).sum()) / total if total else 1.0)
         equal.append(_decisions(results[0]) == _decisions(results[1]))
-        abnormal = _abnormal(read_label(case, volume), volume)
+        abnormal = tumour_slices(read_label(case, volume), volume)
         rows.append(np.stack([_decisions(result)[abnormal] for result in results]))
     if not outlined:
         raise InputError(
@@ -166,12 +166,6 @@ def _picked(model: Cascade, images: Tensor) -> Tensor:
 
 def _decisions(result: CascadeResult) -> np.ndarray:
     return result.slice_probability >= result.threshold
-
-
-def _abnormal(label: np.ndarray, volume: Volume) -> np.ndarray:
-    """Slices of a label that show tumour, in stored order as `CascadeResult` counts them."""
-    axis = volume.axial.axes[0]
-    return np.asarray(label.any(axis=tuple(other for other in range(3) if other != axis)))
 
 
 def _spread(items: Sequence, count: int) -> list:

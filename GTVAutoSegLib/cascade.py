@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,11 +21,13 @@ from .applicability import applicability_warnings
 from .device import describe
 from .errors import InputError
 from .inference import BatchRunner
-from .model.bundle import Bundle
+from .placement import volume_ml
 from .preprocess import Box, body_box, network_input, paste_back
 from .settings import check_threshold
-from .summary import volume_ml
 from .volume import Volume, bounding_box, check_ct
+
+if TYPE_CHECKING:
+    from .model.bundle import Bundle
 
 Progress = Callable[[str, int, int], None]
 

@@ -23,7 +23,7 @@ from .dicom.tree import DicomTree, ImageSeries, referenced_series
 from .errors import DiskError, GTVAutoSegError, InputError
 from .files import write_text
 from .itk import write_image
-from .summary import volume_ml
+from .placement import volume_ml
 from .volume import Volume, check_ct
 
 RECORD = "import.json"

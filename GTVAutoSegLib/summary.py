@@ -11,8 +11,9 @@ import numpy as np
 
 from . import __version__
 from .model.bundle import Bundle
+from .placement import extent_mm, tumour_slices, volume_ml
 from .segment_info import SegmentInfo
-from .volume import Volume, bounding_box
+from .volume import Volume
 
 if TYPE_CHECKING:
     from .cascade import CascadeResult
@@ -33,7 +34,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
         "input": {"source": volume.source, "size": list(volume.array.shape[::-1]), "spacing_mm": list(volume.spacing)},
         "roi": bundle.info.task.roi,
         "volume_ml": volume_ml(result.mask, volume),
-        "tumour_slices": tumour_slices(result.mask, volume),
+        "tumour_slices": np.flatnonzero(tumour_slices(result.mask, volume)).tolist(),
         "extent_mm": extent_mm(result.mask, volume),
         "slice_probability": [None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability],
         "threshold": result.threshold,
@@ -55,12 +56,6 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
     }
 
 
-def volume_ml(mask: np.ndarray, volume: Volume) -> float:
-    """Volume of a mask in mL; a voxel of a sheared grid is a parallelepiped."""
-    voxel_mm3 = abs(np.linalg.det(np.reshape(volume.direction, (3, 3)))) * math.prod(volume.spacing)
-    return float(np.count_nonzero(mask) * voxel_mm3 / 1000)
-
-
 def sentence(summary: dict[str, Any]) -> str:
     """What was found, in one line."""
     if summary["reason"]:
@@ -79,18 +74,3 @@ def describe_segment(bundle: Bundle) -> SegmentInfo:
     info = bundle.info
     origin = {"GTVAutoSeg.Model": info.id, "GTVAutoSeg.Version": info.version, "GTVAutoSeg.Digest": bundle.digest}
     return SegmentInfo(info.task.roi, info.task.color, info.task.terminology, origin)
-
-
-def tumour_slices(mask: np.ndarray, volume: Volume) -> list[int]:
-    """Indices of the slices that hold tumour, along the stored axis closest to head-feet."""
-    slice_axis = volume.axial.axes[0]
-    others = tuple(axis for axis in range(3) if axis != slice_axis)
-    return np.flatnonzero(mask.any(axis=others)).tolist()
-
-
-def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
-    """Size of the tumour's bounding box along the axial x, y and z axes, mm; zeros when there is none."""
-    box = bounding_box(mask)
-    if box is None:
-        return [0.0, 0.0, 0.0]
-    return [float((box[axis].stop - box[axis].start) * volume.spacing[2 - axis]) for axis in volume.axial.axes[::-1]]

@@ -18,8 +18,8 @@ from pydicom.valuerep import format_number_as_ds
 
 from ..errors import InputError
 from ..files import check_writable, whole_file
+from ..placement import volume_ml
 from ..segment_info import SegmentInfo
-from ..summary import volume_ml
 from ..volume import Volume
 from .codes import ARTIFICIAL_INTELLIGENCE, segment_codes
 from .contour_tracing import trace

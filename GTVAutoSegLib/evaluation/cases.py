@@ -17,7 +17,7 @@ from ..dataset import SUFFIXES, Case, read_label
 from ..errors import InputError, RunError
 from ..loading import check_torch, load_model
 from ..model.bundle import read_bundle
-from ..summary import tumour_slices
+from ..placement import tumour_slices
 from ..volume import Volume
 from ..volume_io import read_volume
 from .metrics import Agreement, SliceCounts, compare, count_slices
@@ -134,7 +134,7 @@ def measure_model(name: str, model, case: Case, volume: Volume, reference: np.nd
         reference: bool (z, y, x).
     """
     result = model.segment(volume)
-    abnormal = _slices(reference, volume)
+    abnormal = tumour_slices(reference, volume)
     masks = {
         CASCADE: result.mask,
         ALL_SLICES: model.segment(volume, picked=np.ones_like(abnormal)).mask,
@@ -171,15 +171,8 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
 
 def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.ndarray) -> Measurement:
     mask = read_label(replace(case, label=find_prediction(folder, case)), volume)
-    counts = count_slices(_slices(mask, volume), _slices(reference, volume))
+    counts = count_slices(tumour_slices(mask, volume), tumour_slices(reference, volume))
     return Measurement(folder.name, case.name, PREDICTIONS, compare(mask, reference, volume), counts)
-
-
-def _slices(mask: np.ndarray, volume: Volume) -> np.ndarray:
-    """Which slices hold tumour; bool, in the order of `GTVAutoSegLib.cascade.CascadeResult`."""
-    slices = np.zeros(mask.shape[volume.axial.axes[0]], bool)
-    slices[tumour_slices(mask, volume)] = True
-    return slices
 
 
 _measure_here: Callable[[Case], list[Measurement] | Failure]  # of a worker process

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..summary import volume_ml
+from ..placement import volume_ml
 from ..volume import Volume
 
 SURFACE_DICE_MM = (1, 2, 3)

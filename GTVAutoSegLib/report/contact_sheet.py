@@ -97,7 +97,7 @@ def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.nda
     picked = result.picked.astype(float)
     panel.fill_between(slices, 0, picked, step="mid", color=MODEL_COLOR, alpha=0.2, label="picked by the classifier")
     if reference is not None:
-        true = tumour_slices(reference, volume)
+        true = np.flatnonzero(tumour_slices(reference, volume))
         panel.plot(true, np.full(len(true), 1.04), "|", color=REFERENCE_COLOR, markersize=8, label="reference")
     panel.set(xlim=(-0.5, len(slices) - 0.5), ylim=(0, 1.1), xlabel="slice", ylabel="probability")
     panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)

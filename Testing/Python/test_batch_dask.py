@@ -12,7 +12,6 @@ import SimpleITK as sitk
 from batches import rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 
-from GTVAutoSegLib import batch_dask
 from GTVAutoSegLib.cascade import Cascade
 from GTVAutoSegLib.cohort import batch_dask
 from GTVAutoSegLib.cohort.batch import plan_batch, run_batch

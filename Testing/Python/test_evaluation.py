@@ -24,7 +24,7 @@ from GTVAutoSegLib.errors import RunError
 from GTVAutoSegLib.evaluation.cases import CASCADE, PREDICTIONS, Measurement, Subject, evaluate
 from GTVAutoSegLib.evaluation.metrics import Agreement, SliceCounts, compare
 from GTVAutoSegLib.evaluation.report import cases_csv, summarise_evaluation, table
-from GTVAutoSegLib.summary import tumour_slices
+from GTVAutoSegLib.placement import tumour_slices
 from GTVAutoSegLib.volume_io import read_volume
 
 
@@ -86,7 +86,7 @@ def test_slices_are_counted_along_the_head_feet_axis_of_the_file(tmp_path, bundl
     case = find_cases(tmp_path / "val")[0]
     volume = read_volume(case.image)
     assert volume.array.shape == (44, 6, 40)
-    abnormal = len(tumour_slices(read_label(case, volume), volume))
+    abnormal = int(tumour_slices(read_label(case, volume), volume).sum())
 
     (result,) = evaluate([case], Subject((bundle,), device="cpu"))
 

@@ -120,7 +120,7 @@ def test_key_slices_run_through_the_tumour_and_captions_count_as_stored():
 
 
 def record(mask, volume, **changes):
-    from GTVAutoSegLib.summary import extent_mm, tumour_slices, volume_ml
+    from GTVAutoSegLib.placement import extent_mm, tumour_slices, volume_ml
 
     found = {
         "case": "case_<1>",
@@ -129,7 +129,7 @@ def record(mask, volume, **changes):
         "check": False,
         "input": {"source": "a&b.nii.gz", "size": [50, 40, 12], "spacing_mm": [1.0, 1.0, 3.0]},
         "volume_ml": volume_ml(mask, volume),
-        "tumour_slices": tumour_slices(mask, volume),
+        "tumour_slices": np.flatnonzero(tumour_slices(mask, volume)).tolist(),
         "extent_mm": extent_mm(mask, volume),
         "slice_probability": [None, 0.1, 0.2, *[0.9] * 9],
         "threshold": 0.5,
