@@ -107,7 +107,7 @@ def _groups(settings: BenchSettings, helper: Child, folder: Path, int8: bool) ->
     ct = folder / "phantom.nii.gz"
     shape = {"slices": settings.slices, "side": settings.side}
     positive = helper.ask("make_ct", path=str(ct), positive=settings.positive, **shape)["positive"]
-    label = f"phantom {settings.side} x {settings.side} x {settings.slices}, {len(positive)} positive"
+    label = "phantom"
     for width, size in product(settings.widths, settings.sizes):
         model = str(folder / f"bench-{width}-{size}")
         helper.ask("make_bundle", folder=model, width=width, size=size, side=settings.side)

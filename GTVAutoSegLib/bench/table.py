@@ -1,4 +1,4 @@
-"""A run of the benchmark as one table, as Markdown that also reads well on a terminal."""
+"""A run of the benchmark as Markdown that also reads well on a terminal: a line a figure, a column a setting."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from .opponents import OPPONENTS
 from .run import Bench
 from .settings import OpponentRow, Row
 
+WIDEST = 120
 STEPS = {
     "read": "read",
     "total": "warm",
@@ -21,13 +22,13 @@ STEPS = {
 NOTES = (
     "Seconds; the best of the rounds. Cold start: the whole process of `gtvautoseg segment`, from start to mask, "
     "reading and writing included; warm: the cascade on a CT that is read, in a process that has run before. Its steps "
-    "may overlap. Memory: the peak of a process, MiB, cold and warm. Over floor: time over that of the stage's "
+    "may overlap. Memory: the peak of a process, MiB. Over floor: time over that of the stage's "
     "convolutions at the rate of the matrix product measured in the same run."
 )
 
 
 def bench_text(bench: Bench) -> str:
-    """Facts about the machine, the table, and the other systems."""
+    """Facts about the machine, the figures, and the other systems."""
     machine, settings = bench.machine, bench.settings
     facts = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; devices: "
@@ -36,7 +37,11 @@ def bench_text(bench: Bench) -> str:
         f"load average at the start {machine['load']}; {settings.rounds} warm rounds, {settings.cold} cold starts",
         "matrix product, GFLOP/s: " + "; ".join(f"{name}: {rate:.0f}" for name, rate in bench.gemm_gflops.items()),
     ]
-    parts = ["\n".join(f"- {fact}" for fact in facts), aligned(_cells(bench.rows, settings.against)), NOTES]
+    if not settings.cts:
+        side = f"{settings.side} x {settings.side}"
+        facts.append(f"phantom: {settings.slices} slices of {side} pixels, {settings.positive} of them positive")
+    columns = [_labels(settings.against), *(_column(row, settings.against) for row in bench.rows)]
+    parts = ["\n".join(f"- {fact}" for fact in facts), _tables(columns), NOTES]
     if bench.opponents:
         parts += [aligned(_opponent_cells(bench.opponents)), "\n".join(map(_extrapolation, bench.opponents))]
     return "\n\n".join(parts) + "\n"
@@ -59,24 +64,43 @@ def guard_table(comparisons: Sequence[Comparison]) -> str:
     return aligned([["ratio, lower is better", "committed", "now", "change", ""], *lines])
 
 
-def _cells(rows: Sequence[Row], against: Sequence[str]) -> list[list[str]]:
-    head = ["CT", "network", "device", "threads", "cold start", *STEPS.values(), "memory", "slices picked"]
-    head += ["classifier over floor", "segmenter over floor", *(f"{name} / warm" for name in against)]
-    return [head, *(_line(row, against) for row in rows)]
+def _tables(columns: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, under as many repetitions of the first as keep the lines within `WIDEST` characters."""
+    labels, *settings = columns
+    shown: list[list[Sequence[str]]] = [[labels]]
+    for column in settings:
+        if len(shown[-1]) > 1 and _width([*shown[-1], column]) > WIDEST:
+            shown.append([labels])
+        shown[-1].append(column)
+    return "\n\n".join(aligned(list(zip(*one))) for one in shown)
 
 
-def _line(row: Row, against: Sequence[str]) -> list[str]:
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    """Of a line of `aligned`."""
+    return 1 + sum(3 + max(map(len, column)) for column in columns)
+
+
+def _labels(against: Sequence[str]) -> list[str]:
+    """Of `_column`."""
+    labels = ["CT", "width", "input", "device", "precision", "threads", "slices picked", "the positive ones"]
+    labels += ["cold start", *STEPS.values(), "memory, cold", "memory, warm"]
+    return [*labels, "classifier over floor", "segmenter over floor", *(f"{name} / warm" for name in against)]
+
+
+def _column(row: Row, against: Sequence[str]) -> list[str]:
     variant = row.variant
-    expected = {None: "", True: " (the positive ones)", False: " (NOT the positive ones)"}[row.as_expected]
     return [
         row.ct,
-        f"width {variant.width}, {variant.size} x {variant.size}",
-        f"{variant.device} {variant.precision}",
+        str(variant.width),
+        f"{variant.size} x {variant.size}",
+        variant.device,
+        variant.precision,
         str(variant.threads),
+        f"{row.picked} of {row.slices}",
+        {None: "not known", True: "yes", False: "NO"}[row.as_expected],
         _number(row.cold_s),
         *(_number(row.seconds.get(step)) for step in STEPS),
-        f"{_number(row.cold_memory_mb, 0)}, {_number(row.memory_mb, 0)}",
-        f"{row.picked} of {row.slices}{expected}",
+        *(_number(memory, 0) for memory in (row.cold_memory_mb, row.memory_mb)),
         *(_number(row.over_floor.get(stage), 1) for stage in ("classifying", "segmenting")),
         *(_number(row.against.get(name), 0) for name in against),
     ]

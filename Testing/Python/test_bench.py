@@ -14,10 +14,11 @@ from GTVAutoSegLib.bench.fitted_bundle import write_fitted_bundle
 from GTVAutoSegLib.bench.guard import INTEGERS, LARGE, NARROW, SMALL, compare, ratios, read_table, write_table
 from GTVAutoSegLib.bench.phantom import make_phantom
 from GTVAutoSegLib.bench.process import Child
-from GTVAutoSegLib.bench.run import CHILD
+from GTVAutoSegLib.bench.run import CHILD, Bench
 from GTVAutoSegLib.bench.scaling import Line, Point, Scaling, ScalingSettings, fit_line, scaling_text
 from GTVAutoSegLib.bench.scaling_plot import plot
-from GTVAutoSegLib.bench.table import guard_table
+from GTVAutoSegLib.bench.settings import BenchSettings, Row, Variant
+from GTVAutoSegLib.bench.table import STEPS, bench_text, guard_table
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError, RunError
 from GTVAutoSegLib.quantisation.layers import missing_support
@@ -66,14 +67,31 @@ def test_a_run_prints_the_whole_table_and_writes_it(capsys, tmp_path):
     )
     text = capsys.readouterr().out
     assert code == 0 and files[1].read_text() in text
-    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    assert len(lines) == 2 and all(cell.strip() for cell in lines[1])
-    assert "3 of 12 (the positive ones)" in text and "cores" in text and "GFLOP/s" in text
+    cells = dict(line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.startswith("| "))
+    shown = {name.strip(): value.strip() for name, value in cells.items()}
+    assert all(shown.values()) and shown["slices picked"] == "3 of 12" and shown["the positive ones"] == "yes"
+    assert float(shown["cold start"]) > float(shown["warm"]) > 0
+    assert "cores" in text and "GFLOP/s" in text
     row = json.loads(files[0].read_text())["rows"][0]
     steps = {"read", "preprocess", "classifying", "segmenting", "back-projection", "write", "total"}
     assert steps <= row["seconds"].keys() and all(row["seconds"][step] >= 0 for step in steps)
     assert row["cold_s"] > row["seconds"]["total"] and row["as_expected"] is True
     assert row["over_floor"].keys() == {"classifying", "segmenting"} and row["cold_memory_mb"] > 100
+
+
+def test_the_table_of_many_settings_fits_a_terminal():
+    variants = [Variant("fitted", width, 512, "cuda:0", "fp32", 16) for width in (64, 32, 16, 8, 4, 2, 1, 3)]
+    seconds = dict.fromkeys(STEPS, 1.5)
+    rows = [
+        Row("phantom", one, 100, 18, True, 12.345, 2345.0, seconds, 1234.0, {}, {"nnunet": 100.0}) for one in variants
+    ]
+    machine = {"processor": "some", "cores": 2, "system": "Linux", "devices": {"cpu": "CPU"}, "python": "3.11"}
+    machine |= {"torch": "2", "allocator": "glibc", "load": 0.1}
+    bench = Bench(machine, BenchSettings(against=("nnunet",)), {"cpu": 100.0}, tuple(rows), ())
+    lines = [line for line in bench_text(bench).splitlines() if line.startswith("|")]
+    assert max(map(len, lines)) <= 120
+    shown = [cell.strip() for line in lines if line.startswith("| width ") for cell in line.strip("| ").split("|")[1:]]
+    assert shown == ["64", "32", "16", "8", "4", "2", "1", "3"]
 
 
 def test_only_some_patches_of_another_system_are_computed_and_all_are_blended(monkeypatch):
