@@ -18,6 +18,7 @@ ACTIONS = {
     "model": "open-models",
     "torch-missing": "install-torch",
     "torch-broken": "reinstall-torch",
+    "install": "install-torch",
     "device": "run-on-cpu",
     "memory": "run-on-cpu",
     "killed": "run-on-cpu",

@@ -133,6 +133,7 @@ class SetupPart:
             self.probe()
             return
         failure = install_failure(ended)
+        self.answer = None  # what an earlier check found may be there no more
         self._ui.torchStatus.text = str(failure)
         self._on_failure(failure)
 
@@ -159,7 +160,8 @@ def install_failure(ended: Ended) -> Failure:
     errors = [line for line in ended.lines if "ERROR" in line or "Error" in line]
     cause = errors[-1].strip() if errors else _("exit code {code}").format(code=ended.exit_code)
     text = "\n".join(ended.lines)
-    hint = ""
+    # pip may have removed what was there before, or left PyTorch without what the worker needs beside it.
+    hint = _("Until it is, nothing can be segmented: install again; if that fails too, give the log to IT support.")
     if "WinError 206" in text or "path too long" in text.lower():
         hint = _("The paths are too long for Windows: install Slicer into a short folder such as C:\\Slicer.")
     elif "SSL" in text or "ProxyError" in text:

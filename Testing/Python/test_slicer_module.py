@@ -216,8 +216,12 @@ def test_a_half_installed_pytorch_is_removed_first(panel, pytorch_extension, unt
 def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkeypatch):
     monkeypatch.setenv("FAKE_EXIT", "1")
     panel.ui.installTorchButton.click()
+    panel.setup.answer = {"torch": "2.0"}
     until(lambda: not panel.setup.installing)
     assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    assert "Until it is, nothing can be segmented: install again" in panel.ui.failureMessage.text
+    assert panel.ui.failureActionButton.text == "Install PyTorch..."
+    assert panel.setup.answer is None  # asked anew when the module is next opened
     assert len(pytorch_extension.read_text().splitlines()) == 1
 
 
