@@ -21,7 +21,7 @@ from .applicability import applicability_warnings
 from .device import describe
 from .errors import InputError
 from .inference import BatchRunner
-from .placement import volume_ml
+from .placement import border_warnings, volume_ml
 from .preprocess import Box, body_box, network_input, paste_back
 from .settings import check_threshold
 from .volume import Volume, bounding_box, check_ct
@@ -139,13 +139,14 @@ class _Run:
         self._keep_components(mask)
         self.timings["total"] = time.perf_counter() - started
         found = applicability_warnings(self.volume, self.info.training_data)
+        stored = np.ascontiguousarray(self.volume.axial.undo(mask))
         return CascadeResult(
-            mask=np.ascontiguousarray(self.volume.axial.undo(mask)),
+            mask=stored,
             slice_probability=self._as_stored(probability),
             threshold=threshold,
             picked=self._as_stored(picked),
             reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
-            warnings=(*self.volume.notes, *found, *self.runner.notes),
+            warnings=(*self.volume.notes, *found, *self.runner.notes, *border_warnings(stored, self.volume)),
             device=describe(self.runner.device),
             precision=self._precision(),
             timings=dict(self.timings),

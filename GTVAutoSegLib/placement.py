@@ -1,12 +1,16 @@
-"""Where a mask lies in its volume: how large it is, and on which slices."""
+"""Where a mask lies in its volume: how large it is, on which slices, and how far from the border of the scan."""
 
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 
 from .volume import Volume, bounding_box
+
+# Names of the two ends of each axial axis (towards the head, the back, the patient's left).
+SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
 
 
 def volume_ml(mask: np.ndarray, volume: Volume) -> float:
@@ -28,3 +32,30 @@ def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
     if box is None:
         return [0.0, 0.0, 0.0]
     return [float((box[axis].stop - box[axis].start) * volume.spacing[2 - axis]) for axis in volume.axial.axes[::-1]]
+
+
+def to_border(box: tuple[slice, ...], volume: Volume) -> tuple[float, str]:
+    """The smallest distance from a box to an end of the scan, mm, and which end.
+
+    Args:
+        box: around a mask, in axial order.
+        volume: the CT.
+    """
+    view = volume.axial
+    distances = []
+    for axis, end in product(range(3), range(2)):
+        size, step = volume.array.shape[view.axes[axis]], volume.spacing[2 - view.axes[axis]]
+        voxels = box[axis].start if end == 0 else size - box[axis].stop
+        distances.append((float(voxels * step), SIDES[axis][end]))
+    return min(distances)
+
+
+def border_warnings(mask: np.ndarray, volume: Volume) -> list[str]:
+    """One sentence when a mask (z, y, x) reaches the end of the scan."""
+    box = bounding_box(volume.axial.of(mask))
+    if box is None:
+        return []
+    distance, side = to_border(box, volume)
+    if distance > 0:
+        return []
+    return [f"the outline reaches the border of the scan towards the {side}: it may go on outside"]

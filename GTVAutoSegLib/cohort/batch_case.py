@@ -27,7 +27,7 @@ from ..files import make_folder, whole_file, write_text
 from ..mask_writer import FORMATS, mask_format, write_mask
 from ..model.bundle import Bundle
 from ..report.case_report import report_page
-from ..report.measures import border_warning, measure
+from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
 from ..summary import describe_segment, sentence, summarise
 from ..volume import Volume, check_ct
@@ -256,14 +256,15 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
 def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
     record = summarise(result, volume, bundle)
     measures = measure(result.mask, volume)
-    cut, doubtful = border_warning(measures), doubts(plan, volume, bundle)
+    doubtful = doubts(plan, volume, bundle)
+    at_border = bool(measures) and measures["border_mm"] == 0
     record["input"]["source"] = plan.case.source
-    record["warnings"] = [plan.case.neutral(text) for text in (*result.warnings, *cut)]
+    record["warnings"] = [plan.case.neutral(text) for text in result.warnings]
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
     return {
         "case": plan.case.name,
         "finished": finished,
-        "check": bool(doubtful or result.reason or cut),
+        "check": bool(doubtful or result.reason or at_border),
         "doubts": doubtful,
         "key": plan.key,
         **record,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from ..placement import to_border
 from ..volume import Volume, bounding_box
 
-# Names of the two ends of each axial axis (towards the head, the back, the patient's left).
-SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
 NAMED_COMPONENTS = 10
 
 
@@ -49,7 +47,7 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
     outlines = {index: _corners(tumour[index]) for index in stored}
     by_slice = {index: _largest_distance(corners @ steps[1:]) for index, corners in outlines.items()}
     widest = max(by_slice, key=lambda index: by_slice[index])
-    border, side = _border(box, whole.shape, steps)
+    border, side = to_border(box, volume)
     components = _components(tumour, abs(float(np.linalg.det(steps))) / 1000)
     return {
         "diameter_mm": round(_diameter(tumour, outlines, steps), 2),
@@ -64,13 +62,6 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
             str(stored[index]): round(int(np.count_nonzero(tumour[index])) * area, 3) for index in stored
         },
     }
-
-
-def border_warning(measures: dict[str, Any]) -> list[str]:
-    """A sentence when the tumour reaches the end of the scan, as a list; [] otherwise."""
-    if not measures or measures["border_mm"] > 0:
-        return []
-    return [f"the outline reaches the border of the scan towards the {measures['border_side']}: it may go on outside"]
 
 
 def _steps(volume: Volume) -> np.ndarray:
@@ -134,12 +125,3 @@ def _components(mask: np.ndarray, voxel_ml: float) -> list[float]:
     labels, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     return [round(float(size * voxel_ml), 4) for size in sorted(sizes, reverse=True)]
-
-
-def _border(box: tuple[slice, ...], shape: tuple[int, ...], steps: np.ndarray) -> tuple[float, str]:
-    """The smallest distance from the tumour's box to an end of the scan, mm, and which end."""
-    distances = []
-    for axis, end in product(range(3), range(2)):
-        voxels = box[axis].start if end == 0 else shape[axis] - box[axis].stop
-        distances.append((float(voxels * np.linalg.norm(steps[axis])), SIDES[axis][end]))
-    return min(distances)

@@ -43,6 +43,14 @@ def test_only_the_slices_the_classifier_picks_are_segmented(cascade):
     assert not result.mask[~result.picked].any()
 
 
+def test_an_outline_at_the_end_of_the_scan_is_warned_of_once(everywhere, cascade):
+    volume = phantom()
+    said = [text for text in everywhere.segment(volume).warnings if "reaches the border of the scan" in text]
+    assert len(said) == 1
+    nothing = cascade.segment(volume, threshold=1.0)
+    assert not nothing.mask.any() and not any("border" in text for text in nothing.warnings)
+
+
 def test_the_mask_has_the_shape_and_type_of_the_contract(everywhere):
     volume = phantom()
     result = everywhere.segment(volume)

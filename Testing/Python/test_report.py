@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from phantoms import body_ct, phantom
 
+from GTVAutoSegLib.placement import border_warnings
 from GTVAutoSegLib.report.case_report import _overview_caption, report_page
-from GTVAutoSegLib.report.measures import border_warning, measure
+from GTVAutoSegLib.report.measures import measure
 from GTVAutoSegLib.report.pages import RESEARCH_ONLY
 from GTVAutoSegLib.report.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
 from GTVAutoSegLib.volume import Volume
@@ -80,12 +81,13 @@ def test_storage_order_changes_no_figure_but_the_slices_count_as_stored():
 
 
 def test_a_tumour_at_the_end_of_the_scan_is_warned_of():
-    mask = block()
-    assert border_warning(measure(mask, phantom((12, 40, 50)))) == []
+    mask, volume = block(), phantom((12, 40, 50))
+    assert border_warnings(mask, volume) == []
     mask[11, 12, 22] = 1
-    (text,) = border_warning(measure(mask, phantom((12, 40, 50))))
+    (text,) = border_warnings(mask, volume)
     assert "border of the scan towards the head" in text
-    assert measure(mask * 0, phantom((12, 40, 50))) == {} and border_warning({}) == []
+    assert border_warnings(*reversed(shuffled(volume, mask))) == [text]
+    assert measure(mask * 0, volume) == {} and border_warnings(mask * 0, volume) == []
 
 
 def test_the_outline_is_drawn_around_the_mask_in_the_proportions_of_the_patient():
