@@ -7,8 +7,10 @@ import numpy as np
 from .model.info import TrainingData
 from .volume import Volume
 
-SPACING_TOLERANCE = 1.25
-EXTENT_TOLERANCE = 1.25
+# By axis. Every slice is looked at by itself, so that the distance of the slices changes no picture; the size of the
+# pixels does, for the body is found, and the margin around it measured, in pixels.
+SPACING_TOLERANCE = (1.1, 1.1, 1.25)
+EXTENT_TOLERANCE = (1.25, 1.25, 1.25)
 HU_TOLERANCE = 300.0
 AXES = ("left-right", "front-back", "head-feet")
 
@@ -17,17 +19,18 @@ def applicability_warnings(volume: Volume, training: TrainingData) -> list[str]:
     """Compare spacing, extent and HU range with the training data.
 
     Returns:
-        One sentence for each property outside the training range (with a tolerance of a quarter, and 300 HU).
+        One sentence for each property outside the training range, with a tolerance: a tenth for the spacing of pixels,
+        a quarter for that of slices and the extent, 300 HU.
     """
     order = volume.axial.axes[::-1]
     spacing = [volume.spacing[::-1][axis] for axis in order]
     extent = [volume.spacing[::-1][axis] * volume.array.shape[axis] for axis in order]
     found = []
-    for name, values, ranges, tolerance in (
+    for name, values, ranges, tolerances in (
         ("spacing", spacing, training.spacing_mm, SPACING_TOLERANCE),
         ("extent", extent, training.extent_mm, EXTENT_TOLERANCE),
     ):
-        for axis, value, (low, high) in zip(AXES, values, ranges):
+        for axis, value, (low, high), tolerance in zip(AXES, values, ranges, tolerances):
             if not low / tolerance <= value <= high * tolerance:
                 found.append(
                     f"the {axis} {name} is {value:.4g} mm, the model was trained on {_span(low, high)} mm: "
