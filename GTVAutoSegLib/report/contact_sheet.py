@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import whole_file
 from ..volume import Volume
+from .framing import body_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def write_contact_sheet(
     title: str,
     reference: np.ndarray | None = None,
 ) -> None:
-    """Draw up to 18 slices through the tumour, feet to head, and the slice-probability curve beneath.
+    """Draw up to 18 slices through the tumour, feet to head, as wide as the body, and the probability curve beneath.
 
     Args:
         path: .png to write.
@@ -51,18 +52,22 @@ def write_contact_sheet(
     truth = None if reference is None else view.of(reference)
     flipped = 0 in view.flips
     chosen = _slices(mask, truth, result.picked[::-1] if flipped else result.picked)
-    height, width = hu.shape[1] * volume.spacing[2 - view.axes[1]], hu.shape[2] * volume.spacing[2 - view.axes[2]]
+    step_y, step_x = (volume.spacing[2 - axis] for axis in view.axes[1:])
+    outlined = mask[chosen] > 0 if truth is None else (mask[chosen] > 0) | (truth[chosen] > 0)
+    rows_shown, columns_shown = body_frame(hu[chosen], outlined, (step_y, step_x))
+    shape = hu[0, rows_shown, columns_shown].shape
+    proportion = shape[0] * step_y / (shape[1] * step_x)
     rows = -(-len(chosen) // COLUMNS)
-    figure = Figure(figsize=(14, 2 + rows * 2.25 * height / width + 2), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(14, 2 + rows * 2.25 * proportion + 2), facecolor="white", layout="constrained")
     figure.suptitle(title, fontsize=13)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[rows * 2.25 * height / width, 2], squeeze=False).ravel()
+    upper, lower = figure.subfigures(2, 1, height_ratios=[rows * 2.25 * proportion, 2], squeeze=False).ravel()
     panels = upper.subplots(rows, COLUMNS, squeeze=False).ravel()
     for panel, index in zip(panels, chosen):
-        panel.imshow(
-            hu[index], cmap="gray", vmin=window[0], vmax=window[1], aspect=height / width * hu.shape[2] / hu.shape[1]
-        )
-        _outline(panel, truth, index, REFERENCE_COLOR)
-        _outline(panel, mask, index, MODEL_COLOR)
+        where = (index, rows_shown, columns_shown)
+        panel.imshow(hu[where], cmap="gray", vmin=window[0], vmax=window[1], aspect=step_y / step_x)
+        if truth is not None:
+            _outline(panel, truth[where], REFERENCE_COLOR)
+        _outline(panel, mask[where], MODEL_COLOR)
         panel.set_title(f"slice {len(hu) - 1 - index if flipped else index}", fontsize=8, pad=2)
     for panel in panels:
         panel.axis("off")
@@ -83,9 +88,9 @@ def _slices(mask: np.ndarray, truth: np.ndarray | None, picked: np.ndarray) -> n
     return np.unique(np.linspace(first, last, COLUMNS * ROWS).round().astype(int))
 
 
-def _outline(panel: Axes, mask: np.ndarray | None, index: int, color: str) -> None:
-    if mask is not None and mask[index].any():
-        panel.contour(mask[index], levels=[0.5], colors=color, linewidths=1.2)
+def _outline(panel: Axes, mask: np.ndarray, color: str) -> None:
+    if mask.any():
+        panel.contour(mask, levels=[0.5], colors=color, linewidths=1.2)
 
 
 def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.ndarray | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..volume import Volume, bounding_box
+from .framing import body_frame
 
 # Pictures hold grey values, and one colour: three times smaller, and quicker made, than red, green and blue.
 OUTLINE = 255
@@ -29,7 +30,7 @@ class Picture:
 
 
 def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 256) -> bytes:
-    """The axial slice with most tumour, or the middle one, whole, as PNG.
+    """The axial slice with most tumour, or the middle one, as far as the body goes, as PNG.
 
     Args:
         mask: (z, y, x), 0 or 1, on the volume's grid.
@@ -40,7 +41,8 @@ def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], wid
     hu, tumour, spacing = _axial(mask, volume)
     areas = np.count_nonzero(tumour, axis=(1, 2))
     index = int(areas.argmax()) if areas.any() else len(hu) // 2
-    return encode_png(draw(hu[index], tumour[index], spacing[1:], window, width))
+    where = (index, *body_frame(hu[[index]], tumour[[index]], spacing[1:]))
+    return encode_png(draw(hu[where], tumour[where], spacing[1:], window, width))
 
 
 def key_pictures(
@@ -49,7 +51,7 @@ def key_pictures(
     """Axial slices from the tumour's feet end to its head end, and the coronal and sagittal ones with most tumour.
 
     Axial slices are seen from the feet, the patient's left on the right; on the others the head is up. Without a tumour
-    they are spread over the whole scan, uncropped.
+    they are spread over the whole scan, as wide as the body.
 
     Args:
         mask: (z, y, x), 0 or 1, on the volume's grid.
@@ -61,7 +63,10 @@ def key_pictures(
     found = bounding_box(tumour)
     first, last = (0, len(hu) - 1) if found is None else (found[0].start, found[0].stop - 1)
     chosen = np.unique(np.linspace(first, last, AXIAL_PICTURES).round().astype(int))
-    box = [slice(None)] * 3 if found is None else _with_margin(found, hu.shape, spacing)
+    if found is None:
+        box = [slice(None), *body_frame(hu[chosen], tumour[chosen], spacing[1:])]
+    else:
+        box = _with_margin(found, hu.shape, spacing)
     flipped = 0 in volume.axial.flips
     pictures = []
     for index in chosen:

@@ -12,6 +12,7 @@ from phantoms import body_ct, phantom
 
 from GTVAutoSegLib.placement import border_warnings
 from GTVAutoSegLib.report.case_report import _overview_caption, report_page
+from GTVAutoSegLib.report.framing import body_frame
 from GTVAutoSegLib.report.measures import measure
 from GTVAutoSegLib.report.pages import RESEARCH_ONLY
 from GTVAutoSegLib.report.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
@@ -191,7 +192,9 @@ def volume_of(mask):
 def test_the_overview_s_caption_names_the_slice_it_shows_also_when_several_are_alike():
     volume, mask = phantom((12, 40, 50)), block()
     mask[9:] = 0  # slices 3 to 6 have the same area
-    assert thumbnail(mask, volume, WINDOW) == encode_png(draw(volume.array[3], mask[3] > 0, (1, 1), WINDOW, 256))
+    rows, columns = body_frame(volume.array[[3]], mask[[3]] > 0, (1, 1))
+    shown = draw(volume.array[3, rows, columns], mask[3, rows, columns] > 0, (1, 1), WINDOW, 256)
+    assert thumbnail(mask, volume, WINDOW) == encode_png(shown)
     assert thumbnail(*reversed(shuffled(volume, mask)), WINDOW) == thumbnail(mask, volume, WINDOW)
     for ct, tumour, index in ((volume, mask, 3), (*shuffled(volume, mask), 8)):  # 8 of 12 from head to feet is 3
         assert _overview_caption(measure(tumour, ct)).startswith(f"slice {index}, ")
