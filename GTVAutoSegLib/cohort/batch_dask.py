@@ -94,8 +94,9 @@ def run_on_cluster(
         import distributed
     except ImportError as error:
         raise InputError("several workers need Dask, which is not installed; install gtvautoseg[cohort]") from error
+    own = not address
     with ExitStack() as stack:
-        if not address:
+        if own:
             from dask.system import CPU_COUNT
 
             work = replace(work, threads=max(1, CPU_COUNT // workers))
@@ -116,7 +117,8 @@ def run_on_cluster(
                 yield _lost(plan, future.exception()) if future.status == "error" else future.result()
                 future.release()
         except BaseException:
-            stop(client, futures, run)
+            if not own:  # processes of our own end with their cluster
+                stop(client, futures, run)
             raise
 
 

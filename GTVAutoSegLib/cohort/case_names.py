@@ -46,7 +46,9 @@ def short_hash(text: str) -> str:
 def tell_apart(names: Sequence[str], identities: Sequence[str]) -> list[str]:
     """Names of which no two are the same to a disk that ignores case.
 
-    A twin that comes later gives both a new name, so that neither is ever taken for the other.
+    A twin that comes later gives both a new name, so that neither is ever taken for the other. If the first kept its
+    name, which one that is would depend on the order: a new file that sorts before it, or a table sorted anew, would
+    put another patient's outline under a name that is known already. That the first is done once more is the price.
 
     Args:
         names: of the cases.
