@@ -1,9 +1,8 @@
-"""Checks on NIfTI, NRRD and MetaImage files before ITK reads them.
+"""What the headers of NIfTI, NRRD and MetaImage files say, read beside ITK.
 
 ITK replaces a spacing it cannot use by 1 mm, fills what a truncated NIfTI file lacks with whatever lies in memory,
 returns damaged compressed data as if it were sound, and turns NaN in NIfTI files into 0. None of this may become a
-contour, so the raw header is read here, compressed data are decompressed once to see that they are whole, and NIfTI's
-floating-point voxels are looked at.
+contour, so the raw header is read here, and `stored_voxels.py` reads what it tells of.
 """
 
 from __future__ import annotations
@@ -19,20 +18,34 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
-from .volume import not_finite
 
-CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 HEADER_LIMIT = 1 << 16
 
-NRRD_BYTES = {
-    **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
-    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
-    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2),
-    **dict.fromkeys(
-        ("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t", "float"), 4
-    ),
-    **dict.fromkeys(("longlong", "long long", "int64", "int64_t", "ulonglong", "uint64", "uint64_t", "double"), 8),
+# Types of voxels as numpy names them, without their byte order.
+NIFTI_TYPES = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
+NRRD_TYPES = {
+    **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
+    **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), "i2"),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), "u2"),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), "i4"),
+    **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), "u4"),
+    **dict.fromkeys(("longlong", "long long", "int64", "int64_t"), "i8"),
+    **dict.fromkeys(("ulonglong", "uint64", "uint64_t"), "u8"),
+    "float": "f4",
+    "double": "f8",
 }
 # Other spaces ("scanner-xyz", "3D-right-handed") do not tell how the patient lies in them; ITK takes them for LPS.
 NRRD_PATIENT_SPACES = {
@@ -43,13 +56,20 @@ NRRD_PATIENT_SPACES = {
     "left-anterior-superior",
     "left-posterior-superior",
 }
-NIFTI_FLOATS = {16: "f4", 64: "f8"}
-META_BYTES = {
-    **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
-    **dict.fromkeys(("MET_SHORT", "MET_USHORT"), 2),
-    **dict.fromkeys(("MET_INT", "MET_UINT", "MET_FLOAT"), 4),
-    **dict.fromkeys(("MET_LONG_LONG", "MET_ULONG_LONG", "MET_DOUBLE"), 8),
+META_TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
 }
+NRRD_ORDERS = {"little": "<", "big": ">"}
+META_ORDERS = {"false": "<", "true": ">"}
 
 
 @dataclass(frozen=True)
@@ -63,8 +83,10 @@ class Header:
         compressed: whether a gzip or zlib stream begins there.
         size: how many bytes it must at least hold once decompressed.
         oriented: whether the orientation of the patient is recorded.
-        floats: numpy type of floating-point voxels in which ITK would silently turn NaN and infinity into 0, or "".
-        start: bytes of the decompressed file before its voxels; only used with ``floats``.
+        kind: numpy type of the voxels, with its byte order; "" where the header does not say it in full.
+        start: how many of these bytes lie before the voxels.
+        scaled: whether a slope and an intercept are to be applied to the voxels.
+        loses_nan: whether ITK would silently turn NaN and infinity into 0.
     """
 
     spacing: tuple[float, ...]
@@ -73,19 +95,21 @@ class Header:
     compressed: bool
     size: int
     oriented: bool = True
-    floats: str = ""
+    kind: str = ""
     start: int = 0
+    scaled: bool = False
+    loses_nan: bool = False
 
 
-def check_file(path: Path, suffix: str) -> Header:
-    """Check that a file has a usable header and all of its voxels.
+def check_header(path: Path, suffix: str) -> Header:
+    """Read a header and check that it is usable.
 
     Args:
         path: the file.
         suffix: its suffix in lower case, a key of ``HEADER_READERS``.
 
     Raises:
-        InputError: not such a file, no usable spacing, or voxels missing or damaged.
+        InputError: not such a file, or no usable spacing.
     """
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty (0 bytes); expected a {suffix} image, so export or copy it again")
@@ -99,10 +123,6 @@ def check_file(path: Path, suffix: str) -> Header:
                 f"{path} has the voxel spacing {_list(header.spacing)}; expected three numbers above 0 mm, "
                 "so export it again"
             )
-    if header.data is not None:
-        _check_data(path, header, header.data)
-    if header.floats:
-        _check_finite(path, header)
     return header
 
 
@@ -123,12 +143,22 @@ def _read_nifti(path: Path) -> Header:
     dim = struct.unpack(f"{order}8h", raw[40:56])
     bits = struct.unpack(f"{order}h", raw[72:74])[0]
     pixdim = struct.unpack(f"{order}8f", raw[76:108])
-    start = struct.unpack(f"{order}f", raw[108:112])[0]
+    start, slope, intercept = struct.unpack(f"{order}3f", raw[108:120])
     forms = struct.unpack(f"{order}2h", raw[252:256])
-    size = int(start) + math.prod(dim[1 : dim[0] + 1]) * bits // 8
-    kind = struct.unpack(f"{order}h", raw[70:72])[0]
-    floats = f"{order}{NIFTI_FLOATS[kind]}" if kind in NIFTI_FLOATS else ""
-    return Header(pixdim[1 : min(dim[0], 3) + 1], path, 0, compressed, size, any(forms), floats, int(start))
+    name = NIFTI_TYPES.get(struct.unpack(f"{order}h", raw[70:72])[0])
+    return Header(
+        pixdim[1 : min(dim[0], 3) + 1],
+        path,
+        0,
+        compressed,
+        int(start) + math.prod(dim[1 : dim[0] + 1]) * bits // 8,
+        any(forms),
+        f"{order}{name}" if name else "",
+        int(start),
+        # A slope of 0 stands for none.
+        slope != 0 and (slope, intercept) != (1, 0),
+        loses_nan=True,
+    )
 
 
 def _read_nrrd(path: Path) -> Header:
@@ -143,13 +173,15 @@ def _read_nrrd(path: Path) -> Header:
     # A list of files or a skip of lines or bytes: teem itself fails when such data are short.
     single = not name.startswith("LIST") and "%" not in name and not fields.keys() & {"line skip", "byte skip"}
     encoding = fields["encoding"].lower()
+    kind = NRRD_TYPES.get(fields["type"].lower())
     return Header(
         _nrrd_spacing(fields) if len(sizes) == 3 else (),
         _data_file(path, name) if single and encoding in ("raw", "gzip", "gz") else None,
         0 if name else offset,
         encoding != "raw",
-        math.prod(sizes) * NRRD_BYTES.get(fields["type"].lower(), 0),
+        math.prod(sizes) * _bytes(kind),
         fields.get("space", "").lower() in NRRD_PATIENT_SPACES,
+        _ordered(kind, NRRD_ORDERS.get(fields.get("endian", "").lower())),
     )
 
 
@@ -178,13 +210,18 @@ def _read_meta(path: Path) -> Header:
     if len(spacing) != len(sizes):
         spacing = (math.nan,) * len(sizes)
     voxels = math.prod(sizes) * int(fields.get("ElementNumberOfChannels", "1"))
+    kind = META_TYPES.get(fields["ElementType"])
+    msb = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", ""))
+    binary = fields.get("BinaryData", "").lower() == "true"  # otherwise the voxels are numbers in writing
     return Header(
         spacing,
         _data_file(path, name) if single else None,
         0 if name else offset,
         fields.get("CompressedData", "False").lower() == "true",
-        voxels * META_BYTES.get(fields["ElementType"], 0),
+        voxels * _bytes(kind),
         bool(fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}),
+        _ordered(kind, META_ORDERS.get(msb.lower())) if binary else "",
+        scaled=bool(fields.keys() & {"ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"}),
     )
 
 
@@ -211,49 +248,15 @@ def _data_file(path: Path, name: str) -> Path:
     return path.parent / name if name else path
 
 
-def _check_data(path: Path, header: Header, data: Path) -> None:
-    if not data.is_file():
-        raise InputError(f"{path} keeps its voxels in {data}, which does not exist; copy both files together")
-    try:
-        got = _decompressed_size(data, header.offset) if header.compressed else data.stat().st_size - header.offset
-    except zlib.error:
-        raise InputError(f"{data} is damaged: its compressed data are not valid; export or copy it again") from None
-    if got < header.size:
-        raise InputError(
-            f"{data} is truncated: it holds {got} of {header.size} bytes of image; export or copy it again"
-        )
+def _bytes(kind: str | None) -> int:
+    return np.dtype(kind).itemsize if kind else 0
 
 
-def _check_finite(path: Path, header: Header) -> None:
-    bad = 0
-    with gzip.open(path) if header.compressed else path.open("rb") as file:
-        file.seek(header.start)
-        left = header.size - header.start
-        while left > 0 and (chunk := file.read(min(CHUNK, left))):
-            left -= len(chunk)
-            values = np.frombuffer(chunk, header.floats)
-            bad += values.size - int(np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise InputError(not_finite(path, bad))
-
-
-def _decompressed_size(path: Path, offset: int) -> int:
-    """Bytes in the gzip or zlib stream that begins at ``offset``; its checksum is verified.
-
-    Raises:
-        zlib.error: the stream is damaged.
-    """
-    total = 0
-    with path.open("rb") as file:
-        file.seek(offset)
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        while chunk := file.read(CHUNK):
-            total += len(stream.decompress(chunk))
-            # A gzip file may be several streams, one after the other; what follows the last may be padding.
-            while stream.unused_data.startswith(GZIP_MAGIC):
-                rest, stream = stream.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
-                total += len(stream.decompress(rest))
-    return total
+def _ordered(kind: str | None, order: str | None) -> str:
+    """A type with its byte order, or "" when one of them is not known; single bytes have no order."""
+    if kind is None or (order is None and _bytes(kind) > 1):
+        return ""
+    return f"{order or '|'}{kind}"
 
 
 def _list(values: tuple[float, ...]) -> str:

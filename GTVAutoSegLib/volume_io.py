@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from .allocator import give_back_freed_memory
 from .dicom.series import read_dicom_series
 from .errors import InputError
-from .file_check import HEADER_READERS, check_file
+from .file_check import HEADER_READERS, Header, check_header
 from .itk import is_utf8, quiet_itk, reason
+from .stored_voxels import read_voxels
 from .volume import Volume, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.
@@ -25,6 +28,19 @@ IMAGE_IO = {
     ".nhdr": "NrrdImageIO",
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
+}
+FLAT = 1e-6  # the determinant of directions from which on they make no volume
+NUMPY_TYPES = {
+    sitk.sitkInt8: "i1",
+    sitk.sitkUInt8: "u1",
+    sitk.sitkInt16: "i2",
+    sitk.sitkUInt16: "u2",
+    sitk.sitkInt32: "i4",
+    sitk.sitkUInt32: "u4",
+    sitk.sitkInt64: "i8",
+    sitk.sitkUInt64: "u8",
+    sitk.sitkFloat32: "f4",
+    sitk.sitkFloat64: "f8",
 }
 
 
@@ -44,26 +60,20 @@ def read_volume(path: str | Path, series: str | None = None) -> Volume:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist; expected an image file or a folder with a DICOM series")
-    volume = read_dicom_series(path, series) if path.is_dir() else _read_file(path)
-    give_back_freed_memory()  # ITK's copy is as large as the CT
-    return volume
+    return read_dicom_series(path, series) if path.is_dir() else _read_file(path)
 
 
 def _read_file(path: Path) -> Volume:
     suffix = _suffix(path)
-    header = check_file(path, suffix)
-    image = _read_image(path, suffix)
+    header = check_header(path, suffix)
+    try:
+        array, reader = _read_array(path, suffix, header)
+    except MemoryError:
+        raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
     notes = (
         () if header.oriented else (f"{path} does not record the patient's orientation; left and right are a guess",)
     )
-    return Volume(
-        narrow(sitk.GetArrayFromImage(image)),
-        image.GetSpacing(),
-        image.GetOrigin(),
-        image.GetDirection(),
-        str(path),
-        notes=notes,
-    )
+    return Volume(narrow(array), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path), notes=notes)
 
 
 def _suffix(path: Path) -> str:
@@ -77,7 +87,9 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _read_image(path: Path, suffix: str) -> sitk.Image:
+def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, sitk.ImageFileReader]:
+    """The voxels (z, y, x) of a file, and a reader that knows its geometry."""
+    voxels = read_voxels(path, header)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(IMAGE_IO[suffix])
     try:
@@ -85,11 +97,21 @@ def _read_image(path: Path, suffix: str) -> sitk.Image:
             reader.SetFileName(str(readable))
             reader.ReadImageInformation()
             _check_kind(path, reader)
-            return reader.Execute()
+            _check_axes(path, reader)
+            if voxels is not None and _stored_plainly(voxels, header, reader):
+                return voxels.reshape(reader.GetSize()[::-1]), reader
+            del voxels  # ITK makes two copies
+            array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read as a {suffix} image ({reason(error)}); export it again") from None
-    except MemoryError:
-        raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
+    give_back_freed_memory()  # ITK's copy is as large as the CT
+    return array, reader
+
+
+def _stored_plainly(voxels: np.ndarray, header: Header, reader: sitk.ImageFileReader) -> bool:
+    """Whether ITK would give these voxels, as they are."""
+    same_kind = NUMPY_TYPES.get(reader.GetPixelID()) == voxels.dtype.str[1:]
+    return same_kind and math.prod(reader.GetSize()) == voxels.size and not header.scaled
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
@@ -103,11 +125,20 @@ def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
         raise InputError(f"{path} is a colour or vector image ({kind}); expected one HU value per voxel")
 
 
+def _check_axes(path: Path, reader: sitk.ImageFileReader) -> None:
+    if abs(np.linalg.det(np.reshape(reader.GetDirection(), (3, 3)))) < FLAT:
+        raise InputError(f"{path} has axes that lie in one plane; expected three directions, so export it again")
+
+
 @contextmanager
 def _readable_name(path: Path, suffix: str) -> Iterator[Path]:
-    """The path, or a copy of the file where ITK refuses its name: no UTF-8, or a suffix spelled .Nii or .nii.GZ."""
+    """The path, or a copy of the file where ITK refuses its name: no UTF-8, or a suffix spelled .Nii or .nii.GZ.
+
+    Beside a ct.nii, ITK would also read the voxels of that instead of those of ct.nii.gz.
+    """
     spelling = path.name[-len(suffix) :]
-    if is_utf8(path) and (not suffix.startswith(".nii") or spelling in (suffix, suffix.upper())):
+    shadowed = suffix == ".nii.gz" and path.with_suffix("").exists()
+    if is_utf8(path) and not shadowed and (not suffix.startswith(".nii") or spelling in (suffix, suffix.upper())):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
+from ..allocator import give_back_freed_memory
 from ..errors import InputError
 from ..itk import names_for_itk, quiet_itk, reason
 from ..volume import Volume, narrow
@@ -219,7 +220,10 @@ def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
         raise InputError(f"the pixels of {bad} cannot be decoded ({reason(error)}); export the series again") from None
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{folder} holds colour images; expected one HU value per pixel, so give the CT series")
-    return narrow(sitk.GetArrayFromImage(image))
+    array = sitk.GetArrayFromImage(image)
+    del image
+    give_back_freed_memory()  # ITK's copy is as large as the CT
+    return narrow(array)
 
 
 def _check_pixels(path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from GTVAutoSegLib.pictures import OUTLINE, draw, encode_png, thumbnail
 from phantoms import phantom
 
 from GTVAutoSegLib.report.framing import body_frame
+from GTVAutoSegLib.report.pictures import OUTLINE, draw, encode_png, thumbnail
 
 WINDOW = (-160.0, 240.0)
 AIR, WATER = -1000, 0

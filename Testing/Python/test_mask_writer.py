@@ -229,6 +229,34 @@ def test_an_earlier_result_is_replaced_only_by_a_whole_one(tmp_path, monkeypatch
     np.testing.assert_array_equal(read_volume(path).array, tumour())
 
 
+@pytest.mark.parametrize("suffix", IMAGE_FORMATS)
+def test_what_lies_on_the_disk_is_compared_to_the_last_voxel(tmp_path, monkeypatch, suffix):
+    real = sitk.WriteImage
+
+    def one_voxel_off(image, name, *args, **options):
+        image[0, 0, 4] = 1 - image[0, 0, 4]
+        real(image, name, *args, **options)
+
+    monkeypatch.setattr(sitk, "WriteImage", one_voxel_off)
+    with pytest.raises(DiskError, match="the file read back differs from what was written"):
+        write_mask(tumour(), ct(), tmp_path / f"gtv{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".seg.nrrd", ".mha"])
+def test_a_compressed_result_without_its_checksum_is_not_kept(tmp_path, monkeypatch, suffix):
+    real = sitk.WriteImage
+
+    def cut_short(image, name, *args, **options):
+        real(image, name, *args, **options)
+        Path(name).write_bytes(Path(name).read_bytes()[:-2])
+
+    monkeypatch.setattr(sitk, "WriteImage", cut_short)
+    with pytest.raises(DiskError, match="differs"):
+        write_mask(tumour(), ct(), tmp_path / f"gtv{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
 FULL_DISK = """
 import resource, sys
 import numpy as np

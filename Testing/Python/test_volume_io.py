@@ -296,6 +296,57 @@ def test_a_nifti_2_file_is_refused(tmp_path, capfd):
     refused(tmp_path / "ct.nii", capfd, "NIfTI-2")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "pattern", "text"),
+    [
+        (".nrrd", rb"space directions: .*", b"space directions: (1,0,0) (1,0,0) (0,0,1)"),
+        (".mha", rb"TransformMatrix = .*", b"TransformMatrix = 1 0 0 1 0 0 0 0 1"),
+    ],
+)
+def test_axes_that_lie_in_one_plane_are_refused(tmp_path, capfd, suffix, pattern, text):
+    path = write(tmp_path / f"ct{suffix}")
+    replace(path, pattern, text)
+    refused(path, capfd, "in one plane")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+def test_voxels_with_the_highest_byte_first_are_read(tmp_path, suffix):
+    array = patient_array()
+    raw = write(tmp_path / f"ct{suffix}", compress=False).read_bytes()
+    head = raw[: len(raw) - array.nbytes]
+    if suffix == ".nii":
+        head = swapped_nifti(head)
+    else:
+        head = head.replace(b"endian: little", b"endian: big").replace(b"OrderMSB = False", b"OrderMSB = True")
+    (tmp_path / f"ct{suffix}").write_bytes(head + array.astype(">i2").tobytes())
+    np.testing.assert_array_equal(read_volume(tmp_path / f"ct{suffix}").array, array)
+
+
+def swapped_nifti(head):
+    """A NIfTI-1 header with the bytes of each of its numbers the other way round."""
+    layout = "i10s18sihcB8h3f4h8f3fh2B4f2i80s24s2h18f16s4s"
+    return struct.pack(f">{layout}", *struct.unpack(f"<{layout}", head[:348])) + head[348:]
+
+
+def test_a_nifti_of_the_same_name_is_not_read_instead_of_the_compressed_one(tmp_path):
+    write(tmp_path / "ct.nii", patient_array()[::-1])
+    for slope in (1.0, 2.0):  # read here, and by ITK
+        path = write(tmp_path / "plain.nii")
+        patch(path, 112, "<ff", slope, 0.0)
+        (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(path.read_bytes()))
+        np.testing.assert_array_equal(read_volume(tmp_path / "ct.nii.gz").array, slope * patient_array())
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_header_that_promises_far_more_than_there_is_asks_for_no_memory(tmp_path, capfd, suffix):
+    path = write(tmp_path / "ct.nii")
+    patch(path, 42, "<3h", 32767, 32767, 32767)
+    if suffix == ".nii.gz":
+        path = tmp_path / "ct.nii.gz"
+        path.write_bytes(gzip.compress((tmp_path / "ct.nii").read_bytes()))
+    refused(path, capfd, "truncated")
+
+
 def test_two_gzip_streams_in_one_file_are_one_image(tmp_path):
     raw = write(tmp_path / "ct.nii").read_bytes()
     (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(raw[:3000]) + gzip.compress(raw[3000:]))
