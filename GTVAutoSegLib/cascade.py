@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import nn
 
 from .applicability import applicability_warnings
 from .device import describe
 from .errors import InputError
 from .inference import BatchRunner
-from .placement import border_warnings, volume_ml
+from .placement import border_warnings, voxels_ml
 from .preprocess import Box, body_box, network_input, paste_back
+from .runs import keep_largest
 from .settings import check_threshold
-from .volume import Volume, bounding_box, check_ct
+from .volume import Volume, check_ct
 
 if TYPE_CHECKING:
     from .model.bundle import Bundle
@@ -135,7 +135,10 @@ class _Run:
         picked = fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
         if given is not None:
             picked = wanted & self._as_stored(given)
-        mask = self._segment(np.flatnonzero(picked))
+        # Only seen in axial order: the mask of a large CT is not to be there twice.
+        stored = np.zeros(self.volume.array.shape, np.uint8)
+        mask = self.volume.axial.of(stored)
+        self._segment(np.flatnonzero(picked), mask)
         self._keep_components(mask)
         self.timings["total"] = time.perf_counter() - started
         found = applicability_warnings(self.volume, self.info.training_data)
@@ -180,8 +183,7 @@ class _Run:
             probability[chosen] = output[:, 1].numpy()
         return probability
 
-    def _segment(self, indices: np.ndarray) -> np.ndarray:
-        mask = np.zeros(self.hu.shape, np.uint8)
+    def _segment(self, indices: np.ndarray, mask: np.ndarray) -> None:
         threshold = self.info.thresholds.mask
         for chosen, output in self.runner.run(
             "segmenting", self.cascade.segmenters, indices, self._input, self._timed, self.info.segmenter.combine
@@ -189,7 +191,6 @@ class _Run:
             with self._timed("back-projection"):
                 for index, probability in zip(chosen, output[:, 1]):
                     paste_back(probability, self.boxes[index], mask[index], threshold)
-        return mask
 
     def _input(self, indices: Sequence[int]) -> torch.Tensor:
         settings = self.info.preprocessing
@@ -202,10 +203,9 @@ class _Run:
         keep = self.info.postprocessing.keep_components
         if keep == 0:
             return
-        count, dropped = smaller_components(mask, keep)
+        count, dropped = keep_largest(mask, keep)
         if count > keep:
-            mask[dropped] = 0
-            removed = volume_ml(dropped, self.volume)
+            removed = voxels_ml(dropped, self.volume)
             parts = f"{count - keep} smaller parts" if count - keep > 1 else "1 smaller part"
             self.runner.notes.append(
                 f"{parts} of {removed:.1f} mL in all were left out: this model keeps the largest {keep}"
@@ -230,20 +230,6 @@ class _Run:
         started = time.perf_counter()
         yield
         self.timings[step] += time.perf_counter() - started
-
-
-def smaller_components(mask: np.ndarray, keep: int) -> tuple[int, np.ndarray]:
-    """How many parts a mask (z, y, x) has, touching by a corner at least, and what is not of the ``keep`` largest."""
-    dropped = np.zeros(mask.shape, bool)
-    box = bounding_box(mask)
-    if box is None:
-        return 0, dropped
-    # Labels are 32-bit: of a whole CT that is 100 MB to go through several times.
-    labels, count = ndimage.label(mask[box], structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel())[1:]
-    largest = 1 + np.argsort(-sizes, kind="stable")[:keep]
-    dropped[box] = (labels > 0) & ~np.isin(labels, largest)
-    return count, dropped
 
 
 def fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:

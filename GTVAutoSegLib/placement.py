@@ -14,9 +14,14 @@ SIDES = (("feet", "head"), ("front", "back"), ("right", "left"))
 
 
 def volume_ml(mask: np.ndarray, volume: Volume) -> float:
-    """Volume of a mask (z, y, x) in mL; a voxel of a sheared grid is a parallelepiped."""
+    """Volume of a mask (z, y, x) in mL."""
+    return voxels_ml(int(np.count_nonzero(mask)), volume)
+
+
+def voxels_ml(count: int, volume: Volume) -> float:
+    """Volume of so many voxels in mL; one of a sheared grid is a parallelepiped."""
     voxel_mm3 = abs(np.linalg.det(np.reshape(volume.direction, (3, 3)))) * math.prod(volume.spacing)
-    return float(np.count_nonzero(mask) * voxel_mm3 / 1000)
+    return float(count * voxel_mm3 / 1000)
 
 
 def tumour_slices(mask: np.ndarray, volume: Volume) -> np.ndarray:

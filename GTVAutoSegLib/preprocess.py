@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
+from .runs import Runs, sizes_of
 from .settings import PreprocessSettings
 
 CLOSING_ITERATIONS = 3
@@ -54,14 +53,14 @@ def body_box(hu: np.ndarray, settings: PreprocessSettings) -> Box:
         The box; the whole slice when nothing stands out from the background.
     """
     height, width = hu.shape
-    runs = _Runs.of(_body_mask(_stretch_to_bytes(hu, settings.window)))
-    if len(runs.row) == 0:
+    runs = Runs.of(_body_mask(_stretch_to_bytes(hu, settings.window)))
+    if len(runs.line) == 0:
         return Box(0, height, 0, width)
     body = _largest_components(runs, settings)
     margin = settings.margin
     return Box(
-        max(0, int(runs.row[body].min()) - margin),
-        min(height, int(runs.row[body].max()) + 1 + margin),
+        max(0, int(runs.line[body].min()) - margin),
+        min(height, int(runs.line[body].max()) + 1 + margin),
         max(0, int(runs.start[body].min()) - margin),
         min(width, int(runs.stop[body].max()) + margin),
     )
@@ -242,46 +241,10 @@ def _dilate(bits: np.ndarray, words: int) -> np.ndarray:
     return result
 
 
-@dataclass(frozen=True)
-class _Runs:
-    """The horizontal runs of a mask, line by line: columns ``start:stop`` of a row each; int (runs,)."""
-
-    row: np.ndarray
-    start: np.ndarray
-    stop: np.ndarray
-
-    @classmethod
-    def of(cls, mask: np.ndarray) -> _Runs:
-        """The runs of a bool mask (y, x)."""
-        height, width = mask.shape
-        edged = np.zeros((height, width + 1), bool)  # each row ends empty, so that no run goes on in the next one
-        edged[:, :width] = mask
-        flat = edged.ravel()
-        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        if flat[0]:
-            changes = np.concatenate(([0], changes))
-        row, start = np.divmod(changes[::2], width + 1)
-        return cls(row, start, start + changes[1::2] - changes[::2])
-
-    def components(self) -> tuple[int, np.ndarray]:
-        """How many parts the runs make, and the part of each; runs that touch, even at a corner, are of one part."""
-        count = len(self.row)
-        line = int(self.stop.max()) + 1
-        below = (self.row + 1) * line
-        # The runs of the next row from the first that does not end before this one to the last that begins in time.
-        first = np.searchsorted(self.row * line + self.stop, below + self.start)
-        beyond = np.searchsorted(self.row * line + self.start, below + self.stop, side="right")
-        reached = np.maximum(beyond - first, 0)
-        pointers = np.concatenate(([0], np.cumsum(reached)))
-        neighbours = np.arange(pointers[-1]) + np.repeat(first - pointers[:-1], reached)
-        graph = csr_array((np.ones(len(neighbours), np.int8), neighbours, pointers), shape=(count, count))
-        return connected_components(graph, directed=False)
-
-
-def _largest_components(runs: _Runs, settings: PreprocessSettings) -> np.ndarray:
+def _largest_components(runs: Runs, settings: PreprocessSettings) -> np.ndarray:
     """Which runs belong to the parts that count as body; bool (runs,)."""
-    count, part = runs.components()
-    areas = np.bincount(part, weights=runs.stop - runs.start, minlength=count)
+    count, part = runs.parts()
+    areas = sizes_of(runs, count, part)
     largest_first = np.argsort(-areas, kind="stable")[: settings.max_components]
     smallest = settings.min_component_fraction * areas.max()
     kept = np.zeros(count, bool)

@@ -41,7 +41,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str
         "picked_slices": np.flatnonzero(result.picked).tolist(),
         "reason": result.reason,
         "warnings": list(result.warnings),
-        "mask_sha256": hashlib.sha256(result.mask.tobytes()).hexdigest(),
+        "mask_sha256": hashlib.sha256(np.ascontiguousarray(result.mask).data).hexdigest(),
         "model": {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest},
         "device": result.device,
         "precision": result.precision,

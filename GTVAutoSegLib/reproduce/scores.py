@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ..cascade import fill_gaps, smaller_components
+from ..cascade import fill_gaps
 from ..dataset import Case, read_label
 from ..errors import RunError
 from ..evaluation.metrics import compare, count_slices
 from ..files import make_folder, write_text
 from ..model.info import Thresholds
+from ..runs import keep_largest
 from ..settings import PostprocessSettings
 from ..training.threshold import best_threshold
 from ..volume_io import read_volume
@@ -75,7 +76,7 @@ class Mask:
             probability = load_predictions(self.classifier, [case])[case]
             mask[~picked(probability, self.threshold, rules)] = 0
         if rules.keep_components:
-            mask[smaller_components(mask, rules.keep_components)[1]] = 0
+            keep_largest(mask, rules.keep_components)
         return mask, probability
 
 

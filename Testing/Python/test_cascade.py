@@ -10,11 +10,10 @@ import pytest
 import torch
 from bundles import make_bundle
 from phantoms import phantom
-from scipy import ndimage
 
 from GTVAutoSegLib import load_model
 from GTVAutoSegLib.applicability import applicability_warnings
-from GTVAutoSegLib.cascade import fill_gaps, smaller_components
+from GTVAutoSegLib.cascade import fill_gaps
 from GTVAutoSegLib.errors import Cancelled, InputError
 from GTVAutoSegLib.settings import PostprocessSettings
 from GTVAutoSegLib.volume import Volume
@@ -164,21 +163,6 @@ def test_gaps_between_picked_slices_are_filled_up_to_the_limit():
     assert fill_gaps(picked, everything, 0).tolist() == picked.tolist()
     assert fill_gaps(picked, everything, 1).tolist() == [1, 1, 1, 0, 0, 1, 0]
     assert fill_gaps(picked, everything, 2).tolist() == [1, 1, 1, 1, 1, 1, 0]
-
-
-@pytest.mark.parametrize("keep", [1, 2])
-def test_smaller_components_are_those_of_the_whole_mask_wherever_they_lie(keep):
-    mask = np.zeros((6, 9, 12), np.uint8)
-    mask[0, 0, :3] = mask[2, 4:6, 5] = mask[5, 8, 11] = 1
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    found, dropped = smaller_components(mask, keep)
-    assert found == count == 3
-    assert np.array_equal(dropped, labels > keep)  # labels count from the first slice, and that is the largest here
-
-
-def test_an_empty_mask_has_no_components():
-    count, dropped = smaller_components(np.zeros((3, 4, 5), np.uint8), 1)
-    assert count == 0 and dropped.shape == (3, 4, 5) and not dropped.any()
 
 
 def test_only_the_largest_components_are_kept(cascade):

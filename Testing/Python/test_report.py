@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from phantoms import body_ct, phantom
+from scipy.spatial.distance import pdist
 
 from GTVAutoSegLib.placement import border_warnings
 from GTVAutoSegLib.report.case_report import _overview_caption, report_page
@@ -71,6 +72,23 @@ def test_a_ball_is_as_wide_as_it_is():
     # A voxel more than the ball: its faces, not their centres, are the ends.
     assert found["diameter_mm"] == pytest.approx(42, abs=0.5)
     assert found["axial_diameter_mm"] == pytest.approx(41, abs=0.5)
+
+
+def farthest(mask, sides):
+    """The largest distance between the centres of any faces of voxels, voxels of 1 x 2 x 3 mm."""
+    faces = np.concatenate([np.argwhere(mask) + side for side in sides])
+    return pdist(faces * (3.0, 2.0, 1.0)).max()
+
+
+def test_diameters_are_those_between_all_faces():
+    volume = phantom((5, 16, 17), spacing=(1.0, 2.0, 3.0))
+    sides = np.array([(0, 0.5, 0), (0, -0.5, 0), (0, 0, 0.5), (0, 0, -0.5), (0.5, 0, 0), (-0.5, 0, 0)])
+    for seed in range(20):
+        mask = (np.random.default_rng(seed).random((5, 16, 17)) < 0.02 * (1 + seed)).astype(np.uint8)
+        found = measure(mask, volume)
+        assert found["diameter_mm"] == pytest.approx(farthest(mask, sides), abs=0.006)
+        slices = [np.where(np.arange(5)[:, None, None] == index, mask, 0) for index in np.flatnonzero(mask.any((1, 2)))]
+        assert found["axial_diameter_mm"] == pytest.approx(max(farthest(one, sides[:4]) for one in slices), abs=0.006)
 
 
 def test_storage_order_changes_no_figure_but_the_slices_count_as_stored():
