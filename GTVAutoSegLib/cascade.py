@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -194,9 +192,11 @@ class _Run:
 
     def _input(self, indices: Sequence[int]) -> torch.Tensor:
         settings = self.info.preprocessing
-        with self._timed("preprocess"), ThreadPoolExecutor(os.cpu_count()) as pool:
-            missing = [index for index in indices if index not in self.boxes]
-            self.boxes.update(zip(missing, pool.map(lambda index: body_box(self.hu[index], settings), missing)))
+        with self._timed("preprocess"):
+            for index in indices:
+                # Not in threads: numpy's steps on one slice are so short that threads only wait for each other.
+                if index not in self.boxes:
+                    self.boxes[index] = body_box(self.hu[index], settings)
             return network_input(self.hu, indices, [self.boxes[index] for index in indices], settings)
 
     def _keep_components(self, mask: np.ndarray) -> None:
