@@ -30,11 +30,11 @@ def facts() -> dict[str, Any]:
     }
 
 
-def make_bundle(folder: str, width: int, size: int, side: int) -> dict[str, Any]:
+def make_bundle(folder: str, width: int, size: int, side: int, shrink: int = 1) -> dict[str, Any]:
     """Write a fitted bundle."""
     from .fitted_bundle import write_fitted_bundle
 
-    write_fitted_bundle(Path(folder), width, size, side)
+    write_fitted_bundle(Path(folder), width, size, side, shrink)
     return {}
 
 
@@ -61,6 +61,7 @@ def describe_model(model: str) -> dict[str, Any]:
     return {
         "size": info.preprocessing.size,
         "width": info.segmenter.arguments.get("width"),
+        "shrink": info.classifier.arguments.get("shrink", 1),
         "calibrated": info.calibration is not None,
         "operations": stage_operations(info),
     }

@@ -37,7 +37,7 @@ NOT_COMPARED = Agreement("phantom", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 RIDGE = 1e-2
 
 
-def write_fitted_bundle(folder: Path, width: int, size: int, side: int) -> None:
+def write_fitted_bundle(folder: Path, width: int, size: int, side: int, shrink: int = 1) -> None:
     """Write a bundle named after the folder; equal arguments give equal weights on one machine.
 
     Args:
@@ -45,22 +45,26 @@ def write_fitted_bundle(folder: Path, width: int, size: int, side: int) -> None:
         width: channels of the first stage of both networks.
         size: side of the network input, pixels.
         side: rows and columns of the CT that it is for.
+        shrink: argument of the classifier.
     """
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     settings = PreprocessSettings(size=size)
-    arguments = {"in_channels": settings.channels, "width": width}
+    shared = {"in_channels": settings.channels, "width": width}
     images, masks = _examples(settings, side)
-    stages = {"classifier": ("resnet18", CLASSIFIERS), "segmenter": ("sanet", SEGMENTERS)}
-    ranges = {}
-    for stage, (name, registry) in stages.items():
+    stages = {
+        "classifier": ("resnet18", CLASSIFIERS, {**shared, "shrink": shrink}),
+        "segmenter": ("sanet", SEGMENTERS, shared),
+    }
+    ranges, networks = {}, {}
+    for stage, (name, registry, arguments) in stages.items():
         network = channels_last(build_network(registry, name, arguments).eval())
         chosen = FEW_SLICES if stage == "segmenter" else slice(None)
         _fit_head(network, images[chosen], masks[chosen])
         ranges[f"{stage}.safetensors"] = measure_ranges(network, images[FEW_SLICES].split(1))
         weights = {key: value.half().contiguous() for key, value in network.state_dict().items()}
         save_file(weights, folder / f"{stage}.safetensors")
-    networks = {stage: NetworkInfo(name, arguments, (f"{stage}.safetensors",)) for stage, (name, _) in stages.items()}
+        networks[stage] = NetworkInfo(name, arguments, (f"{stage}.safetensors",))
     info = _describe(folder, settings, networks, Calibration(ranges, NOT_COMPARED))
     (folder / DESCRIPTION).write_text(json.dumps(asdict(info)), encoding="utf-8")
 

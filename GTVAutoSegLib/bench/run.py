@@ -14,7 +14,7 @@ from typing import Any
 from .machine import describe_machine
 from .opponents import interpreter
 from .process import Child, run_timed
-from .settings import DEVICE_OF, BenchSettings, OpponentRow, Row, Variant
+from .settings import DEVICE_OF, BenchSettings, OpponentRow, Row, Variant, describe_networks
 
 CHILD = "GTVAutoSegLib.bench.child"
 OPPONENT_CHILD = "GTVAutoSegLib.bench.opponent_child"
@@ -51,6 +51,7 @@ class Group:
         model: id or path.
         width: of its networks.
         size: of its input.
+        shrink: argument of its classifier.
         precisions: measured ones.
         operations: of its stages a slice.
     """
@@ -61,6 +62,7 @@ class Group:
     model: str
     width: int
     size: int
+    shrink: int
     precisions: tuple[str, ...]
     operations: dict[str, float]
 
@@ -86,7 +88,8 @@ def run_bench(settings: BenchSettings) -> Bench:
         rows: list[Row] = []
         answers: dict[tuple[str, int], list[dict]] = {(name, threads): [] for name, threads, _ in opponents}
         for group in _groups(settings, helper, folder, facts["int8"]):
-            print(f"measuring {group.label}, width {group.width}, {group.size} x {group.size}", file=sys.stderr)
+            networks = describe_networks(group.width, group.size, group.shrink)
+            print(f"measuring {group.label}, {networks}", file=sys.stderr)
             rows += _measure(settings, group, folder, opponents, answers, rates)
     found = tuple(_opponent_row(name, threads, given) for (name, threads), given in answers.items())
     return Bench(machine, settings, rates, tuple(_compared(row, found) for row in rows), found)
@@ -108,9 +111,9 @@ def _groups(settings: BenchSettings, helper: Child, folder: Path, int8: bool) ->
     shape = {"slices": settings.slices, "side": settings.side}
     positive = helper.ask("make_ct", path=str(ct), positive=settings.positive, **shape)["positive"]
     label = "phantom"
-    for width, size in product(settings.widths, settings.sizes):
-        model = str(folder / f"bench-{width}-{size}")
-        helper.ask("make_bundle", folder=model, width=width, size=size, side=settings.side)
+    for width, size, shrink in product(settings.widths, settings.sizes, settings.shrinks):
+        model = str(folder / f"bench-{width}-{size}-{shrink}")
+        helper.ask("make_bundle", folder=model, width=width, size=size, side=settings.side, shrink=shrink)
         yield Group(ct, label, positive, model, **_about(settings, helper, model, int8))
 
 
@@ -157,7 +160,7 @@ def _variants(settings: BenchSettings, group: Group) -> Iterator[Variant]:
             continue
         # The threads are those of a CPU: elsewhere one row says all.
         for threads in settings.threads if device == "cpu" else settings.threads[:1]:
-            yield Variant(group.model, group.width, group.size, device, precision, threads)
+            yield Variant(group.model, group.width, group.size, group.shrink, device, precision, threads)
 
 
 def _cold_start(

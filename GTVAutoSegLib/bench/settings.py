@@ -18,11 +18,12 @@ def default_threads() -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """A run; every combination of widths, sizes, threads, precisions and devices is measured.
+    """A run; every combination of widths, sizes, shrinks, threads, precisions and devices is measured.
 
     Attributes:
         widths: channels of the networks' first stage.
         sizes: sides of the network input, pixels.
+        shrinks: argument ``shrink`` of the classifier.
         threads: of the networks on a CPU.
         precisions: as ``load_model`` takes them; empty for every one that the device, machine and model have.
         devices: empty for every one that works.
@@ -39,6 +40,7 @@ class BenchSettings:
 
     widths: tuple[int, ...] = (64, 32)
     sizes: tuple[int, ...] = (512, 256)
+    shrinks: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = field(default_factory=default_threads)
     precisions: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -53,6 +55,11 @@ class BenchSettings:
     patches: int = 3
 
 
+def describe_networks(width: int, size: int, shrink: int) -> str:
+    """A model for people."""
+    return f"width {width}, {size} x {size}" + (f", classifier at 1/{shrink}" if shrink > 1 else "")
+
+
 @dataclass(frozen=True)
 class Variant:
     """One combination: a model on a device, at a precision, with so many threads."""
@@ -60,6 +67,7 @@ class Variant:
     model: str
     width: int
     size: int
+    shrink: int
     device: str
     precision: str
     threads: int

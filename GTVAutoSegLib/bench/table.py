@@ -82,7 +82,17 @@ def _width(columns: Sequence[Sequence[str]]) -> int:
 
 def _labels(against: Sequence[str]) -> list[str]:
     """Of `_column`."""
-    labels = ["CT", "width", "input", "device", "precision", "threads", "slices picked", "the positive ones"]
+    labels = [
+        "CT",
+        "width",
+        "input",
+        "classifier shrink",
+        "device",
+        "precision",
+        "threads",
+        "slices picked",
+        "the positive ones",
+    ]
     labels += ["cold start", *STEPS.values(), "memory, cold", "memory, warm"]
     return [*labels, "classifier over floor", "segmenter over floor", *(f"{name} / warm" for name in against)]
 
@@ -93,6 +103,7 @@ def _column(row: Row, against: Sequence[str]) -> list[str]:
         row.ct,
         str(variant.width),
         f"{variant.size} x {variant.size}",
+        str(variant.shrink),
         variant.device,
         variant.precision,
         str(variant.threads),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..networks import SANet, SliceClassifier
+from ..networks.classifier import averaged
 from ..networks.resnet import BasicBlock, ResNet
 from ..networks.sanet import POOL_SIZES, PyramidPooling, SpatialAlignment
 from .layers import LEVELS, MIDDLE, QuantisedConv, folded, max_pool, sample, step, to_levels
@@ -104,10 +105,12 @@ class QuantisedClassifier(nn.Module):
         self.trunk = QuantisedTrunk(network.trunk, ranges, "trunk")
         self.made = step(ranges[_last_block(network.trunk, "trunk", 3)])
         self.head = network.head
+        self.shrink = network.shrink
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float (N, C, H, W) in [0, 1] to logits (N, classes)."""
-        return self.head(self.trunk(x)[-1].float().mean(dim=(2, 3)) * self.made)
+        # Averaged before it is rounded to 8 bits.
+        return self.head(self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3)) * self.made)
 
 
 class QuantisedPyramid(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from GTVAutoSegLib.bench.fitted_bundle import write_fitted_bundle
 from GTVAutoSegLib.bench.guard import INTEGERS, LARGE, NARROW, SMALL, compare, ratios, read_table, write_table
 from GTVAutoSegLib.bench.phantom import make_phantom
 from GTVAutoSegLib.bench.process import Child
+from GTVAutoSegLib.bench.roofline import stage_operations
 from GTVAutoSegLib.bench.run import CHILD, Bench
 from GTVAutoSegLib.bench.scaling import Line, Point, Scaling, ScalingSettings, fit_line, scaling_text
 from GTVAutoSegLib.bench.scaling_plot import plot
@@ -21,6 +23,7 @@ from GTVAutoSegLib.bench.settings import BenchSettings, Row, Variant
 from GTVAutoSegLib.bench.table import STEPS, bench_text, guard_table
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError, RunError
+from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.quantisation.layers import missing_support
 from GTVAutoSegLib.volume import Volume
 
@@ -48,9 +51,9 @@ def test_the_phantom_shows_tumour_on_as_many_slices_as_asked(slices, positive):
         assert phantom.hu[phantom.tumour].mean() > 140
 
 
-@pytest.mark.parametrize(("width", "size", "side"), [(4, 64, 96), (8, 96, 128)])
-def test_the_fitted_classifier_picks_the_positive_slices_and_no_other(tmp_path, width, size, side):
-    write_fitted_bundle(tmp_path / "fitted", width, size, side)
+@pytest.mark.parametrize(("width", "size", "side", "shrink"), [(4, 64, 96, 1), (8, 96, 128, 1), (8, 96, 128, 2)])
+def test_the_fitted_classifier_picks_the_positive_slices_and_no_other(tmp_path, width, size, side, shrink):
+    write_fitted_bundle(tmp_path / "fitted", width, size, side, shrink)
     phantom = make_phantom(30, 7, side)
     for precision in ("fp32",) if missing_support() else ("fp32", "int8"):
         cascade = load_model(tmp_path / "fitted", device="cpu", precision=precision)
@@ -61,9 +64,9 @@ def test_the_fitted_classifier_picks_the_positive_slices_and_no_other(tmp_path, 
 
 def test_a_run_prints_the_whole_table_and_writes_it(capsys, tmp_path):
     files = [tmp_path / "bench.json", tmp_path / "bench.md"]
+    options = {**TINY, "classifier-shrink": 2, "rounds": 1, "cold": 1}
     code = main(
-        ["bench", *(f"--{name}={value}" for name, value in {**TINY, "rounds": 1, "cold": 1}.items())]
-        + [f"--output={file}" for file in files]
+        ["bench", *(f"--{name}={value}" for name, value in options.items())] + [f"--output={file}" for file in files]
     )
     text = capsys.readouterr().out
     assert code == 0 and files[1].read_text() in text
@@ -76,11 +79,12 @@ def test_a_run_prints_the_whole_table_and_writes_it(capsys, tmp_path):
     steps = {"read", "preprocess", "classifying", "segmenting", "back-projection", "write", "total"}
     assert steps <= row["seconds"].keys() and all(row["seconds"][step] >= 0 for step in steps)
     assert row["cold_s"] > row["seconds"]["total"] and row["as_expected"] is True
+    assert re.search(r"\| classifier shrink +\| 2 ", text)
     assert row["over_floor"].keys() == {"classifying", "segmenting"} and row["cold_memory_mb"] > 100
 
 
 def test_the_table_of_many_settings_fits_a_terminal():
-    variants = [Variant("fitted", width, 512, "cuda:0", "fp32", 16) for width in (64, 32, 16, 8, 4, 2, 1, 3)]
+    variants = [Variant("fitted", width, 512, 1, "cuda:0", "fp32", 16) for width in (64, 32, 16, 8, 4, 2, 1, 3)]
     seconds = dict.fromkeys(STEPS, 1.5)
     rows = [
         Row("phantom", one, 100, 18, True, 12.345, 2345.0, seconds, 1234.0, {}, {"nnunet": 100.0}) for one in variants
@@ -92,6 +96,15 @@ def test_the_table_of_many_settings_fits_a_terminal():
     assert max(map(len, lines)) <= 120
     shown = [cell.strip() for line in lines if line.startswith("| width ") for cell in line.strip("| ").split("|")[1:]]
     assert shown == ["64", "32", "16", "8", "4", "2", "1", "3"]
+
+
+def test_the_floor_of_a_classifier_at_half_resolution_is_that_of_fewer_operations(tmp_path):
+    operations = []
+    for shrink in (1, 2):
+        write_fitted_bundle(tmp_path / f"at-{shrink}", 4, 64, 64, shrink)
+        operations.append(stage_operations(read_bundle(tmp_path / f"at-{shrink}").info))
+    assert operations[1]["classifying"] == pytest.approx(operations[0]["classifying"] / 4, rel=0.01)
+    assert operations[1]["segmenting"] == operations[0]["segmenting"]
 
 
 def test_only_some_patches_of_another_system_are_computed_and_all_are_blended(monkeypatch):

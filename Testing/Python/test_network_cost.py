@@ -46,6 +46,12 @@ def test_the_networks_of_the_authors_code_cost_what_they_do_there(registry, name
     assert multiply_adds(network, shape) / 1e9 == pytest.approx(expected, rel=5e-5)
 
 
+def test_a_classifier_at_half_resolution_costs_a_quarter():
+    with torch.device("meta"):
+        whole, half = (build_network(CLASSIFIERS, "resnet18", {"shrink": shrink}) for shrink in (1, 2))
+    assert multiply_adds(half, (1, 512, 512)) == pytest.approx(multiply_adds(whole, (1, 512, 512)) / 4, rel=1e-3)
+
+
 def test_every_network_says_where_it_comes_from():
     assert list(CLASSIFIER_ORIGINS) == list(CLASSIFIERS)
     assert list(SEGMENTER_ORIGINS) == list(SEGMENTERS)

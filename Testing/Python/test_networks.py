@@ -91,6 +91,25 @@ def test_a_quarter_of_the_width_has_about_a_sixteenth_of_the_parameters(stage, n
     assert 14.4 < ratio <= 16
 
 
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_that_shrinks_its_input_sees_means_and_has_the_same_parameters(name):
+    whole, half = (build("classifier", name, width=4, shrink=shrink).eval() for shrink in (1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), half.state_dict().values(), strict=True))
+    small = torch.rand(2, 1, 48, 40)
+    large = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    with torch.inference_mode():
+        assert torch.allclose(half(large), whole(small), atol=1e-5)
+        # The last row and column of an odd size are means of fewer pixels, not of pixels beyond the edge.
+        assert torch.allclose(half(large[:, :, :-1, :-1]), whole(small), atol=1e-5)
+        assert not torch.allclose(half(large), whole(large), atol=1e-5)
+
+
+@pytest.mark.parametrize("shrink", [0, 1.5, "2"])
+def test_a_shrink_that_is_no_whole_number_from_1_is_refused(shrink):
+    with pytest.raises(ValueError, match=f"shrink is {shrink!r}, expected a whole number from 1 upwards"):
+        build("classifier", "resnet18", width=4, shrink=shrink)
+
+
 @pytest.mark.parametrize("name", SEGMENTERS)
 def test_a_segmenter_has_the_published_parameter_count(name):
     found = count_parameters(without_data("segmenter", name)) / 1e6

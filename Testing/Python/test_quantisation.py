@@ -111,7 +111,11 @@ def test_a_quantised_convolution_takes_maps_of_another_size_than_its_first():
     assert torch.equal(used(levels(2, 256, 32, 32)), fresh(levels(2, 256, 32, 32)))
 
 
-@pytest.mark.parametrize("network", [SliceClassifier(width=16), SANet(width=16)], ids=["classifier", "sanet"])
+@pytest.mark.parametrize(
+    "network",
+    [SliceClassifier(width=16), SliceClassifier(width=16, shrink=2), SANet(width=16)],
+    ids=["classifier", "classifier at 1/2", "sanet"],
+)
 def test_a_quantised_network_gives_nearly_the_same_probabilities(network):
     network = lively(network)
     ranges = measure_ranges(network, [images()])
