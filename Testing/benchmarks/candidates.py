@@ -5,7 +5,7 @@
     python -m Testing.benchmarks.candidates skipping MODEL DATASET               # looking at every k-th slice first
 
 Times are processor milliseconds a slice on one core, the best of several rounds in turns. OpenVINO takes part where it
-is installed, PyTorch's compiler where there is a C++ compiler.
+is installed, ONNX Runtime where onnxruntime, onnx and onnxscript are, PyTorch's compiler where there is a C++ compiler.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -77,7 +79,13 @@ def forms(width: int, size: int) -> None:
         "bf16": lambda x: half(x.bfloat16()).float(),
         "int8": quantise(network, measure_ranges(network, [images[:1]])),
     }
-    for name, make in (("fp32, OpenVINO", in_openvino), ("fp32, inductor with freezing", compiled)):
+    others: dict[str, Callable[[nn.Module, Tensor], Form]] = {
+        "fp32, OpenVINO": in_openvino,
+        "fp32, ONNX Runtime": in_onnxruntime,
+        "int8, ONNX Runtime": partial(in_onnxruntime, integers=True),
+        "fp32, inductor with freezing": compiled,
+    }
+    for name, make in others.items():
         started = time.perf_counter()
         try:
             candidates[name] = make(network, images[:1])
@@ -112,6 +120,26 @@ def in_openvino(network: nn.Module, example: Tensor) -> Form:
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     ready = openvino.compile_model(model, "CPU", settings)
     return lambda x: torch.from_numpy(ready(x.numpy())[0])
+
+
+def in_onnxruntime(network: nn.Module, example: Tensor, *, integers: bool = False) -> Form:
+    """The network in ONNX Runtime, one thread; in float32, or as its own static quantisation makes it."""
+    import onnxruntime
+    from onnxruntime import quantization
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    with TemporaryDirectory() as folder:
+        path, small = f"{folder}/fp32.onnx", f"{folder}/int8.onnx"
+        torch.onnx.export(network, (example,), path, input_names=["x"], external_data=False, dynamo=True)
+        if integers:
+            quantization.quant_pre_process(path, path)
+            reader = SimpleNamespace(get_next=partial(next, iter([{"x": example.contiguous().numpy()}]), None))
+            # As ours: a scale for each output channel, and activations without a sign.
+            unsigned = quantization.QuantType.QUInt8
+            quantization.quantize_static(path, small, reader, per_channel=True, activation_type=unsigned)
+        ready = onnxruntime.InferenceSession(small if integers else path, settings, ["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(ready.run(None, {"x": x.contiguous().numpy()})[0])
 
 
 def compiled(network: nn.Module, example: Tensor) -> Form:
