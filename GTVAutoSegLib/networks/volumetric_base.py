@@ -32,6 +32,29 @@ class VolumeNetwork(nn.Module):
         raise NotImplementedError
 
 
+class ShallowConv3d(nn.Conv3d):
+    """A convolution that pads a volume shallower than its kernel by itself, and else is PyTorch's own.
+
+    On a CPU, PyTorch 2.13 (oneDNN 3.12) leaves a part of the bfloat16 gradient of such a kernel unwritten: it is
+    whatever lay in that memory, numbers or not.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, D, H, W) as `nn.Conv3d` does."""
+        if x.shape[2] >= self.kernel_size[0] or isinstance(self.padding, str):
+            return super().forward(x)
+        pads = [side for padding in reversed(self.padding) for side in (padding, padding)]
+        return F.conv3d(F.pad(x, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def pad_shallow_volumes(network: nn.Module) -> nn.Module:
+    """Make every convolution a `ShallowConv3d`, in place."""
+    for module in network.modules():
+        if type(module) is nn.Conv3d:
+            module.__class__ = ShallowConv3d
+    return network
+
+
 def conv_bn(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, bias: bool = False) -> nn.Sequential:
     """Convolution, padded to keep the size at stride 1, and batch normalisation."""
     padding = kernel // 2 if stride == 1 else 0

@@ -15,6 +15,7 @@ from ..device import resolve_device
 from ..errors import InputError
 from ..networks import build_network
 from ..networks.volumetric import VOLUME_NETWORKS
+from ..networks.volumetric_base import pad_shallow_volumes
 from ..sampling import RATIOS
 from ..settings import parse_settings
 from ..training.checkpoint import WEIGHTS, is_finished
@@ -155,7 +156,8 @@ def read_description(folder: Path) -> Description:
 
 def build(name: str, settings: VolumeSettings) -> nn.Module:
     """A freshly initialised network of one stage."""
-    return build_network(VOLUME_NETWORKS, name, {} if settings.width is None else {"width": settings.width})
+    arguments = {} if settings.width is None else {"width": settings.width}
+    return pad_shallow_volumes(build_network(VOLUME_NETWORKS, name, arguments))
 
 
 def check_name(name: str) -> None:
