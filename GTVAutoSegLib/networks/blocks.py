@@ -68,10 +68,7 @@ def initialise_head(head: nn.Conv2d) -> None:
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place.
-
-    Those of a 3D network stay as they are.
-    """
-    if any(parameter.ndim == 5 for parameter in network.parameters()):
-        return network
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place."""
+    in_3d = any(parameter.ndim == 5 for parameter in network.parameters())
+    order = torch.channels_last_3d if in_3d else torch.channels_last
+    return network.to(memory_format=order)  # type: ignore[call-overload]

@@ -53,5 +53,5 @@ def as_input(images: Tensor, device: torch.device) -> Tensor:
 
 
 def packed(images: Tensor) -> Tensor:
-    """In the memory order that the networks' kernels have: channels last for slices."""
-    return images.contiguous(memory_format=torch.channels_last if images.ndim == 4 else torch.contiguous_format)
+    """In the memory order that the networks' kernels have, channels last."""
+    return images.contiguous(memory_format=torch.channels_last if images.ndim == 4 else torch.channels_last_3d)
