@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from inspect import signature
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +65,18 @@ class Setup:
     def volume_settings(self, recipe: Recipe, fold: Fold) -> VolumeSettings:
         """How a 3D system sees volumes and is trained: at 512 pixels and width 64 as it is by default.
 
-        Patches and width shrink with those of the 2D networks.
+        Patches and width shrink with those of the 2D networks. A batch has as many patches as theirs has slices, but
+        no more voxels than it has by default.
         """
         side = max(SMALLEST_PATCH, self.task.preprocessing.size // 4 // 16 * 16)
         default = signature(VOLUME_NETWORKS[recipe.network]).parameters["width"].default
+        patch, usual = (max(16, side // 4), side, side), VolumeSettings()
+        settings = self.settings(recipe)
+        most = usual.training.batch * prod(usual.patch) // prod(patch)
         return VolumeSettings(
-            training=replace(self.settings(recipe), batch=2),
+            training=replace(settings, batch=max(2, min(settings.batch, most))),
             window=self.task.preprocessing.window,
-            patch=(max(16, side // 4), side, side),
+            patch=patch,
             coarse=(max(16, side // 2), side, side),
             theta=self.task.segmenter.theta,
             width=max(4, default * self.task.width // PAPER_WIDTH),

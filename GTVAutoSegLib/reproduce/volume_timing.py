@@ -14,7 +14,7 @@ from ..device import describe, is_out_of_memory
 from ..errors import OutOfMemoryError, RunError
 from ..losses import LOSSES
 from ..volumetric import COARSE, SYSTEMS
-from ..volumetric.systems import build
+from ..volumetric.systems import FEWEST_PATCHES, build
 from .parts import Part, Setup
 
 STEPS = 2  # timed, after one that is not
@@ -57,16 +57,16 @@ def measure_volume(part: Part, setup: Setup, fabric: Fabric) -> tuple[float, flo
 
 
 def volume_seconds(part: Part, setup: Setup, step: float, look: float, epochs: int) -> float:
-    """Of all stages of a system, all epochs taken, and of the test cases."""
+    """Of all stages of a system, all epochs taken, and of the test cases; at most, for air is left out of volumes."""
     settings = setup.volume_settings(part.recipe, part.fold)
-    learnt = len(part.fold.training) * settings.patches / settings.training.batch * step
-    validated, tested = (_patches(names, setup, settings.patch) for names in (part.fold.validation, setup.test))
-    # The coarse network sees each volume as one patch.
-    per_epoch = {
-        stage: learnt + (len(part.fold.validation) if stage == COARSE else validated) * look
-        for stage in SYSTEMS[part.recipe.network]
-    }
-    return epochs * sum(per_epoch.values()) + tested * look / (1 - settings.overlap) ** 3
+    trained, validated, tested = (
+        _patches(names, setup, settings.patch) for names in (part.fold.training, part.fold.validation, setup.test)
+    )
+    # Patches learnt from and looked at; the coarse network sees each volume as one.
+    coarse = FEWEST_PATCHES * len(part.fold.training), len(part.fold.validation)
+    stages = [coarse if stage == COARSE else (trained, validated) for stage in SYSTEMS[part.recipe.network]]
+    per_epoch = sum(learnt * step / settings.training.batch + seen * look for learnt, seen in stages)
+    return epochs * per_epoch + tested * look / (1 - settings.overlap) ** 3
 
 
 def _patches(names: tuple[str, ...], setup: Setup, patch: tuple[int, int, int]) -> int:

@@ -40,6 +40,15 @@ def resize(array: Tensor, shape: Shape) -> Tensor:
     return F.interpolate(averaged, size=shape, mode="trilinear", align_corners=False)[0, 0]
 
 
+def body_box(image: Tensor) -> Box:
+    """The box of what is above the window's bottom, which air is not; the whole volume when there is nothing.
+
+    Args:
+        image: float (D, H, W) in [0, 1].
+    """
+    return bounding_box(image.numpy() > 0) or (slice(None), slice(None), slice(None))
+
+
 def box_around(mask: np.ndarray, shape: Shape, margin: tuple[float, ...]) -> Box | None:
     """The box of a mask on another grid over the same space.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..device import describe, is_out_of_memory
 from ..errors import OutOfMemoryError, RunError
 from ..volume import Volume, check_ct
-from .grid import Box, box_around, resize, shape_at, windowed
+from .grid import Box, body_box, box_around, resize, shape_at, windowed
 from .systems import COARSE, FINE, System
 
 
@@ -54,14 +54,14 @@ def _probability(system: System, volume: Volume, image: Tensor) -> Tensor:
     spacing = system.settings.spacing_mm
     assert spacing is not None  # noqa: S101 - written when it was trained
     shape = shape_at(volume, spacing)
-    probability = torch.zeros(shape)
-    box: Box | None = (slice(None), slice(None), slice(None))
+    fine, probability = resize(image, shape), torch.zeros(shape)
+    box: Box | None = body_box(fine)
     if COARSE in system.networks:
         found = _tumour(system, COARSE, resize(image, system.settings.coarse)[None, None])[0, 0] >= 0.5
         margin = tuple(system.settings.margin_mm / step for step in spacing[::-1])
         box = box_around(found.cpu().numpy(), shape, margin)
     if box is not None:
-        probability[box] = slide(system, resize(image, shape)[box])
+        probability[box] = slide(system, fine[box])
     return probability
 
 

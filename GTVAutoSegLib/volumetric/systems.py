@@ -29,6 +29,7 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "vbnet3d": (COARSE, FINE),
 }
 DESCRIPTION = "system.json"
+FEWEST_PATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class VolumeSettings:
         patch: voxels (z, y, x) of a patch of the fine network, y as large as x.
         spacing_mm: (x, y, z) of the grid that patches are taken from; None is the median of the training cases.
         coarse: voxels (z, y, x) that the whole volume is resized to for the coarse network, y as large as x.
-        patches: drawn from each training case in an epoch.
+        patches: drawn from each training case in an epoch; None is as many as cover the cases, and at least
+            `FEWEST_PATCHES`.
         theta: Balance-Sampling Strategy for patches: patches anywhere for each one around tumour; "n": all anywhere.
         margin_mm: around the box of what the coarse network found.
         overlap: of neighbouring patches in prediction, as a fraction of the patch.
@@ -54,7 +56,7 @@ class VolumeSettings:
     patch: tuple[int, int, int] = (32, 128, 128)
     spacing_mm: tuple[float, float, float] | None = None
     coarse: tuple[int, int, int] = (64, 128, 128)
-    patches: int = 4
+    patches: int | None = None
     theta: str = "1"
     margin_mm: float = 20.0
     overlap: float = 0.5
@@ -74,7 +76,7 @@ class VolumeSettings:
             raise ValueError(f"spacing_mm is {list(self.spacing_mm)}, expected numbers above 0")
         if self.theta not in RATIOS:
             raise ValueError(f"theta is '{self.theta}', expected one of: {', '.join(RATIOS)}")
-        if self.patches < 1 or self.margin_mm < 0 or not 0 <= self.overlap < 1:
+        if (self.patches is not None and self.patches < 1) or self.margin_mm < 0 or not 0 <= self.overlap < 1:
             raise ValueError(
                 f"patches is {self.patches}, margin_mm {self.margin_mm} and overlap {self.overlap}, expected at least "
                 "1, at least 0, and from 0 to below 1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,11 +25,12 @@ from ..training.monitor import LiveMonitor, Monitor
 from ..training.stages import Stage, pixel_target
 from ..volume import Volume, check_ct
 from ..volume_io import read_volume
-from .grid import axial_spacing, box_around, resize, shape_at, windowed
+from .grid import Shape, axial_spacing, body_box, box_around, resize, shape_at, windowed
 from .patches import PatchSet, PreparedVolume, TileSet, keep_volume
 from .systems import (
     COARSE,
     DESCRIPTION,
+    FEWEST_PATCHES,
     SYSTEMS,
     Description,
     VolumeSettings,
@@ -128,7 +130,7 @@ def _train_stage(
     job = Job(
         stage=Stage(stage, FIGURE, pixel_target),
         build=lambda: build(name, settings),
-        training=PatchSet(training, patch, settings.patches),
+        training=PatchSet(training, patch, settings.patches or _covering(training, patch)),
         validation=TileSet(validation, patch),
         settings=settings.training,
         theta=settings.theta,
@@ -143,6 +145,11 @@ def _train_stage(
         fit(job, folder / stage, fabric, monitor)
     finally:
         monitor.close()
+
+
+def _covering(volumes: Sequence[PreparedVolume], patch: Shape) -> int:
+    """Patches of each case that together have about as many voxels as all cases."""
+    return max(FEWEST_PATCHES, math.ceil(len(TileSet(volumes, patch)) / len(volumes)))
 
 
 def _prepare(
@@ -171,7 +178,10 @@ def _prepare(
 def _on_grid(
     volume: Volume, label: np.ndarray, stage: str, name: str, settings: VolumeSettings
 ) -> tuple[Tensor, Tensor]:
-    """Image float and label bool (D, H, W), of the whole volume or, in a fine stage that follows, around its tumour."""
+    """Image float and label bool (D, H, W): whole for a coarse stage, around the tumour for the fine one that follows.
+
+    Those of a system without a coarse stage, and those without tumour, are of the body.
+    """
     image = windowed(volume, settings.window)
     truth = torch.from_numpy(np.ascontiguousarray(label, np.float32))
     if stage == COARSE:
@@ -181,5 +191,6 @@ def _on_grid(
     shape = shape_at(volume, settings.spacing_mm)
     margin = tuple(LEARNING_MARGIN * settings.margin_mm / step for step in settings.spacing_mm[::-1])
     box = box_around(label, shape, margin) if COARSE in SYSTEMS[name] else None
-    box = box or (slice(None), slice(None), slice(None))
-    return resize(image, shape)[box], (resize(truth, shape) >= 0.5)[box]
+    image = resize(image, shape)
+    box = box or body_box(image)
+    return image[box], (resize(truth, shape) >= 0.5)[box]

@@ -30,8 +30,9 @@ from GTVAutoSegLib.volumetric import (
     predict_case,
     train_system,
 )
-from GTVAutoSegLib.volumetric.grid import axial_spacing, box_around, resize, shape_at
+from GTVAutoSegLib.volumetric.grid import axial_spacing, body_box, box_around, resize, shape_at
 from GTVAutoSegLib.volumetric.patches import PatchSet, PreparedVolume, TileSet, keep_volume
+from GTVAutoSegLib.volumetric.systems import FEWEST_PATCHES
 
 NONE = AugmentationSettings(zoom=(1.0, 1.0), rotation=0.0, flip_vertical=0.0, distortion=0.0, erasing=0.0, noise=0.0)
 TINY = VolumeSettings(
@@ -136,6 +137,13 @@ def test_a_box_keeps_its_place_on_another_grid_and_ends_at_the_volume_s_edge():
     assert box_around(np.zeros((4, 4, 4), bool), (8, 8, 8), (1, 1, 1)) is None
 
 
+def test_the_body_s_box_leaves_the_air_around_it_out():
+    image = torch.zeros(6, 20, 30)
+    assert image[body_box(image)].shape == image.shape
+    image[2:5, 3:9, 10:25] = torch.rand(3, 6, 15) + 0.1
+    assert body_box(image) == (slice(2, 5), slice(3, 9), slice(10, 25))
+
+
 def test_resizing_a_ramp_keeps_every_place():
     ramp = (torch.arange(24.0) + 0.5).div(24).expand(6, 5, 24).contiguous()
     for width in (12, 8, 48):
@@ -190,6 +198,13 @@ def test_tiles_cover_every_voxel_of_every_volume(balls):
     _, masks = tiles.batch(np.arange(len(tiles)))
     assert len(tiles) == 2 * 3 * 3 * 3
     assert masks.sum() >= sum(volume.label.sum() for volume in balls)
+
+
+def test_an_epoch_has_as_many_patches_as_cover_the_volumes_and_a_few_where_one_does(balls):
+    from GTVAutoSegLib.volumetric.training import _covering
+
+    assert _covering(balls, (5, 16, 16)) == 3 * 3 * 3
+    assert _covering(balls, (12, 40, 44)) == FEWEST_PATCHES
 
 
 def test_a_cascade_learns_a_ball_and_outlines_it_on_the_native_grid(tmp_path):
@@ -270,6 +285,23 @@ def test_the_fine_network_looks_only_where_the_coarse_one_found_something():
     seen.clear()
     assert not predict_case(replace(system, networks={COARSE: Brightness(), FINE: Watched()}), volume).any()
     assert seen == []
+
+
+def test_a_system_without_a_coarse_stage_looks_at_the_body_only():
+    hu, ball = body_with_ball()
+    around = np.full((12, 160, 176), -1000, np.int16)
+    around[:, 60:100, 66:110] = hu
+    seen = []
+
+    class Watched(Brightness):
+        def forward(self, x):
+            seen.append(x.shape)
+            return super().forward(x)
+
+    system = replace(brightness_system(patch=(12, 40, 40), overlap=0.0), networks={FINE: Watched()})
+    mask = predict_case(system, Volume(around, (1.0, 1.0, 3.0)))
+    assert len(seen) == 2  # 20 patches cover the whole volume
+    assert dice(mask[:, 60:100, 66:110], ball) > 0.97 and mask.sum() == mask[:, 60:100, 66:110].sum()
 
 
 def test_a_prediction_lies_on_the_grid_of_a_turned_and_finer_volume():
