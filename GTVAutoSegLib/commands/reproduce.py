@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget", type=hours, metavar="HOURS", help="as many epochs, the same for every network, as fit in this time"
     )
     parser.add_argument("--no-3d", action="store_true", help="leave the 3D systems of table 2 out")
+    parser.add_argument(
+        "--systems", nargs="+", default=[], metavar="ROW", help="compare only these rows of the tables with HCF"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="trainings at once on this machine (1)")
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on the workers of a Dask scheduler")
@@ -106,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
         volumes=not arguments.no_3d,
+        systems=tuple(arguments.systems),
     )
     try:
         failed = reproduce(

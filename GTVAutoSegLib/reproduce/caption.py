@@ -113,4 +113,5 @@ def describe(request: Request, table: str, setup: Setup) -> str:
     for name, value in options.items():
         if value is not None:
             words += [name, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words + ["--no-3d"] * (not request.volumes))
+    words += ["--no-3d"] * (not request.volumes)
+    return shlex.join([*words, *(["--systems", *request.systems] if request.systems else [])])

@@ -30,6 +30,7 @@ class Request:
         jobs: trainings at once.
         scheduler: address of a Dask scheduler, instead of processes on this machine.
         volumes: whether 3D systems are compared as well.
+        systems: names of the rows that are compared with HCF; empty for all.
     """
 
     tables: tuple[str, ...]
@@ -48,3 +49,4 @@ class Request:
     jobs: int = 1
     scheduler: str = ""
     volumes: bool = True
+    systems: tuple[str, ...] = ()

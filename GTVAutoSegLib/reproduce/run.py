@@ -31,7 +31,7 @@ from .render import to_csv, to_json, to_markdown
 from .request import Request
 from .scores import score_pairs
 from .split import divide, keep_split, read_split
-from .systems import TABLES, VOLUME, Table
+from .systems import HCF, TABLES, VOLUME, System, Table
 from .tables import make_rows, pairs_of
 from .timing import epochs_within, estimate, in_order, measure_speeds
 from .training import is_done, keep_failure
@@ -58,7 +58,7 @@ def prepare(request: Request, say: Say) -> Plan:
         DiskError: a file cannot be written.
     """
     setup = _set_up(request)
-    tables = tuple(_chosen(TABLES[name](), request.volumes) for name in request.tables)
+    tables = _chosen([TABLES[name]() for name in request.tables], request)
     epochs = request.epochs
     if request.budget_hours is not None:
         epochs = _within_budget(request, setup, tables)
@@ -193,9 +193,17 @@ def _set_up(request: Request) -> Setup:
     )
 
 
-def _chosen(table: Table, volumes: bool) -> Table:
-    systems = (system for system in table.systems if volumes or system.segmenter.stage != VOLUME)
-    return replace(table, systems=tuple(systems))
+def _chosen(tables: Sequence[Table], request: Request) -> tuple[Table, ...]:
+    """The tables with the rows that are asked for; HCF, which every row is compared with, stays."""
+    names = list(dict.fromkeys(system.name for table in tables for system in table.systems))
+    if unknown := [name for name in request.systems if name not in names]:
+        raise InputError(f"--systems names {unknown[0]!r}; expected rows of the tables, of: {', '.join(names)}")
+
+    def wanted(system: System) -> bool:
+        named = not request.systems or system.name in (*request.systems, HCF.name)
+        return named and (request.volumes or system.segmenter.stage != VOLUME)
+
+    return tuple(replace(table, systems=tuple(filter(wanted, table.systems))) for table in tables)
 
 
 def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> int:
