@@ -4,7 +4,8 @@
 
 DATASET has the folders ``train`` and ``val``; the first cases of each are taken. WORK, outside the repository, gets a
 virtual environment of its own with nnU-Net and the build of torch that ``Testing/constraints.txt`` names, nnU-Net's
-folders, the predictions and ``evaluation``. What WORK has of these is not done again, except training and prediction.
+folders, the predictions, ``evaluation``, and the seconds of every step in ``done``. A step that is done is not done
+again: the same command goes on where a run was stopped or failed.
 
 The options in brackets show on a CPU that everything goes together; they make a model that has learnt nothing. Without
 them nnU-Net trains as it always does, 1000 epochs of 250 steps on patches of its own size: ``--device cuda``. On a CPU
@@ -22,11 +23,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
+from GTVAutoSegLib.volume_io import read_volume
+
 ROOT = Path(__file__).resolve().parents[2]
 NNUNET = "nnunetv2==2.8.1"
-NUMBER = "500"
+NUMBER, DATASET = "500", "Dataset500_data"
 CONFIGURATION = "3d_fullres"
 TRAINER = "ShortTrainer"
+OURS = [sys.executable, "-m", "GTVAutoSegLib"]
 # nnU-Net looks up the names of the arguments, so they have to be these.
 TRAINER_CODE = f"""import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -54,6 +60,20 @@ for name in ("nms", "qnms"):
 
 def main() -> None:
     """Do all steps that WORK lacks, and print how long each took."""
+    arguments = read_arguments()
+    work = arguments.work.resolve()
+    (work / "done").mkdir(parents=True, exist_ok=True)
+    keep_options(work / "options.json", arguments)
+    set_up(work)
+    data = take_cases(arguments.dataset, work / "data", {"train": arguments.train, "val": arguments.val})
+    environment = prepare_environment(work, arguments)
+    prepare_data(work, data, environment, arguments)
+    compete(work, data, environment, arguments)
+    print({path.name: float(path.read_text()) for path in sorted((work / "done").iterdir())})
+
+
+def read_arguments() -> argparse.Namespace:
+    """The command line; ends with a sentence when it cannot be meant."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("work", type=Path)
@@ -67,23 +87,32 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.epochs is None) != (arguments.iterations is None):
         parser.error("give --epochs and --iterations both, or none")
-    work = arguments.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    set_up(work / "venv")
-    data = take_cases(arguments.dataset, work / "data", {"train": arguments.train, "val": arguments.val})
-    environment = prepare_environment(work, arguments)
-    compete(work, data, environment, arguments)
+    if arguments.epochs is None and arguments.device == "cpu":
+        parser.error(
+            "nnU-Net's own 250,000 steps take months on a CPU; give --epochs and --iterations, or --device cuda"
+        )
+    for part in ("train", "val"):
+        if not (arguments.dataset / part).is_dir():
+            parser.error(f"{arguments.dataset} has no folder {part}; expected a data set with train and val")
+    return arguments
 
 
-def set_up(venv: Path) -> None:
+def keep_options(path: Path, arguments: argparse.Namespace) -> None:
+    """Write what WORK is made with, or check that it is the same."""
+    ours = {name: str(value) for name, value in vars(arguments).items() if name != "work"}
+    ours["dataset"] = str(arguments.dataset.resolve())
+    if path.exists() and json.loads(path.read_text()) != ours:
+        sys.exit(f"{path.parent} was begun with other options ({path.name}); repeat those, or give another folder")
+    path.write_text(json.dumps(ours, indent=1) + "\n")
+
+
+def set_up(work: Path) -> None:
     """An environment with nnU-Net; torch first, or pip would take a CUDA build of several GB."""
-    if (venv / "bin" / "nnUNetv2_train").exists():
-        return
-    run("virtual environment", [sys.executable, "-m", "venv", str(venv)])
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    step(work, "environment", [sys.executable, "-m", "venv", str(work / "venv")])
+    pip = [str(work / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     pip += ["--constraint", str(ROOT / "Testing" / "constraints.txt")]
-    run("torch", [*pip, "torch"])
-    run("nnU-Net", [*pip, NNUNET])
+    step(work, "torch", [*pip, "torch"])
+    step(work, "nnunet", [*pip, NNUNET])
 
 
 def take_cases(dataset: Path, data: Path, counts: dict[str, int]) -> Path:
@@ -117,42 +146,61 @@ def prepare_environment(work: Path, arguments: argparse.Namespace) -> dict[str, 
     return {**os.environ, **settings}
 
 
-def compete(work: Path, data: Path, environment: dict[str, str], arguments: argparse.Namespace) -> None:
-    """From the export to the figures."""
-    ours = [sys.executable, "-m", "GTVAutoSegLib"]
-    bin_ = work / "venv" / "bin"
-    trainer = ["-tr", TRAINER] if arguments.epochs is not None else []
-    if not (work / "raw" / "Dataset500_data").exists():
-        run("export", [*ours, "export-nnunet", str(data), str(work / "raw"), "--id", NUMBER], cwd=ROOT)
-    raw, preprocessed = work / "raw" / "Dataset500_data", work / "preprocessed" / "Dataset500_data"
-    plan = [str(bin_ / "nnUNetv2_plan_and_preprocess"), "-d", NUMBER, "-c", CONFIGURATION, "-np", "1", "-npfp", "1"]
-    plan += ["--verify_dataset_integrity", "--no_pbar"]
+def prepare_data(work: Path, data: Path, environment: dict[str, str], arguments: argparse.Namespace) -> None:
+    """Our export, and nnU-Net's plan of it with our splits."""
+    export = [*OURS, "export-nnunet", str(data), str(work / "raw"), "--id", NUMBER]
+    step(work, "export", export, cwd=ROOT)
+    plan = [str(work / "venv" / "bin" / "nnUNetv2_plan_and_preprocess"), "-d", NUMBER, "-c", CONFIGURATION]
+    plan += ["-np", "1", "-npfp", "1", "--verify_dataset_integrity", "--no_pbar"]
     plan += [] if arguments.memory is None else ["-gpu_memory_target", str(arguments.memory)]
-    if not (preprocessed / "splits_final.json").exists():
-        run("plan and preprocess", plan, env=environment)
-    shutil.copyfile(raw / "splits_final.json", preprocessed / "splits_final.json")
+    step(work, "plan", plan, env=environment)
+    preprocessed = work / "preprocessed" / DATASET
+    shutil.copyfile(work / "raw" / DATASET / "splits_final.json", preprocessed / "splits_final.json")
     plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
     chosen = plans["configurations"][CONFIGURATION]
     if arguments.patch is not None:
         chosen["patch_size"] = [arguments.patch] * 3
         (preprocessed / "nnUNetPlans.json").write_text(json.dumps(plans, indent=4))
-    device = ["-device", arguments.device]
-    run("train", [str(bin_ / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *trainer, *device], env=environment)
-    predict = [str(bin_ / "nnUNetv2_predict"), "-i", str(raw / "imagesTs"), "-o", str(work / "predictions")]
-    predict += ["-d", NUMBER, "-c", CONFIGURATION, "-f", "0", "-npp", "1", "-nps", "1", "--disable_progress_bar"]
-    predict += ["--disable_tta", "-step_size", "1"] if arguments.device == "cpu" else []
-    run("predict", [*predict, *trainer, *device], env=environment)
+    print({key: chosen[key] for key in ("patch_size", "batch_size", "spacing")}, flush=True)
+
+
+def compete(work: Path, data: Path, environment: dict[str, str], arguments: argparse.Namespace) -> None:
+    """Train, predict, and measure."""
+    how = ["-device", arguments.device, *(["-tr", TRAINER] if arguments.epochs is not None else [])]
+    begun = any((work / "results").rglob("checkpoint_latest.pth"))
+    train = [str(work / "venv" / "bin" / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *(["--c"] if begun else [])]
+    step(work, "train", [*train, *how], env=environment)
+    predict = [str(work / "venv" / "bin" / "nnUNetv2_predict"), "-i", str(work / "raw" / DATASET / "imagesTs")]
+    predict += ["-o", str(work / "predictions"), "-d", NUMBER, "-c", CONFIGURATION, "-f", "0", "-npp", "1", "-nps", "1"]
+    predict += ["--disable_progress_bar", *(["--disable_tta", "-step_size", "1"] if arguments.device == "cpu" else [])]
+    step(work, "predict", [*predict, *how], env=environment)
+    check_masks(work / "predictions", data / "val")
     evaluate = ["evaluate", str(data / "val"), "--predictions", str(work / "predictions")]
-    run("evaluate", [*ours, *evaluate, "--output", str(work / "evaluation")], cwd=ROOT)
-    print({key: chosen[key] for key in ("patch_size", "batch_size", "spacing")})
+    step(work, "evaluate", [*OURS, *evaluate, "--output", str(work / "evaluation")], cwd=ROOT)
 
 
-def run(what: str, command: list[str], **options: object) -> None:
-    """Run a step; ends the benchmark when it fails."""
-    print(f"== {what}: {' '.join(command)}", flush=True)
+def check_masks(predictions: Path, cases: Path) -> None:
+    """Check that every case has a mask of 0 and 1 on its CT's own grid."""
+    for case in sorted(cases.iterdir()):
+        ct, mask = read_volume(case / "data.nii.gz"), read_volume(predictions / f"{case.name}.nii.gz")
+        grids = [np.hstack([v.array.shape, v.spacing, v.origin, v.direction]) for v in (ct, mask)]
+        values = np.unique(mask.array)
+        if not np.allclose(grids[0], grids[1], atol=1e-4) or not set(values) <= {0, 1}:
+            sys.exit(f"the mask of {case.name} has values {values} or another grid; expected 0, 1 and the CT's grid")
+        print(f"{case.name}: on the CT's grid, values {values}, {np.count_nonzero(mask.array)} voxels of tumour")
+
+
+def step(work: Path, name: str, command: list[str], **options: object) -> None:
+    """Run a step that is not done; ends the benchmark when it fails."""
+    done = work / "done" / name
+    if done.exists():
+        return
+    print(f"== {name}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    subprocess.run(command, check=True, **options)  # type: ignore[call-overload]
-    print(f"== {what}: {time.monotonic() - started:.0f} s", flush=True)
+    code = subprocess.run(command, **options).returncode  # type: ignore[call-overload]
+    if code:
+        sys.exit(f"the step {name} ended with exit code {code}, see above; the same command goes on with it")
+    done.write_text(f"{time.monotonic() - started:.0f}\n")
 
 
 if __name__ == "__main__":
