@@ -35,10 +35,11 @@ def calls_on_shallow_volumes(network, images):
         if given[0].shape[2] < module.kernel_size[0]:
             calls.append((module, given[0].detach(), answer.shape))
 
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv3d):
-            module.register_forward_hook(keep)
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv3d)]
+    hooks = [module.register_forward_hook(keep) for module in convolutions]
     network(images)
+    for hook in hooks:
+        hook.remove()
     return calls
 
 
