@@ -18,6 +18,9 @@ from .itk import write_image
 from .segment_info import SegmentInfo
 from .volume import Volume, bounding_box
 
+# Bytes, 250 slices of 512 x 512; in a batch of smaller CTs fetching memory anew would take longer than writing.
+LARGE_MASK = 2**26
+
 
 @dataclass(frozen=True)
 class MaskFormat:
@@ -89,7 +92,8 @@ def write_mask(mask: np.ndarray, volume: Volume, path: str | Path, segment: Segm
         raise ValueError(f"the mask has values from {mask.min()} to {mask.max()}, expected 0 and 1")
     check_outputs([path], volume)
     suffix, chosen = mask_format(path)
-    give_back_freed_memory()  # what the networks used: writing needs two more copies of the mask
+    if mask.nbytes >= LARGE_MASK:
+        give_back_freed_memory()  # what the networks used: writing needs another copy of the mask
     # In lower case: ITK refuses some suffixes in upper case, and writes .MHA as two files.
     with whole_file(path, suffix) as temporary:
         chosen.write(np.ascontiguousarray(mask, dtype=np.uint8), volume, temporary, segment or SegmentInfo())

@@ -1,27 +1,31 @@
 """The batch: its time against that of the networks alone, its memory over many cases, and several workers.
 
-    python -m Testing.benchmarks.batch overlap [--cases 20] [--slices 60] [--side 512] [--model ID]
+    python -m Testing.benchmarks.batch overlap [--cases 20] [--slices 60] [--side 512] [--data FOLDER] [--model ID]
     python -m Testing.benchmarks.batch memory [--cases 200] [--slices 20] [--side 128]
     python -m Testing.benchmarks.batch workers [--cases 20] [--slices 60] [--side 512] [--model ID]
 
-The cases are phantoms, written as .nii.gz. Without ``--model`` the networks have random weights, find tumour on every
-slice, and are of the size given by ``--width`` and ``--size``.
+The cases are phantoms, written as .nii.gz, or with ``--data FOLDER`` the CTs of a data set (``*/data.nii.gz``), over
+and over until there are enough. Memory is managed as ``gtvautoseg batch`` does. Without ``--model`` the networks have
+random weights, find tumour on every slice, and are of the size given by ``--width`` and ``--size``.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import psutil
 import SimpleITK as sitk
 
 from GTVAutoSegLib import load_model
+from GTVAutoSegLib.allocator import keep_freed_memory
 from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
 from GTVAutoSegLib.cohort.batch_case import Outcome
 from GTVAutoSegLib.cohort.batch_dask import Work, run_on_cluster
@@ -40,10 +44,12 @@ def main() -> None:
     parser.add_argument("--cases", type=int)
     parser.add_argument("--slices", type=int)
     parser.add_argument("--side", type=int)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--size", type=int, default=256)
     values = parser.parse_args()
+    keep_freed_memory()
     cases, slices, side = (
         given or default
         for given, default in zip((values.cases, values.slices, values.side), DEFAULTS[values.what], strict=True)
@@ -51,13 +57,31 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "in").mkdir()
-        for number in range(cases):
-            image = sitk.GetImageFromArray(body_ct((slices, side, side), number))
-            image.SetSpacing((500 / side, 500 / side, 3.0))
-            sitk.WriteImage(image, root / "in" / f"ct{number:03}.nii.gz")
+        if values.data:
+            copy_cases(values.data, root / "in", cases)
+        else:
+            draw_cases(root / "in", cases, slices, side)
         model = values.model or make_bundle(root / "random", width=values.width, size=values.size, bias=50.0)
-        print(f"{cases} cases of {slices} slices of {side} x {side}, {os.cpu_count()} cores")
+        what = f"cases of {values.data}" if values.data else f"cases of {slices} slices of {side} x {side}"
+        print(f"{cases} {what}, {os.cpu_count()} cores")
         {"overlap": overlap, "memory": memory, "workers": workers}[values.what](root, model)
+
+
+def draw_cases(folder: Path, cases: int, slices: int, side: int) -> None:
+    """Write phantoms."""
+    for number in range(cases):
+        image = sitk.GetImageFromArray(body_ct((slices, side, side), number))
+        image.SetSpacing((500 / side, 500 / side, 3.0))
+        sitk.WriteImage(image, folder / f"ct{number:03}.nii.gz")
+
+
+def copy_cases(data: Path, folder: Path, cases: int) -> None:
+    """Copy the CTs of a data set, again from the first when they come to an end."""
+    paths = sorted(data.glob("*/data.nii.gz"))
+    if not paths:
+        raise SystemExit(f"{data} holds no */data.nii.gz; expected a data set")
+    for number, path in zip(range(cases), cycle(paths)):
+        shutil.copy(path, folder / f"ct{number:03}.nii.gz")
 
 
 def overlap(root: Path, model: str | Path) -> None:
@@ -67,6 +91,8 @@ def overlap(root: Path, model: str | Path) -> None:
     beside networks that keep all cores busy is not hidden, only shared out.
     """
     cascade = load_model(model, "cpu")
+    first = next((root / "in").iterdir())
+    cascade.segment(read_volume(first))  # a first run is slower, and would count for one side only
     inference = processor = 0.0
     for path in sorted((root / "in").iterdir()):
         volume = read_volume(path)
