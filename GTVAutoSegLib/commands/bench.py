@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     integers: dict[str, Any] = {"type": at_least(1), "nargs": "+", "metavar": "N"}
     parser.add_argument("--width", default=DEFAULTS.widths, help="channels of the first stage (64 32)", **integers)
     parser.add_argument("--size", default=DEFAULTS.sizes, help="side of the network input (512 256)", **integers)
-    parser.add_argument("--classifier-shrink", default=DEFAULTS.shrinks, help="average so many pixels a side before the classifier (1)", **integers)
+    parser.add_argument(
+        "--classifier-shrink",
+        default=DEFAULTS.shrinks,
+        help="average so many pixels a side before the classifier (1)",
+        **integers,
+    )
     parser.add_argument("--threads", default=DEFAULTS.threads, help="of the networks on a CPU (all, and 1)", **integers)
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS[1:], default=(), help="(every one there is)")
     parser.add_argument("--device", nargs="+", default=(), help="cpu, cuda:0, mps (every one that works)")
