@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .file_check import HEADER_READERS, check_header
+from .file_headers import HEADER_READERS, check_header
 from .stored_voxels import holds
 from .volume import Volume
 

@@ -1,6 +1,6 @@
 """The voxels of NIfTI, NRRD and MetaImage files as they are stored: decompressed once, checked, and held once.
 
-ITK does not notice all damage, see `file_check.py`, and would hold a copy of its own beside numpy's.
+ITK does not notice all damage, see `file_headers.py`, and would hold a copy of its own beside numpy's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from .errors import InputError
-from .file_check import GZIP_MAGIC, Header
+from .file_headers import GZIP_MAGIC, Header
 from .volume import not_finite
 
 # Bytes at a time; a piece and what it becomes stay in a processor's cache.

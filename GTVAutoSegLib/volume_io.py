@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from .allocator import give_back_freed_memory
 from .dicom.series import read_dicom_series
 from .errors import InputError
-from .file_check import HEADER_READERS, Header, check_header
+from .file_headers import HEADER_READERS, Header, check_header
 from .itk import is_utf8, quiet_itk, reason
 from .stored_voxels import read_voxels
 from .volume import Volume, narrow

@@ -22,7 +22,7 @@ from ..applicability import applicability_warnings
 from ..dicom.headers import read_header
 from ..dicom.series import stack
 from ..errors import GTVAutoSegError, InputError
-from ..file_check import HEADER_READERS
+from ..file_headers import HEADER_READERS
 from ..files import make_folder, whole_file, write_text
 from ..mask_writer import FORMATS, mask_format, write_mask
 from ..model.bundle import Bundle
