@@ -115,7 +115,7 @@ def check_header(path: Path, suffix: str) -> Header:
         raise InputError(f"{path} is empty (0 bytes); expected a {suffix} image, so export or copy it again")
     try:
         header = HEADER_READERS[suffix](path)
-    except (ValueError, KeyError, IndexError, EOFError, OSError, struct.error, zlib.error):
+    except (ValueError, KeyError, IndexError, EOFError, OSError, OverflowError, struct.error, zlib.error):
         raise InputError(f"{path} does not begin like a {suffix} image; export or copy it again") from None
     for value in header.spacing:
         if not (math.isfinite(value) and value > 0):
@@ -146,12 +146,18 @@ def _read_nifti(path: Path) -> Header:
     start, slope, intercept = struct.unpack(f"{order}3f", raw[108:120])
     forms = struct.unpack(f"{order}2h", raw[252:256])
     name = NIFTI_TYPES.get(struct.unpack(f"{order}h", raw[70:72])[0])
+    if not start >= len(raw):
+        raise InputError(
+            f"{path} says that its voxels begin at byte {start:g}, within its header; expected {len(raw)} or more, so "
+            "export it again"
+        )
     return Header(
         pixdim[1 : min(dim[0], 3) + 1],
         path,
         0,
         compressed,
-        int(start) + math.prod(dim[1 : dim[0] + 1]) * bits // 8,
+        # By the type where it is known: too small a number of bits would hide that voxels are missing.
+        int(start) + math.prod(dim[1 : dim[0] + 1]) * (_bytes(name) * 8 or bits) // 8,
         any(forms),
         f"{order}{name}" if name else "",
         int(start),

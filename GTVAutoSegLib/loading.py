@@ -14,9 +14,6 @@ from .precision import check_precision
 if TYPE_CHECKING:
     from .cascade import Cascade
 
-if TYPE_CHECKING:
-    pass
-
 
 def load_model(model: str | Path, device: str = "auto", precision: str = "auto") -> Cascade:
     """Load a cascade from a bundle, validated before anything is built.

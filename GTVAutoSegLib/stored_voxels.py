@@ -49,7 +49,7 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
         content[place : place + len(piece)] = piece
 
     try:
-        got, _ = _walk(header, len(content), keep)
+        got, ended = _walk(header, len(content), keep)
     except zlib.error:
         raise InputError(
             f"{header.data} is damaged: its compressed data are not valid; export or copy it again"
@@ -58,6 +58,8 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
         raise InputError(
             f"{header.data} is truncated: it holds {got} of {header.size} bytes of image; export or copy it again"
         )
+    if not ended:
+        raise InputError(f"{header.data} is truncated: the end of its compressed data is missing; copy it again")
     if not header.kind or len(content) % np.dtype(header.kind).itemsize:
         return None
     voxels = content.view(header.kind)

@@ -1,1 +1,1 @@
-"""Model bundles on disk, and cascades made from them."""
+"""Model bundles on disk; nothing here needs PyTorch."""

@@ -23,7 +23,7 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
     Args:
         record: what `summary.summarise` gives, with the keys ``case``, ``measures`` (see `measures.measure`) and
             ``finished`` (when, ISO 8601), and ``check`` (whether somebody has to look before any use).
-        overview: PNG of one whole slice.
+        overview: PNG of one slice.
         pictures: key slices.
     """
     measures = record["measures"]

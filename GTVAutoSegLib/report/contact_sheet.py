@@ -94,7 +94,7 @@ def _outline(panel: Axes, mask: np.ndarray, color: str) -> None:
 
 
 def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.ndarray | None) -> None:
-    from ..summary import tumour_slices
+    from ..placement import tumour_slices
 
     slices = np.arange(len(result.slice_probability))
     panel.step(slices, result.slice_probability, where="mid", color="black", linewidth=1.2, label="slice probability")

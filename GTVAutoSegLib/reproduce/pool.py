@@ -61,6 +61,10 @@ def _at_once(measure: Callable[[Case], T], cases: Sequence[Case], jobs: int, kee
             waiting: dict[Future[T], Case] = {pool.submit(measure, case): case for case in cases}
         except BrokenProcessPool:  # so early that not all were handed over
             return
-        for future in as_completed(waiting):
-            if not isinstance(future.exception(), BrokenProcessPool):
-                keep(waiting[future], future.result())
+        try:
+            for future in as_completed(waiting):
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    keep(waiting[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
