@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import InputError, ModelError
 from ..model.bundle import Bundle
@@ -49,18 +50,20 @@ def _take_weights(network: nn.Module, task: Task, stage: str, start: Bundle) -> 
             f"{start.path} has {len(info.files)} networks as {stage}, expected one to begin with; give the model of "
             "one fold"
         )
-    ours, theirs = {"network": getattr(task, stage).network, **task.arguments(stage)}, _described(info)
-    for key in sorted(ours.keys() | theirs.keys()):
-        if ours.get(key) != theirs.get(key) and key != "dropout":  # which has no weights
-            raise InputError(
-                f"the {stage} of {start.path} has {key} {theirs.get(key)}, the task {ours.get(key)}; a training can "
-                "only begin with weights of the same network, so change the task or leave --start-from out"
-            )
     try:
-        network.load_state_dict(load(start.weights(info.files[0])))
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{start.path / info.files[0]} does not fit ({error}); install the model again") from error
+        weights = load(start.weights(info.files[0]))
+    except SafetensorError as error:
+        raise ModelError(f"{start.path / info.files[0]} is damaged ({error}); install the model again") from error
+    wanted = getattr(task, stage).network
+    # What has no weights, such as dropout, may differ.
+    if info.network != wanted or _shapes(weights) != _shapes(network.state_dict()):
+        raise InputError(
+            f"the {stage} of {start.path} is {info.network} {info.arguments}, the task asks for {wanted} "
+            f"{task.arguments(stage)}; a training can only begin with weights of the same network, so change the task "
+            "or leave --start-from out"
+        )
+    network.load_state_dict(weights)
 
 
-def _described(info: NetworkInfo) -> dict[str, object]:
-    return {"network": info.network, **info.arguments}
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}

@@ -81,17 +81,17 @@ def test_a_run_goes_on_only_with_the_model_it_began_with(trained, data, tmp_path
 
 def test_a_model_of_another_network_is_refused_before_anything_is_written(trained, data, tmp_path, capsys):
     assert train(tmp_path, data, "--start-from", str(trained), width=6) == 2
-    assert "has width 4, the task 6; a training can only begin with weights of the same network" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "is resnet18 {'in_channels': 1, 'width': 4," in said
+    assert "the task asks for resnet18 {'in_channels': 1, 'width': 6," in said
     assert not (tmp_path / "run").exists()
     other = {"network": "unet", "theta": "1"}
     assert train(tmp_path, data, "--start-from", str(trained), segmenter=other) == 2
-    assert "has network sanet, the task unet" in capsys.readouterr().err
+    assert "'width': 4}, the task asks for unet" in capsys.readouterr().err
 
 
-def test_dropout_may_differ_for_it_has_no_weights(trained, tmp_path):
-    other = {"network": "resnet18", "arguments": {"dropout": 0.4}}
+def test_what_has_no_weights_may_differ_or_be_written_out(trained, tmp_path):
+    other = {"network": "resnet18", "arguments": {"dropout": 0.4, "shrink": 1}}
     task = load_task(str(write_task(tmp_path / "task.json", classifier=other)))
     assert first_network(task, "classifier", read_bundle(trained)).dropout.p == 0.4
 
