@@ -7,8 +7,7 @@ import numpy as np
 from .model.info import TrainingData
 from .volume import Volume
 
-# By axis. Every slice is looked at by itself, so that the distance of the slices changes no picture; the size of the
-# pixels does, for the body is found, and the margin around it measured, in pixels.
+# By axis. Pixels have to be more alike than slices: the body is found, and the margin around it measured, in pixels.
 SPACING_TOLERANCE = (1.1, 1.1, 1.25)
 EXTENT_TOLERANCE = (1.25, 1.25, 1.25)
 HU_TOLERANCE = 300.0

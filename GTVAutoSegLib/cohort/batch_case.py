@@ -26,6 +26,7 @@ from ..file_headers import HEADER_READERS
 from ..files import make_folder, whole_file, write_text
 from ..mask_writer import FORMATS, mask_format, write_mask
 from ..model.bundle import Bundle
+from ..placement import border_warnings
 from ..report.case_report import report_page
 from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
@@ -257,7 +258,7 @@ def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -
     record = summarise(result, volume, bundle)
     measures = measure(result.mask, volume)
     doubtful = doubts(plan, volume, bundle)
-    at_border = bool(measures) and measures["border_mm"] == 0
+    at_border = border_warnings(result.mask, volume)
     record["input"]["source"] = plan.case.source
     record["warnings"] = [plan.case.neutral(text) for text in result.warnings]
     finished = datetime.now().astimezone().isoformat(timespec="seconds")
