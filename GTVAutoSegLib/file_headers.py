@@ -69,7 +69,6 @@ META_TYPES = {
     "MET_DOUBLE": "f8",
 }
 NRRD_ORDERS = {"little": "<", "big": ">"}
-META_ORDERS = {"false": "<", "true": ">"}
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,11 @@ def _read_nifti(path: Path) -> Header:
             f"{path} says that its voxels begin at byte {start:g}, within its header; expected {len(raw)} or more, so "
             "export it again"
         )
+    if slope == 0 and intercept != 0:
+        raise InputError(
+            f"{path} has a slope of 0 and an intercept of {intercept:g}, which readers take differently; expected HU "
+            "that is certain, so export it again"
+        )
     return Header(
         pixdim[1 : min(dim[0], 3) + 1],
         path,
@@ -210,7 +214,7 @@ def _read_meta(path: Path) -> Header:
     sizes = [int(size) for size in fields["DimSize"].split()]
     if len(sizes) != int(fields["NDims"]):
         raise ValueError("DimSize and NDims disagree")
-    name = "" if fields["ElementDataFile"] == "LOCAL" else fields["ElementDataFile"]
+    name = "" if fields["ElementDataFile"].upper() == "LOCAL" else fields["ElementDataFile"]
     single = not name.startswith("LIST") and "%" not in name and "HeaderSize" not in fields
     spacing = tuple(float(value) for value in fields.get("ElementSpacing", "nan nan nan").split())
     if len(spacing) != len(sizes):
@@ -218,17 +222,23 @@ def _read_meta(path: Path) -> Header:
     voxels = math.prod(sizes) * int(fields.get("ElementNumberOfChannels", "1"))
     kind = META_TYPES.get(fields["ElementType"])
     msb = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", ""))
-    binary = fields.get("BinaryData", "").lower() == "true"  # otherwise the voxels are numbers in writing
+    order = (">" if _is_true(msb) else "<") if msb else None
+    binary = _is_true(fields.get("BinaryData", ""))  # otherwise the voxels are numbers in writing
     return Header(
         spacing,
         _data_file(path, name) if single else None,
         0 if name else offset,
-        fields.get("CompressedData", "False").lower() == "true",
+        _is_true(fields.get("CompressedData", "")),
         voxels * _bytes(kind),
         bool(fields.keys() & {"TransformMatrix", "Rotation", "Orientation"}),
-        _ordered(kind, META_ORDERS.get(msb.lower())) if binary else "",
+        _ordered(kind, order) if binary else "",
         scaled=bool(fields.keys() & {"ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"}),
     )
+
+
+def _is_true(text: str) -> bool:
+    """As MetaIO reads it: by the first letter."""
+    return text[:1] in ("T", "t", "1")
 
 
 HEADER_READERS: dict[str, Callable[[Path], Header]] = {

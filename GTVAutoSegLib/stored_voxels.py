@@ -145,4 +145,6 @@ class _Inflated:
                 chunk = self._stream.unconsumed_tail
                 if self._stream.unused_data.startswith(GZIP_MAGIC):
                     chunk, self._stream = self._stream.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 32)
+            if len(self._stream.unused_data) >= len(GZIP_MAGIC):
+                return  # padding
         yield self._stream.flush()
