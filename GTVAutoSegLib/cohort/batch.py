@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..errors import Cancelled, DiskError
+from ..lock import locked
 from ..model.bundle import Bundle
 from ..volume import Volume
 from .batch_case import (
@@ -26,7 +27,6 @@ from .batch_case import (
     write_or_fail,
 )
 from .batch_summary import write_summary
-from .lock import locked
 from .search import Cohort
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..cohort.lock import locked
 from ..device import resolve_device
 from ..errors import InputError
 from ..files import make_folder, whole_file, write_text
+from ..lock import locked
 from ..store import build_store
 from ..training.distributed import resolve_precision
 from ..training.monitor import show_count

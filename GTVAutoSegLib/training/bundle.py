@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cohort.lock import locked
 from ..errors import DiskError, InputError
+from ..lock import locked
 from ..model.bundle import DESCRIPTION, SCHEMA
 from ..model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ..slices import StoredCase

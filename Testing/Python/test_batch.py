@@ -21,10 +21,10 @@ from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cohort import batch as batch_module
 from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
 from GTVAutoSegLib.cohort.case_names import short_hash
-from GTVAutoSegLib.cohort.lock import locked
 from GTVAutoSegLib.cohort.search import find_cohort
 from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.lock import locked
 from GTVAutoSegLib.volume_io import read_volume
 
 SERIES = "1.2.826.0.1.3680043.8.498.88"

@@ -14,8 +14,8 @@ from datasets import write_dataset, write_preset, write_task
 from safetensors.torch import load_file
 
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.cohort.lock import locked
 from GTVAutoSegLib.errors import DiskError, InputError
+from GTVAutoSegLib.lock import locked
 from GTVAutoSegLib.training.checkpoint import save_state
 
 

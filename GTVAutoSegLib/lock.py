@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ..errors import InputError
+from .errors import InputError
 
 LOCK = ".gtvautoseg.lock"
 POLL_SECONDS = 0.2
