@@ -206,10 +206,10 @@ class _Run:
         count, dropped = keep_largest(mask, keep)
         if count > keep:
             removed = voxels_ml(dropped, self.volume)
-            parts = f"{count - keep} smaller parts" if count - keep > 1 else "1 smaller part"
-            self.runner.notes.append(
-                f"{parts} of {removed:.1f} mL in all were left out: this model keeps the largest {keep}"
-            )
+            amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
+            more = count - keep
+            parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
+            self.runner.notes.append(f"{parts} left out: this model keeps the largest {keep}")
 
     @staticmethod
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:

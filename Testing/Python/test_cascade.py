@@ -174,8 +174,16 @@ def test_only_the_largest_components_are_kept(cascade):
     mask = np.zeros((10, 64, 72), np.uint8)
     mask[2:4, 10:30, 10:30] = 1
     mask[7, 50:55, 50:55] = 1
-    _Run(keeping, phantom(), None, None)._keep_components(mask)
+    run = _Run(keeping, phantom(), None, None)
+    run._keep_components(mask)
     assert mask[2:4].sum() == 800 and not mask[7].any()
+    mask[7, 50:55, 50:55] = mask[9, :20, :20] = 1
+    run._keep_components(mask)
+    said = "left out: this model keeps the largest 1"
+    assert run.runner.notes == [
+        f"1 smaller part of less than 0.1 mL was {said}",
+        f"2 smaller parts of 1.3 mL in all were {said}",
+    ]
 
 
 def test_one_slice_is_enough(everywhere):
