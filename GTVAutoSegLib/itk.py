@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +17,38 @@ from .file_headers import HEADER_READERS, check_header
 from .stored_voxels import holds
 from .volume import Volume
 
+_WARNINGS = threading.Lock()
+_READERS = threading.Lock()
+_quiet: list[bool] = []  # for each that wants quiet, whether warnings were shown before
+
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """Keep ITK's C++ warnings off the terminal; what matters is raised or noted by the caller."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    """Keep ITK's C++ warnings off the terminal; what matters is raised or noted by the caller.
+
+    The switch belongs to the process: the last thread that leaves puts it back.
+    """
+    with _WARNINGS:
+        _quiet.append(_quiet[-1] if _quiet else sitk.ProcessObject.GetGlobalWarningDisplay())
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+        with _WARNINGS:
+            shown = _quiet.pop()
+            if not _quiet:
+                sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+@contextmanager
+def reading_image() -> Iterator[None]:
+    """Let one thread at a time use ITK's readers of image files, quietly.
+
+    The NIfTI reader of ITK 5.4 keeps the name of the file it read last in a static string: two threads that read at
+    once now and then write it together, which ends the process with a segmentation fault.
+    """
+    with _READERS, quiet_itk():
+        yield
 
 
 def is_utf8(path: Path) -> bool:
@@ -75,6 +98,7 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     try:
         with quiet_itk():
             sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
+        with reading_image():
             reader.ReadImageInformation()
         header = check_header(path, suffix)
     except (RuntimeError, InputError) as error:

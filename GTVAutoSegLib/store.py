@@ -27,7 +27,7 @@ from . import preprocess
 from .dataset import Case, read_label
 from .errors import DiskError, InputError
 from .files import write_text
-from .itk import quiet_itk
+from .itk import reading_image
 from .settings import PreprocessSettings
 from .slices import StoredCase, open_case
 from .volume import Volume, check_ct
@@ -223,7 +223,7 @@ def _axial_slices(path: Path) -> int:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        with quiet_itk():
+        with reading_image():
             reader.ReadImageInformation()
     except RuntimeError:
         return 0

@@ -16,7 +16,7 @@ from .allocator import give_back_freed_memory
 from .dicom.series import read_dicom_series
 from .errors import InputError
 from .file_headers import HEADER_READERS, Header, check_header
-from .itk import is_utf8, quiet_itk, reason
+from .itk import is_utf8, reading_image, reason
 from .stored_voxels import read_voxels
 from .volume import Volume, narrow
 
@@ -93,7 +93,7 @@ def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, si
     reader = sitk.ImageFileReader()
     reader.SetImageIO(IMAGE_IO[suffix])
     try:
-        with quiet_itk(), _readable_name(path, suffix) as readable:
+        with reading_image(), _readable_name(path, suffix) as readable:
             reader.SetFileName(str(readable))
             reader.ReadImageInformation()
             _check_kind(path, reader)

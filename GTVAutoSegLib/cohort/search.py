@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..dicom.headers import SliceHeader, read_header, read_modality
 from ..errors import InputError
 from ..files import files_below
-from ..itk import names_for_itk, quiet_itk
+from ..itk import names_for_itk, reading_image
 from ..volume_io import IMAGE_IO
 from .case_names import safe_name, short_hash, shown, tell_apart, without_paths
 from .table import read_rows
@@ -233,7 +233,7 @@ def _unfit_volume(path: Path) -> str:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(IMAGE_IO[suffix])
     try:
-        with quiet_itk(), names_for_itk([path]) as names:
+        with reading_image(), names_for_itk([path]) as names:
             reader.SetFileName(names[0])
             reader.ReadImageInformation()
     except RuntimeError:
