@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .cohort.case_names import safe_name
+from .case_names import safe_name
 from .dataset import PATIENTS, find_cases, read_patients
 from .dicom.rtstruct import Roi, StructureSet, roi_mask
 from .dicom.series import stack

@@ -7,17 +7,16 @@ is recognised by its commit mark and not done twice.
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from ..errors import Cancelled, InputError, ModelError, RunError
+from ..cluster import collect, connect, doing, new_run, stop
+from ..errors import Cancelled, InputError, ModelError
 from .batch_case import (
     Outcome,
     Plan,
@@ -33,16 +32,8 @@ from .batch_case import (
 if TYPE_CHECKING:
     from ..cascade import Cascade
 
-T = TypeVar("T")
-
-CONNECT_S = 20
-POLL_S = 0.1
-STOP_S = 60
 # Reading and writing of several cases may overlap in a worker with several threads; the network is one.
 _INFERENCE = threading.Lock()
-# In a worker: the runs that were stopped, and the run of each case it is doing.
-_stopped: set[str] = set()
-_doing: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -109,7 +100,7 @@ def run_on_cluster(
             )
             address = stack.enter_context(closing(cluster)).scheduler_address
         client = stack.enter_context(closing(connect(address)))
-        run = f"gtvautoseg-{os.urandom(4).hex()}"
+        run = new_run()
         keys = [f"{run}-{index}" for index in range(len(plans))]
         futures = client.map(do_case, plans, [work] * len(plans), [run] * len(plans), key=keys)
         try:
@@ -120,76 +111,6 @@ def run_on_cluster(
             if not own:  # processes of our own end with their cluster
                 stop(client, futures, run)
             raise
-
-
-def connect(address: str) -> Any:
-    """A client of a running scheduler.
-
-    Raises:
-        InputError: nothing answers at the address.
-    """
-    import distributed
-
-    try:
-        return distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"no Dask scheduler answers at {address} ({error}); expected something like tcp://host:8786, so start "
-            "'dask scheduler' first"
-        ) from None
-
-
-def collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> Iterator[tuple[T, Any]]:
-    """Yield each job with its future, as they end.
-
-    Args:
-        client: of `connect`.
-        jobs: by future.
-        cancelled: asked all the time.
-
-    Raises:
-        RunError: the scheduler went away.
-        Cancelled: ``cancelled`` returned True.
-    """
-    import distributed
-
-    completed = distributed.as_completed(list(jobs), loop=client.loop)
-    while not completed.is_empty():
-        if cancelled():
-            raise Cancelled("the run was cancelled; what is finished is kept")
-        if not completed.has_ready():
-            if client.status not in ("running", "connecting"):
-                raise RunError("the Dask scheduler went away; start it again and resume: what is finished is kept")
-            time.sleep(POLL_S)
-            continue
-        future = next(completed)
-        if future.status == "cancelled":
-            raise RunError("the Dask scheduler went away; start it again and resume: what is finished is kept")
-        yield jobs[future], future
-
-
-def stop(client: Any, futures: Sequence[Any], run: str) -> None:
-    """Take back the cases of a run that are left, and wait until no worker does one any more.
-
-    Dask only forgets a task that has begun: it would still write to the folder when that is another run's.
-
-    Args:
-        client: of `connect`.
-        futures: of the run.
-        run: its name, see `do_case`.
-    """
-    if client.status != "running":
-        return
-    client.cancel(list(futures))
-    end = time.monotonic() + STOP_S
-    while any(client.run(stop_in_worker, run, on_error="ignore").values()) and time.monotonic() < end:
-        time.sleep(POLL_S)
-
-
-def stop_in_worker(run: str) -> int:
-    """Have a worker do no more of a run; returns how many of its cases have not ended yet."""
-    _stopped.add(run)
-    return _doing.count(run)
 
 
 def _lost(plan: Plan, error: BaseException) -> Outcome:
@@ -203,12 +124,9 @@ def _lost(plan: Plan, error: BaseException) -> Outcome:
 
 
 def do_case(plan: Plan, work: Work, run: str) -> Outcome:
-    """Do one case of a run in a worker process; a run that is stopped writes nothing more."""
-    _doing.append(run)
-    try:
-        return _do_case(plan, work, lambda: run in _stopped)
-    finally:
-        _doing.remove(run)
+    """Do one case of a run in a worker process; a case of a run that is stopped is not begun to be written."""
+    with doing(run) as stopped:
+        return _do_case(plan, work, stopped)
 
 
 def _do_case(plan: Plan, work: Work, stopped: Callable[[], bool]) -> Outcome:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from ..case_names import safe_name, short_hash, shown, tell_apart, without_paths
 from ..dicom.headers import SliceHeader, read_header, read_modality
 from ..errors import InputError
 from ..files import files_below
 from ..itk import names_for_itk, reading_image
 from ..volume_io import IMAGE_IO
-from .case_names import safe_name, short_hash, shown, tell_apart, without_paths
 from .table import read_rows
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.

@@ -139,7 +139,7 @@ def find(arguments: argparse.Namespace) -> Cohort:
 
 def preview(batch: Batch) -> None:
     """Print what would be done."""
-    from ..cohort.case_names import shown
+    from ..case_names import shown
 
     for name, text in batch.cohort.failed:
         print(f"{name}: will fail: {text}")

@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 
 import torch
 
-from ..cohort.batch_dask import collect, connect
+from ..cluster import collect, connect, doing, new_run, stop
 from ..errors import InputError
 from .parts import Part, Setup
 from .training import do_part
@@ -101,25 +101,29 @@ def run_on_scheduler(parts: Sequence[Part], setup: Setup, address: str, told: To
     except ImportError as error:
         raise InputError("a cluster needs Dask, which is not installed; install gtvautoseg[cohort]") from error
     with closing(connect(address)) as client:
-        run = os.urandom(4).hex()
+        run = new_run()
         futures = {
-            client.submit(do_in_worker, setup, part, key=f"gtvautoseg-{run}-{number}"): part
+            client.submit(do_in_worker, setup, part, run, key=f"{run}-{number}"): part
             for number, part in enumerate(parts)
         }
-        for part, future in collect(client, futures, lambda: False):
-            if future.status == "finished":
-                told(part, future.result())
-            elif isinstance(future.exception(), distributed.KilledWorker):
-                told(part, "every worker process that tried it died, for lack of memory perhaps")
-            else:
-                told(part, f"failed on its worker ({future.exception()})")
-            future.release()
+        try:
+            for part, future in collect(client, futures, lambda: False):
+                if future.status == "finished":
+                    told(part, future.result())
+                elif isinstance(future.exception(), distributed.KilledWorker):
+                    told(part, "every worker process that tried it died, for lack of memory perhaps")
+                else:
+                    told(part, f"failed on its worker ({future.exception()})")
+                future.release()
+        except BaseException:
+            stop(client, list(futures), run)
+            raise
 
 
-def do_in_worker(setup: Setup, part: Part) -> str:
-    """Do one training in a Dask worker; see `training.do_part`."""
-    with _TRAINING:
-        return do_part(setup, part)
+def do_in_worker(setup: Setup, part: Part, run: str) -> str:
+    """Do one training of a run in a Dask worker, until the run is stopped; see `training.do_part`."""
+    with doing(run) as stopped, _TRAINING:
+        return do_part(setup, part, stopped)
 
 
 def _devices(device: str, jobs: int) -> list[str]:

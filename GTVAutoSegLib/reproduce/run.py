@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..device import resolve_device
-from ..errors import InputError
+from ..errors import DiskError, InputError
 from ..files import make_folder, whole_file, write_text
 from ..lock import locked
 from ..store import build_store
@@ -90,7 +90,10 @@ def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> 
         done += 1
         if failure:
             failed += 1
-            keep_failure(part, failure)
+            try:
+                keep_failure(part, failure)
+            except DiskError as error:
+                failure += f"; the tables will not say so: {error}"
         title = f"{shown_recipe(plan.setup, part)}, {part.fold.name}"
         say(f"[{done}/{len(plan.parts)}] {title}{': failed: ' + failure if failure else ''}")
 

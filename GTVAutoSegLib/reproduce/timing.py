@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 
 from ..bench.machine import processor
 from ..device import describe
-from ..errors import GTVAutoSegError, InputError, RunError
+from ..errors import Cancelled, GTVAutoSegError, InputError, RunError
 from ..files import write_text
 from ..sampling import balanced_indices
 from ..training.checkpoint import read_log
@@ -51,19 +51,16 @@ class Speed:
     slice: float
 
 
-class _Enough(Exception):
-    """Ends a training after the timed steps."""
-
-
 class _Stopwatch(Monitor):
+    """Notes the time of every step, and ends the training when there are enough."""
+
     def __init__(self) -> None:
+        super().__init__(lambda: len(self.times) > STEPS)
         self.times: list[float] = []
 
     def step(self, epoch: int, done: int, total: int) -> None:  # noqa: ARG002 - the monitor's interface
-        """Note the time; end the training when there are enough."""
+        """Note the time."""
         self.times.append(time.perf_counter())
-        if len(self.times) > STEPS:
-            raise _Enough
 
 
 def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | str]:
@@ -222,7 +219,7 @@ def _measure(part: Part, setup: Setup, fabric: Fabric) -> Speed:
         return Speed(step, 2, look)
     job = make_job(setup, part)
     watch = _Stopwatch()
-    with tempfile.TemporaryDirectory() as folder, suppress(_Enough):
+    with tempfile.TemporaryDirectory() as folder, suppress(Cancelled):
         fit(job, Path(folder), fabric, watch)
     network = NetworkOnCases(job.build().eval().to(fabric.device), fabric.device)
     started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..slices import SliceSet
 from ..training.checkpoint import load_weights, read_log
 from ..training.distributed import make_fabric
 from ..training.loop import Job, fit
-from ..training.monitor import Monitor, clock
+from ..training.monitor import Monitor, clock, never
 from ..training.stages import STAGES
 from ..volume_io import read_volume
 from ..volumetric import load_system, predict_case, train_system
@@ -47,9 +48,13 @@ class LogMonitor(Monitor):
         epochs: upper limit.
         folder: for the file with the time.
         device: where the network is trained.
+        cancelled: as for `Monitor`.
     """
 
-    def __init__(self, title: str, epochs: int, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, title: str, epochs: int, folder: Path, device: torch.device, cancelled: Callable[[], bool] = never
+    ) -> None:
+        super().__init__(cancelled)
         self.title, self.epochs, self.file = title, epochs, folder / TIME
         self.clock = clock_of(device)
         self.seconds = self._spent()
@@ -88,8 +93,13 @@ def is_done(part: Part) -> bool:
     return read_figures(part) is not None
 
 
-def do_part(setup: Setup, part: Part) -> str:
+def do_part(setup: Setup, part: Part, cancelled: Callable[[], bool] = never) -> str:
     """Train and predict; what is finished is left alone.
+
+    Args:
+        setup: of all.
+        part: the training.
+        cancelled: asked at every step; the training stops when it returns True, and can be continued.
 
     Returns:
         Why it failed, a sentence, or "".
@@ -99,7 +109,7 @@ def do_part(setup: Setup, part: Part) -> str:
         (part.folder / FAILURE).unlink(missing_ok=True)
         if not is_done(part):
             torch.set_num_threads(setup.threads)
-            (_do_volume if part.recipe.stage == VOLUME else _do_slices)(setup, part)
+            (_do_volume if part.recipe.stage == VOLUME else _do_slices)(setup, part, cancelled)
         return ""
     except GTVAutoSegError as error:
         return str(error)
@@ -143,10 +153,10 @@ def make_job(setup: Setup, part: Part) -> Job:
     )
 
 
-def _do_slices(setup: Setup, part: Part) -> None:
+def _do_slices(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     job = make_job(setup, part)
     fabric = make_fabric(setup.device, setup.precision)
-    monitor = LogMonitor(part.title, job.settings.epochs, part.folder, fabric.device)
+    monitor = LogMonitor(part.title, job.settings.epochs, part.folder, fabric.device, cancelled)
     log = fit(job, part.folder, fabric, monitor)
     network = job.build()
     network.load_state_dict(load_weights(part.folder))
@@ -171,14 +181,22 @@ def _do_slices(setup: Setup, part: Part) -> None:
     write_text(part.folder / FIGURES, json.dumps(figures, indent=2) + "\n")
 
 
-def _do_volume(setup: Setup, part: Part) -> None:
+def _do_volume(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     settings = setup.volume_settings(part.recipe, part.fold)
     training, validation = (
         [setup.cases[name] for name in names] for names in (part.fold.training, part.fold.validation)
     )
     fabric = make_fabric(setup.device, setup.precision)
     train_system(
-        part.recipe.network, training, validation, settings, part.folder, fabric, resume=True, title=part.title
+        part.recipe.network,
+        training,
+        validation,
+        settings,
+        part.folder,
+        fabric,
+        resume=True,
+        title=part.title,
+        cancelled=cancelled,
     )
     system = load_system(part.folder, str(fabric.device))
     arrays, seconds, slices = {}, 0.0, 0

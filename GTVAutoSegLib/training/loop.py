@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from ..augmentation import augment, draw
 from ..device import describe, is_out_of_memory
-from ..errors import InputError, OutOfMemoryError, RunError
+from ..errors import Cancelled, InputError, OutOfMemoryError, RunError
 from ..losses import LOSSES, output_loss
 from ..networks.blocks import channels_last
 from .batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
@@ -75,6 +75,7 @@ def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) 
         InputError: too few slices to train on.
         OutOfMemoryError: memory ran out even with the smallest part of a batch.
         RunError: the loss is no longer a number, or the state in ``folder`` is damaged.
+        Cancelled: ``monitor.cancelled`` returned True.
     """
     run = _Training(job, folder, fabric, monitor or Monitor())
     run.restore()
@@ -189,6 +190,8 @@ class _Training:
                 self.monitor.samples(images, masks)
             total += self._step(images, masks, len(batch))
             self.monitor.step(epoch, number + 1, len(batches))
+            if self.monitor.cancelled():
+                raise Cancelled(f"the training of the {self.job.stage.name} was stopped; its last whole epoch is kept")
         return float(self._sum(total)) / len(order)
 
     def _step(self, images: Tensor, masks: Tensor, batch: int) -> Tensor:

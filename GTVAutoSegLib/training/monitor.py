@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,20 @@ MOST_SAMPLES = 16
 OUTLINE = np.array([255, 200, 0], np.uint8)
 
 
+def never() -> bool:
+    """The training is not to be stopped."""
+    return False
+
+
 class Monitor:
-    """Told about everything, shows nothing."""
+    """Told about everything, shows nothing.
+
+    Args:
+        cancelled: asked after every step; the training stops when it returns True.
+    """
+
+    def __init__(self, cancelled: Callable[[], bool] = never) -> None:
+        self.cancelled = cancelled
 
     def step(self, epoch: int, done: int, total: int) -> None:
         """A step of an epoch was taken."""
@@ -30,6 +43,9 @@ class Monitor:
     def note(self, text: str) -> None:
         """Something the user should know."""
 
+    def close(self) -> None:
+        """The training has ended, or was stopped."""
+
 
 class LiveMonitor(Monitor):
     """One line on standard error that is rewritten, and TensorBoard scalars and images.
@@ -39,11 +55,15 @@ class LiveMonitor(Monitor):
         figure: name of the validation figure.
         epochs: upper limit.
         folder: for TensorBoard's files.
+        cancelled: as for `Monitor`.
     """
 
-    def __init__(self, title: str, figure: str, epochs: int, folder: Path) -> None:
+    def __init__(
+        self, title: str, figure: str, epochs: int, folder: Path, cancelled: Callable[[], bool] = never
+    ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        super().__init__(cancelled)
         self.title, self.figure, self.epochs = title, figure, epochs
         self.board = SummaryWriter(str(folder))
         self.started = time.monotonic()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -21,7 +22,7 @@ from ..files import make_folder, write_text
 from ..slices import mapped
 from ..training.checkpoint import STATE, is_finished
 from ..training.loop import Job, fit
-from ..training.monitor import LiveMonitor, Monitor
+from ..training.monitor import LiveMonitor, Monitor, never
 from ..training.stages import Stage, pixel_target
 from ..volume import Volume, check_ct
 from ..volume_io import read_volume
@@ -57,6 +58,7 @@ def train_system(
     *,
     resume: bool = False,
     title: str = "",
+    cancelled: Callable[[], bool] = never,
 ) -> None:
     """Train all stages of a system, or continue to.
 
@@ -69,10 +71,12 @@ def train_system(
         fabric: device, precision and processes.
         resume: continue a training that was begun; one that is finished stays as it is.
         title: begins the line that shows progress; the system's name by default.
+        cancelled: asked after every step; the training stops when it returns True.
 
     Raises:
         InputError: a case cannot be used, MONAI is missing, no case shows tumour, or the folder holds another training.
         RunError: training failed.
+        Cancelled: ``cancelled`` returned True.
     """
     check_name(name)
     check_monai()
@@ -83,7 +87,13 @@ def train_system(
         settings = _begin(name, training, validation, settings, folder, resume)
     for stage in SYSTEMS[name]:
         if not is_finished(folder / stage):
-            _train_stage(name, stage, (training, validation), settings, folder, fabric, title or name)
+            monitor = Monitor()
+            if fabric.is_global_zero:
+                board = folder / stage / "tensorboard"
+                epochs = settings.training.epochs
+                monitor = LiveMonitor(f"{title or name}, {stage}", FIGURE, epochs, board, cancelled)
+            with closing(monitor):
+                _train_stage(name, stage, (training, validation), settings, folder, fabric, monitor)
     if fabric.is_global_zero:
         shutil.rmtree(folder / PREPARED, ignore_errors=True)
 
@@ -118,7 +128,7 @@ def _train_stage(
     settings: VolumeSettings,
     folder: Path,
     fabric: Fabric,
-    title: str,
+    monitor: Monitor,
 ) -> None:
     stores = [folder / PREPARED / stage / side for side in ("training", "validation")]
     mapped.cache_clear()  # the same files may be written anew
@@ -137,14 +147,7 @@ def _train_stage(
         seed=settings.seed,
     )
     (folder / stage).mkdir(exist_ok=True)
-    if not fabric.is_global_zero:
-        fit(job, folder / stage, fabric, Monitor())
-        return
-    monitor = LiveMonitor(f"{title}, {stage}", FIGURE, settings.training.epochs, folder / stage / "tensorboard")
-    try:
-        fit(job, folder / stage, fabric, monitor)
-    finally:
-        monitor.close()
+    fit(job, folder / stage, fabric, monitor)
 
 
 def _covering(volumes: Sequence[PreparedVolume], patch: Shape) -> int:

@@ -18,9 +18,9 @@ from dicom_samples import write_series
 from phantoms import body_ct
 
 from GTVAutoSegLib import load_model
+from GTVAutoSegLib.case_names import short_hash
 from GTVAutoSegLib.cohort import batch as batch_module
 from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
-from GTVAutoSegLib.cohort.case_names import short_hash
 from GTVAutoSegLib.cohort.search import find_cohort
 from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.errors import Cancelled

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from batches import rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 
+from GTVAutoSegLib import cluster as cluster_jobs
 from GTVAutoSegLib.cascade import Cascade
 from GTVAutoSegLib.cohort import batch_dask
 from GTVAutoSegLib.cohort.batch import plan_batch, run_batch
@@ -101,14 +102,14 @@ def test_a_case_that_was_running_when_the_batch_was_cancelled_writes_nothing_aft
         options = {"work": work, "address": cluster.scheduler_address, "cancelled": started.is_set}
         with pytest.raises(Cancelled):
             run_batch(batch, partial(batch_dask.run_on_cluster, **options), lambda outcome: None)
-        assert not batch_dask._doing
+        assert not cluster_jobs._doing
         time.sleep(2)
     assert stamps(output) == {}
     assert not list(output.glob("ct*/*"))
 
 
 def test_a_scheduler_that_does_not_answer_is_said(capsys, tmp_path, bundle, monkeypatch):
-    monkeypatch.setattr(batch_dask, "CONNECT_S", 0.3)
+    monkeypatch.setattr(cluster_jobs, "CONNECT_S", 0.3)
     source = write_cts(tmp_path / "in", 1)
     code, _, err = run(capsys, source, tmp_path / "out", "--model", bundle, "--scheduler", "tcp://127.0.0.1:1")
     assert code == 2 and "no Dask scheduler answers at tcp://127.0.0.1:1" in err

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from dicom_samples import patient_array, slice_dataset, stack_positions, write_series, write_structure_set
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
+from GTVAutoSegLib.case_names import LONGEST, safe_name, short_hash, tell_apart, without_paths
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.cohort.case_names import LONGEST, safe_name, short_hash, tell_apart, without_paths
 from GTVAutoSegLib.cohort.search import find_cohort
 from GTVAutoSegLib.dicom.tree import scan
 from GTVAutoSegLib.errors import InputError

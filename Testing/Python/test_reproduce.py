@@ -15,7 +15,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import distributed
 import numpy as np
 import pytest
 import torch
@@ -27,7 +26,6 @@ from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.loading import load_model
 from GTVAutoSegLib.reproduce.caption import Caption
-from GTVAutoSegLib.reproduce.execution import run_on_scheduler
 from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
 from GTVAutoSegLib.reproduce.predictions import pack, unpack
 from GTVAutoSegLib.reproduce.run import prepare, reproduce, shorten
@@ -363,13 +361,3 @@ def test_a_folder_of_another_split_is_refused(finished, data):
     folder, _ = finished
     with pytest.raises(InputError, match=r"belongs to other cases or another seed \(split.json differs\)"):
         prepare(request_of(data, folder, cases=6), lambda text: None)
-
-
-def test_trainings_can_be_done_by_the_workers_of_a_cluster(data, tmp_path):
-    setup = prepared(data, tmp_path / "run", epochs=1, folds=1)
-    part = make_part(setup, HCF.classifier, setup.folds[0])
-    ended = []
-    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
-        run_on_scheduler([part], setup, cluster.scheduler_address, lambda *outcome: ended.append(outcome))
-    assert ended == [(part, "")]
-    assert is_done(part)

@@ -152,6 +152,7 @@ class Small(nn.Module):
 
 class Notes(Monitor):
     def __init__(self) -> None:
+        super().__init__()
         self.texts: list[str] = []
 
     def note(self, text: str) -> None:
