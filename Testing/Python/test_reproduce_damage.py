@@ -11,11 +11,11 @@ import pytest
 from reproductions import prepared, request_of, write_inputs
 
 from GTVAutoSegLib.dataset import Case
-from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
+from GTVAutoSegLib.errors import DiskError, InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.reproduce.parts import make_part
 from GTVAutoSegLib.reproduce.pool import over_cases
 from GTVAutoSegLib.reproduce.predictions import load_predictions, save_predictions
-from GTVAutoSegLib.reproduce.run import prepare
+from GTVAutoSegLib.reproduce.run import execute, prepare
 from GTVAutoSegLib.reproduce.scores import Pair, score_pairs
 from GTVAutoSegLib.reproduce.split import keep_split
 from GTVAutoSegLib.reproduce.systems import HCF, TABLES
@@ -149,6 +149,24 @@ def test_why_a_training_failed_is_told_by_a_later_run(data, tmp_path):
     # A training that succeeded since is not to blame.
     (second.folder / "figures.json").write_text(json.dumps(dict.fromkeys(MEASURED, 1)))
     assert make_rows(TABLES["table6"](), setup, {})[-1].failure == "fold_0, fold_1 not finished"
+
+
+def test_a_disk_that_is_full_when_a_failure_is_noted_stops_no_other_training(data, tmp_path, monkeypatch):
+    request = request_of(data, tmp_path, epochs=1, folds=1, systems=("Dice",))
+    plan = prepare(request, lambda text: None)
+
+    def die(parts, setup, jobs, told):
+        for part in parts:
+            told(part, "its process died")
+
+    def full(part, failure):
+        raise DiskError("the disk is full")
+
+    monkeypatch.setattr("GTVAutoSegLib.reproduce.run.run_in_processes", die)
+    monkeypatch.setattr("GTVAutoSegLib.reproduce.run.keep_failure", full)
+    said: list[str] = []
+    assert execute(plan, plan.parts, request, said.append) == len(plan.parts) == len(said)
+    assert said[-1].endswith("its process died; the tables will not say so: the disk is full")
 
 
 def test_a_damaged_split_is_named(tmp_path):
