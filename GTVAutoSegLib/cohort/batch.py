@@ -14,19 +14,9 @@ from ..errors import Cancelled, DiskError
 from ..lock import locked
 from ..model.bundle import Bundle
 from ..volume import Volume
-from .batch_case import (
-    Outcome,
-    Plan,
-    failure,
-    missing,
-    plan_case,
-    read_case,
-    read_record,
-    refuse_doubts,
-    set_aside,
-    write_or_fail,
-)
+from .batch_case import Outcome, failure, read_case, refuse_doubts, write_or_fail
 from .batch_summary import write_summary
+from .plan import BatchSettings, Plan, missing, plan_case, read_record, set_aside
 from .search import Cohort
 
 if TYPE_CHECKING:
@@ -61,27 +51,17 @@ class Batch:
         return len(self.plans) - len(self.todo)
 
 
-def plan_batch(
-    cohort: Cohort,
-    output: Path,
-    bundle: Bundle,
-    formats: tuple[str, ...] = (),
-    threshold: float | None = None,
-    strict: bool = False,
-    precision: str = "auto",
-) -> Batch:
+def plan_batch(cohort: Cohort, output: Path, bundle: Bundle, settings: BatchSettings | None = None) -> Batch:
     """Plan a run; nothing is written.
 
     Args:
         cohort: the cases.
         output: folder of the results.
         bundle: the model.
-        formats: see `batch_case.plan_case`.
-        threshold: slice probability from which a slice is segmented; None for the model's own.
-        strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
-        precision: as asked for, see `load_model`.
+        settings: what the user chose.
     """
-    plans = tuple(plan_case(case, output, formats, bundle, threshold, strict, precision) for case in cohort.cases)
+    settings = settings or BatchSettings()
+    plans = tuple(plan_case(case, output, bundle, settings) for case in cohort.cases)
     return Batch(cohort, output, bundle, plans, _todo(plans))
 
 

@@ -17,17 +17,8 @@ from typing import TYPE_CHECKING
 
 from ..cluster import collect, connect, doing, new_run, stop
 from ..errors import Cancelled, InputError, ModelError
-from .batch_case import (
-    Outcome,
-    Plan,
-    describe,
-    failure,
-    missing,
-    read_case,
-    read_record,
-    refuse_doubts,
-    write_or_fail,
-)
+from .batch_case import Outcome, describe, failure, read_case, refuse_doubts, write_or_fail
+from .plan import Plan, missing, read_record
 
 if TYPE_CHECKING:
     from ..cascade import Cascade

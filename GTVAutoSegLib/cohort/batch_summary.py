@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..files import write_text
 from ..model.bundle import Bundle
 from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
-from .batch_case import REPORT, THUMBNAIL, Plan, missing, read_record
+from .plan import REPORT, THUMBNAIL, Plan, missing, read_record
 from .search import Skipped
 
 CSV, HTML = "summary.csv", "summary.html"

@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
     from ..cohort.batch import plan_batch, run_batch
+    from ..cohort.plan import BatchSettings
     from ..errors import Cancelled
     from ..files import make_folder
     from ..model.bundle import read_bundle
@@ -78,9 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_options(arguments)
     cohort = find(arguments)
     formats = tuple(arguments.format or ())
-    batch = plan_batch(
-        cohort, arguments.output, bundle, formats, arguments.threshold, arguments.strict, arguments.precision
-    )
+    settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision)
+    batch = plan_batch(cohort, arguments.output, bundle, settings)
     if arguments.dry_run:
         preview(batch)
         return 0
@@ -153,7 +153,7 @@ def preview(batch: Batch) -> None:
 
 def check_earlier(batch: Batch, resume: bool) -> None:
     """Raise InputError rather than replace results that nobody spoke of."""
-    from ..cohort.batch_case import RESULT
+    from ..cohort.plan import RESULT
     from ..errors import InputError
 
     there = sum((plan.folder / RESULT).exists() for plan in batch.plans)
