@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from .errors import Cancelled, InputError, RunError
@@ -87,8 +87,13 @@ def stop(client: Any, futures: Sequence[Any], run: str) -> None:
         return
     client.cancel(list(futures))
     end = time.monotonic() + STOP_S
-    while any(client.run(stop_in_worker, run, on_error="ignore").values()) and time.monotonic() < end:
-        time.sleep(POLL_S)
+    with suppress(TimeoutError):
+        while (left := end - time.monotonic()) > 0:
+            # `Client.run` itself would wait for a worker that hangs for as long as it does.
+            asked = client.sync(client._run, stop_in_worker, run, on_error="ignore", callback_timeout=left)
+            if not any(asked.values()):
+                return
+            time.sleep(POLL_S)
 
 
 def stop_in_worker(run: str) -> int:

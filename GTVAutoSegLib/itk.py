@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,17 @@ from .volume import Volume
 
 _WARNINGS = threading.Lock()
 _READERS = threading.Lock()
-_quiet: list[bool] = []  # for each that wants quiet, whether warnings were shown before
+
+
+@dataclass
+class _Quiet:
+    """How many want quiet, and whether warnings were shown before the first of them."""
+
+    users: int = 0
+    shown: bool = False
+
+
+_quiet = _Quiet()
 
 
 @contextmanager
@@ -29,15 +40,17 @@ def quiet_itk() -> Iterator[None]:
     The switch belongs to the process: the last thread that leaves puts it back.
     """
     with _WARNINGS:
-        _quiet.append(_quiet[-1] if _quiet else sitk.ProcessObject.GetGlobalWarningDisplay())
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        if not _quiet.users:
+            _quiet.shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+            sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        _quiet.users += 1
     try:
         yield
     finally:
         with _WARNINGS:
-            shown = _quiet.pop()
-            if not _quiet:
-                sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+            _quiet.users -= 1
+            if not _quiet.users:
+                sitk.ProcessObject.SetGlobalWarningDisplay(_quiet.shown)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -65,6 +65,8 @@ class _Worker:
 
     def begin(self, part: Part) -> None:
         self.part = part
+        if self.process is not None and not self.process.is_alive():
+            self.process = None  # it died after its last answer
         if self.process is None:
             # A forked process would inherit PyTorch's locked thread pools.
             context = multiprocessing.get_context("spawn")
@@ -72,12 +74,13 @@ class _Worker:
             self.process = context.Process(target=_serve, args=(self.setup, theirs), daemon=True)
             self.process.start()
             theirs.close()  # or the end of the process would not be seen as the end of its answers
-        self.answers.send(part)
+        with suppress(OSError):  # it died while it started; `outcome` will tell
+            self.answers.send(part)
 
     def outcome(self) -> str:
         try:
             return self.answers.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError where it died before it had read its part
             assert self.process is not None  # noqa: S101 - it was begun
             self.process.join()
             code, self.process = self.process.exitcode, None

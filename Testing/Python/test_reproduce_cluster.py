@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import distributed
@@ -10,8 +14,9 @@ import pytest
 from reproductions import prepared, write_inputs
 
 from GTVAutoSegLib import cluster as cluster_jobs
+from GTVAutoSegLib.reproduce import execution
 from GTVAutoSegLib.reproduce.execution import run_on_scheduler
-from GTVAutoSegLib.reproduce.parts import Setup, make_part
+from GTVAutoSegLib.reproduce.parts import Part, Setup, make_part
 from GTVAutoSegLib.reproduce.systems import HCF
 from GTVAutoSegLib.reproduce.training import LogMonitor, do_part, is_done
 from GTVAutoSegLib.training.checkpoint import read_log
@@ -65,3 +70,36 @@ def test_a_training_that_runs_when_the_user_stops_ends_before_the_folder_is_free
     shorter = replace(setup.preset, segmenter=replace(setup.preset.segmenter, epochs=done))
     assert do_part(replace(setup, preset=shorter), parts[1]) == ""
     assert is_done(parts[1]) and len(read_log(parts[1].folder)) == done
+
+
+def test_stopping_does_not_wait_for_a_worker_that_hangs(monkeypatch):
+    monkeypatch.setattr(cluster_jobs, "STOP_S", 1)
+    with (
+        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as local,
+        closing(cluster_jobs.connect(local.scheduler_address)) as client,
+    ):
+        pid = client.submit(os.getpid).result()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            cluster_jobs.stop(client, [], cluster_jobs.new_run())
+            assert time.monotonic() - started < 10
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_training_process_that_dies_before_it_begins_takes_only_its_training_with_it(setup, monkeypatch):
+    begin = execution._Worker.begin
+
+    def killed(worker, part):
+        first = worker.process is None and not ended
+        begin(worker, part)
+        if first:
+            worker.process.kill()
+
+    monkeypatch.setattr(execution._Worker, "begin", killed)
+    parts = [make_part(setup, recipe, setup.folds[0]) for recipe in (HCF.classifier, HCF.segmenter)]
+    ended: list[tuple[Part, str]] = []
+    execution.run_in_processes(parts, setup, 1, lambda *outcome: ended.append(outcome))
+    assert [part for part, _ in ended] == parts
+    assert "its process died (exit code -9)" in ended[0][1] and ended[1][1] == ""
