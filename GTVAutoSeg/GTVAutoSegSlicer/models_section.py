@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.model.bundle import DESCRIPTION, verify_model
-from GTVAutoSegLib.model.store import install_model, remove_model
+from GTVAutoSegLib.model.store import displaced_model, install_model, remove_model
 
 from .model_part import ModelPart
 from .models import choose_folder, chosen_folder
@@ -44,6 +44,8 @@ class ModelsSection:
     def install(self, source: Path) -> None:
         """Install a bundle from its .zip, its folder, or the model.json in it."""
         source = source.parent if source.name == DESCRIPTION else source
+        if not self._may_replace(source):
+            return
 
         def work() -> str:
             bundle = install_model(source, chosen_folder())
@@ -52,6 +54,19 @@ class ModelsSection:
             return _("{title} {version} is installed.").format(title=bundle.info.title, version=bundle.info.version)
 
         self._report(work)
+
+    def _may_replace(self, source: Path) -> bool:
+        """Whether another model of the same id, if there is one, is to give way; without a window nobody is asked."""
+        try:
+            other = displaced_model(source, chosen_folder())
+        except GTVAutoSegError:
+            return True  # installing it says what is wrong
+        if other is None:
+            return True
+        question = _("'{id}' is the model {title} {version} now. Replace it?").format(
+            id=other.info.id, title=other.info.title, version=other.info.version
+        )
+        return slicer.util.mainWindow() is not None and slicer.util.confirmOkCancelDisplay(question)
 
     def _on_install(self) -> None:
         kinds = _("Models") + f" (*.zip {DESCRIPTION})"

@@ -7,9 +7,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from ..model.bundle import iterate_bundles, model_folders, read_bundle, verify_model
-from ..model.store import check_recordable, export_model, install_model, record, remove_model
+from ..model.store import (
+    check_recordable,
+    displaced_model,
+    export_model,
+    install_model,
+    is_shipped,
+    record,
+    remove_model,
+)
 
 TEXTS = {
     "info": "all of a model's description, as JSON",
@@ -30,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
         if name == "export":
             action.add_argument("output", metavar="OUT.zip", type=Path, help="file to write")
+        if name == "install":
+            action.add_argument("--replace", action="store_true", help="also where another model has the same id")
         if name == "calibrate":
             action.add_argument("dataset", metavar="DATASET", type=Path, help="CTs whose activations are measured")
             action.add_argument(
@@ -43,21 +53,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def list_models(_: argparse.Namespace) -> int:
-    """Print one line a bundle; a damaged one is listed with what is wrong."""
-    paths = list(iterate_bundles())
-    if not paths:
+    """Print one line a bundle; a damaged one is listed with what is wrong, one that another hides beneath it."""
+    found: dict[str, list[Path]] = {}
+    for path in (path for folder in model_folders() for path in iterate_bundles([folder])):
+        found.setdefault(path.stem if path.suffix == ".zip" else path.name, []).append(path)
+    if not found:
         print("no model found in: " + ", ".join(str(folder) for folder in model_folders()))
-        return 0
-    for path in paths:
-        try:
-            info = read_bundle(path).info
-        except ModelError as error:
-            print(f"{path.stem:<12} damaged: {error}")
-            continue
-        dsc = info.metrics.get("dsc")
-        measured = "" if dsc is None else f"  DSC {dsc:.2f} ({info.metrics.get('split')})"
-        print(f"{info.id:<12} {info.version:<8} {info.title}  [{info.task.site}]{measured}")
+    for name, (path, *hidden) in found.items():
+        print(_line(name, path))
+        for other in hidden:
+            print(f"{'':<12} hides {other}, which has the same id")
     return 0
+
+
+def _line(name: str, path: Path) -> str:
+    try:
+        info = read_bundle(path).info
+    except ModelError as error:
+        return f"{name:<12} damaged: {error}"
+    dsc = info.metrics.get("dsc")
+    measured = "" if dsc is None else f"  DSC {dsc:.2f} ({info.metrics.get('split')})"
+    place = "" if is_shipped(path) else f"  in {path}"
+    return f"{info.id:<12} {info.version:<8} {info.title}  [{info.task.site}]{measured}{place}"
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -77,7 +94,13 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def install(arguments: argparse.Namespace) -> int:
-    """Copy a bundle to the user's own folder, verified first."""
+    """Copy a bundle to the user's own folder, verified first; another model of the same id is not replaced unasked."""
+    other = displaced_model(arguments.model)
+    if other is not None and not arguments.replace:
+        raise InputError(
+            f"the id '{other.info.id}' stands for another model, version {other.info.version} in {other.path}; give "
+            "the new one an id of its own (that of the task it is trained for), or use --replace"
+        )
     bundle = install_model(arguments.model)
     print(f"installed: {bundle.info.id} {bundle.info.version} in {bundle.path}")
     return 0

@@ -14,7 +14,17 @@ from typing import Any
 
 from ..errors import DiskError, InputError, ModelError
 from ..files import check_writable, whole_file, write_text
-from .bundle import DESCRIPTION, Bundle, find_model, model_folders, read_bundle, read_member, user_folder, verify_model
+from .bundle import (
+    DESCRIPTION,
+    Bundle,
+    find_model,
+    iterate_bundles,
+    model_folders,
+    read_bundle,
+    read_member,
+    user_folder,
+    verify_model,
+)
 
 # An id becomes the name of a folder on every system.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -54,6 +64,31 @@ def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
     return read_bundle(target)
 
 
+def displaced_model(source: str | Path, folder: Path | None = None) -> Bundle | None:
+    """The other model that its id stands for now, and no longer once a bundle is installed; to be asked about.
+
+    Args:
+        source: as for `install_model`.
+        folder: as for `install_model`.
+
+    Returns:
+        That model, in whatever folder; None where there is none, or the same one.
+
+    Raises:
+        ModelError: there is no such bundle, or its description is damaged.
+    """
+    bundle = read_bundle(source)
+    for place in dict.fromkeys([user_folder() if folder is None else folder, *model_folders()]):
+        for path in iterate_bundles([place]):
+            try:
+                other = read_bundle(path)
+            except ModelError:
+                continue  # it is of no use, and installing may mend it
+            if other.info.id == bundle.info.id:
+                return None if other.digest == bundle.digest else other
+    return None
+
+
 def remove_model(model: str | Path, folder: Path | None = None) -> Path:
     """Remove an installed bundle.
 
@@ -72,13 +107,18 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
     by_id = folder / model if folder is not None else None
     path = find_model(by_id if by_id is not None and by_id.exists() else model).resolve()
     folders = [place.resolve() for place in model_folders()]
-    if path.parent in folders[-SHIPPED_FOLDERS:]:
+    if is_shipped(path):
         raise InputError(f"model '{model}' is shipped with GTVAutoSeg; only models installed later can be removed")
     if path.parent not in folders and (folder is None or path.parent != folder.resolve()):
         raise InputError(f"{path} lies outside the folders for models; delete it yourself if it is not needed")
     with _on_disk(path.parent):
         _discard(path)
     return path
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a bundle came with GTVAutoSeg."""
+    return path.resolve().parent in [place.resolve() for place in model_folders()[-SHIPPED_FOLDERS:]]
 
 
 def export_model(model: str | Path, path: Path) -> Path:

@@ -8,10 +8,11 @@ import shutil
 import pytest
 from bundles import make_bundle
 
+from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model import store as model_store
-from GTVAutoSegLib.model.bundle import find_model, verify_model
-from GTVAutoSegLib.model.store import install_model, record_metrics, remove_model
+from GTVAutoSegLib.model.bundle import find_model, user_folder, verify_model
+from GTVAutoSegLib.model.store import displaced_model, install_model, record_metrics, remove_model
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +68,39 @@ def test_an_id_that_is_a_path_is_refused(bundle, store, tmp_path):
 
 def test_a_newer_version_replaces_the_installed_one(bundle, store, tmp_path):
     install_model(bundle, store)
-    newer = shutil.copytree(bundle, tmp_path / "lung")
+    assert install_model(newer_version(bundle, tmp_path), store).info.version == "2.0.0"
+    assert [path.name for path in store.iterdir()] == ["lung"]
+
+
+def newer_version(bundle, folder):
+    newer = shutil.copytree(bundle, folder / "lung")
     description = json.loads((newer / "model.json").read_text())
     (newer / "model.json").write_text(json.dumps({**description, "version": "2.0.0"}))
-    assert install_model(newer, store).info.version == "2.0.0"
-    assert [path.name for path in store.iterdir()] == ["lung"]
+    return newer
+
+
+def test_a_model_that_would_be_replaced_or_hidden_is_named_first(bundle, store, tmp_path, monkeypatch, capsys):
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr("GTVAutoSegLib.model.bundle.resource_folders", lambda kind: [shipped, tmp_path / "none"])
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "user"))
+    assert displaced_model(bundle) is None
+    install_model(bundle, shipped)
+    assert displaced_model(bundle) is None
+    newer = newer_version(bundle, tmp_path)
+    assert displaced_model(newer).path == shipped / "lung"
+
+    assert main(["model", "install", str(newer)]) == 2
+    error = capsys.readouterr().err
+    assert f"the id 'lung' stands for another model, version 1.0.0 in {shipped / 'lung'}" in error
+    assert main(["model", "list"]) == 0
+    assert "2.0.0" not in capsys.readouterr().out
+
+    assert main(["model", "install", str(newer), "--replace"]) == 0
+    capsys.readouterr()
+    assert main(["model", "list"]) == 0
+    mine, hidden = capsys.readouterr().out.splitlines()
+    assert mine.startswith("lung         2.0.0") and mine.endswith(f"  in {user_folder() / 'lung'}")
+    assert hidden.split() == ["hides", f"{shipped / 'lung'},", "which", "has", "the", "same", "id"]
 
 
 def test_a_failed_write_leaves_the_installed_version(bundle, store, monkeypatch):

@@ -16,6 +16,7 @@ from bundles import make_bundle
 from slicer_samples import MODULE, ROOT, add_ct, process_lives, use_fake_worker
 
 import GTVAutoSegLib
+from GTVAutoSegLib.model.bundle import read_bundle
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +291,21 @@ def test_a_model_is_installed_verified_and_removed_from_the_panel(panel, shelf, 
     assert "was removed" in panel.ui.modelStatus.text
     assert list(user.iterdir()) == []
     assert panel.models.selected_id == "test-model"
+
+
+def test_a_model_gives_way_to_another_of_its_id_only_after_a_question(panel, user, slicer_runtime, tmp_path):
+    slicer_runtime.app.testing = False
+    first, second = (make_bundle(tmp_path / folder / "mine", bias=bias) for folder, bias in (("a", 0.0), ("b", 1.0)))
+    panel.models_section.install(first)
+    before = read_bundle(user / "mine").digest
+    slicer_runtime.dialogs.answers.append(False)
+    panel.models_section.install(second)
+    assert slicer_runtime.dialogs.texts("question") == [
+        "'mine' is the model Random cascade for tests 1.0.0 now. Replace it?"
+    ]
+    assert read_bundle(user / "mine").digest == before
+    panel.models_section.install(second)
+    assert read_bundle(user / "mine").digest == read_bundle(second).digest != before
 
 
 def test_what_is_wrong_with_a_model_is_said_below_the_buttons(panel, user, tmp_path):
