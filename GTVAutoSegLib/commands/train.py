@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..tasks import Task
     from ..training.presets import Preset
 
+GPU_PRESET = "paper"
 # How each is imported, and how it is installed.
 NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
 
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
         start=start,
     )
     fabric = make_fabric(arguments.device, arguments.precision)
+    if fabric.device.type == "cpu" and fabric.is_global_zero and arguments.preset == GPU_PRESET:
+        print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset small", file=sys.stderr)
     try:
         bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
@@ -120,6 +123,4 @@ def check_packages() -> None:
     """
     missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
     if missing:
-        raise InputError(
-            f"training needs {', '.join(missing)}, which is not installed; run: pip install 'gtvautoseg[train]'"
-        )
+        raise InputError(f"packages are missing: {', '.join(missing)}; run: pip install 'gtvautoseg[train]'")

@@ -102,7 +102,9 @@ def run_on_scheduler(parts: Sequence[Part], setup: Setup, address: str, told: To
     try:
         import distributed
     except ImportError as error:
-        raise InputError("a cluster needs Dask, which is not installed; install gtvautoseg[cohort]") from error
+        raise InputError(
+            "a cluster needs Dask, which is not installed; run: pip install 'gtvautoseg[cohort]'"
+        ) from error
     with closing(connect(address)) as client:
         run = new_run()
         futures = {

@@ -77,7 +77,8 @@ class LiveMonitor(Monitor):
         share = epoch - self.first_epoch + done / total
         left = (time.monotonic() - self.started) / share * (self.epochs - self.first_epoch - share)
         self._rewrite(
-            f"{self.title}: epoch {epoch + 1}/{self.epochs}, step {done}/{total}{self.last}, at most {clock(left)} left"
+            f"{self.title}: epoch {epoch + 1}/{self.epochs}, step {done}/{total}{self.last}, "
+            f"at most {clock(left)} left for this network"
         )
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -88,7 +89,7 @@ class LiveMonitor(Monitor):
         )
         if not sys.stderr.isatty():
             more = self.epochs - record["epoch"] - 1
-            left = f", at most {clock(record['seconds'] * more)} left" if more else ""
+            left = f", at most {clock(record['seconds'] * more)} left for this network" if more else ""
             print(
                 f"{self.title}: epoch {self.epochs - more}/{self.epochs}{self.last}{left}", file=sys.stderr, flush=True
             )

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .. import __version__
 from ..files import whole_file, write_text
@@ -50,6 +51,7 @@ def write_report(
     """
     logs = {(fold.name, stage): read_log(folder / fold.name / stage) for fold in folds for stage in STAGES}
     logs = {key: log for key, log in logs.items() if log}
+    begun = [fold for fold in folds if any(name == fold.name for name, _ in logs)]
     picture = _curves(logs)
     with whole_file(folder / "training.png") as temporary:
         temporary.write_bytes(picture)
@@ -61,7 +63,7 @@ def write_report(
         _table(["fold", "network", "epochs", "best epoch", "validation", "of", "time"], _network_rows(folder, logs)),
         f'<h2>Curves</h2><img alt="loss and validation by epoch" src="data:image/png;base64,{_base64(picture)}">',
         "<h2>Data</h2>",
-        _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(folds, cases)),
+        _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(begun, cases)),
         f"<p>{escape(task.data)}</p>",
         "<h2>Settings</h2>",
         _table(["setting", "classifier", "segmenter"], _setting_rows(task, preset)),
@@ -127,9 +129,18 @@ def _setting_rows(task: Task, preset: Preset) -> list[list[object]]:
     return [*shared, *([name, columns[0][name], columns[1][name]] for name in columns[0])]
 
 
+def _words(value: object) -> str:
+    """A setting for people."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(_words, value))
+    return {True: "yes", False: "no", None: ""}[value] if value is None or isinstance(value, bool) else str(value)
+
+
 def _table(head: list[str], rows: list[list[object]]) -> str:
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = ["".join(f"<td>{escape(str(value))}</td>" for value in row) for row in rows]
+    lines = ["".join(f"<td>{escape(_words(value))}</td>" for value in row) for row in rows]
     return f"<table><tr>{cells}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
@@ -142,7 +153,8 @@ def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> bytes:
             if name != stage:
                 continue
             epochs = [record["epoch"] + 1 for record in log]
-            axes[0].plot(epochs, [record["loss"] for record in log], label=fold)
+            marker = "o" if len(epochs) == 1 else ""  # a line of one point shows nothing
+            axes[0].plot(epochs, [record["loss"] for record in log], label=fold, marker=marker)
             (line,) = axes[1].plot(epochs, [record["validation"] for record in log], label=fold)
             axes[1].plot(log[-1]["best_epoch"] + 1, log[-1]["best"], "o", color=line.get_color())
         axes[0].set(title=f"{stage}: training loss", xlabel="epoch")
@@ -150,7 +162,7 @@ def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> bytes:
         axes[1].legend(fontsize="small", title="dot: best", title_fontsize="small")
         for panel in axes:
             panel.grid(alpha=0.3)
-            panel.xaxis.get_major_locator().set_params(integer=True)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
