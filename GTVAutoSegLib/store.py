@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +27,7 @@ import torch
 from . import preprocess
 from .dataset import Case, read_label
 from .errors import DiskError, InputError
-from .files import write_text
+from .files import make_folder, write_text
 from .itk import reading_image
 from .settings import PreprocessSettings
 from .slices import StoredCase, open_case
@@ -57,16 +58,11 @@ def build_store(
         The stored cases, in the order of ``cases``.
 
     Raises:
-        InputError: an image or label cannot be used, or two cases hold the same CT.
-        DiskError: the store cannot be written, or the disk has too little room for it.
+        InputError: an image or label cannot be used, two cases hold the same CT, or the folder is not writable.
+        DiskError: the disk is full, or has too little room.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-    except OSError as error:
-        raise DiskError(
-            f"the slice store {folder} cannot be written ({error.strerror}); choose another folder"
-        ) from error
+    make_folder(folder)
+    _remove_leftovers(folder)
     hashes = _file_hashes(cases, folder)
     _check_duplicates(cases, hashes)
     contents = [_hash(hashes[case.image], hashes[case.label]) for case in cases]
@@ -236,5 +232,6 @@ def _axial_slices(path: Path) -> int:
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed runs left; younger ones may belong to a run that is at it."""
     for part in folder.glob(".*.part"):
-        if time.time() - part.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(part, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another run renamed it
+            if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)
