@@ -87,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_packages()
     if not arguments.dataset.is_dir():
         raise InputError(f"{arguments.dataset} is not a folder; expected a data set with one folder per case")
-    task, preset = load_settings(arguments.task or _task_named_like(arguments.dataset), arguments.preset)
+    task_name = arguments.task or _task_named_like(arguments.dataset)
+    task, preset = load_settings(task_name, arguments.preset)
     preset = replace(preset, size=arguments.size or preset.size, width=arguments.width or preset.width)
     from ..reproduce.request import Request
     from ..reproduce.run import reproduce
@@ -98,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder=arguments.output,
         store=arguments.store or arguments.output / "slices",
         task=task.resized(preset.size, preset.width),
+        task_name=task_name,
         preset=preset,
         preset_name=arguments.preset,
         device=arguments.device,

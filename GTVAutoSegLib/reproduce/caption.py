@@ -98,8 +98,9 @@ class Caption:
 
 def describe(request: Request, table: str, setup: Setup) -> str:
     """The command that makes a table, with the folders' names for their paths."""
-    words = ["gtvautoseg", "reproduce", table, request.dataset.resolve().name, "OUT", "--task", request.task.id]
+    words = ["gtvautoseg", "reproduce", table, request.dataset.resolve().name, "OUT"]
     options = {
+        "--task": Path(request.task_name).name,
         "--preset": Path(request.preset_name).name,
         "--size": setup.task.preprocessing.size,
         "--width": setup.task.width,

@@ -19,6 +19,7 @@ class Request:
         folder: of the results.
         store: slice store.
         task: with size and width as they shall be run.
+        task_name: what the user calls it, an id or a file.
         preset: hyper-parameters.
         preset_name: what the user calls it.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
@@ -38,6 +39,7 @@ class Request:
     folder: Path
     store: Path
     task: Task
+    task_name: str
     preset: Preset
     preset_name: str
     device: str = "auto"

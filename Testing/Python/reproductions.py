@@ -29,6 +29,7 @@ def request_of(data: Path, folder: Path, **changes) -> Request:
         "store": data / "slices",
         "task": load_task(str(data / "task.json")),
         "preset": load_preset(str(data / "preset.json")),
+        "task_name": str(data / "task.json"),
         "preset_name": "tiny",
         "device": "cpu",
         "folds": 2,

@@ -195,7 +195,7 @@ def test_the_caption_says_how_the_run_was_scaled_down(data, tmp_path):
     assert "All rows stand behind the same classifier, one a fold; CR is HCF." in text
     assert "at most 1 epoch instead of 2 for every network" in text
     assert "32 x 32 pixels, networks of width 4 (paper: 512 x 512, 64)" in text
-    assert "--folds 2 --epochs 1" in text
+    assert "phantoms OUT --task task.json --preset tiny" in text and "--folds 2 --epochs 1" in text
     budget = Caption(replace(request, epochs=None, budget_hours=0.5), request.preset, setup)
     assert "(chosen for a budget of 0.5 h)" in budget.short
 
