@@ -40,7 +40,8 @@ def _panel(axes: Axes, points: Sequence[Point], by: str, value: str, line: Line 
         axes.plot(x, y, "o")
     if line is not None:
         reach = [0, max(x)]
-        label = f"{line.constant:.2f} + {line.slope:.4f} for a slice"
+        unit, digits = {"seconds": ("s", 4), "memory_mb": ("MiB", 2)}[value]
+        label = f"{line.constant:.2f} {unit} + {line.slope:.{digits}f} {unit} for each slice"
         axes.plot(reach, [line.constant + line.slope * end for end in reach], color="grey", label=label)
         axes.legend()
     axes.set(ylabel={"seconds": "time, s", "memory_mb": "peak memory, MiB"}[value], xlim=(0, None), ylim=(0, None))
