@@ -14,6 +14,7 @@ from .counts import at_least
 if TYPE_CHECKING:
     from ..cohort.batch import Batch, Engine
     from ..cohort.batch_case import Outcome
+    from ..cohort.earlier import Earlier
     from ..cohort.search import Cohort
     from ..model.bundle import Bundle
 
@@ -89,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     engine = choose_engine(arguments, bundle, bool(batch.todo))
     if batch.finished:
         print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
+    for name, text in batch.changed.items():
+        print(f"warning: {name}: {text}", file=sys.stderr, flush=True)
     say = _Voice(len(batch.todo) + len(cohort.failed))
     try:
         outcomes = run_batch(batch, engine, say)
@@ -147,8 +150,12 @@ def preview(batch: Batch) -> None:
         files = plan.case.files
         where = files[0] if len(files) == 1 else f"{len(files)} slices in {Path(files[0]).parent}"
         masks = ", ".join(path.name for path in plan.masks)
-        print(f"{plan.case.name}: {batch.todo.get(plan.case.name, 'finished')}: {shown(where)} -> {masks}")
+        print(f"{plan.case.name}: {_state(batch.earlier[plan.case.name])}: {shown(where)} -> {masks}")
     print(f"{len(batch.todo)} cases to do, {batch.finished} finished; nothing was written")
+
+
+def _state(earlier: Earlier) -> str:
+    return earlier.todo or "; ".join(text for text in ("finished", earlier.kept) if text)
 
 
 def check_earlier(batch: Batch, resume: bool) -> None:

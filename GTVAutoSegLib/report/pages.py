@@ -26,6 +26,7 @@ p { margin: .4em 0; }
 .failed { border-left: 4px solid #b00020; padding-left: .6em; }
 .badge { border-radius: .3em; padding: .1em .5em; color: #fff; font-weight: 600; white-space: nowrap; }
 .badge.failed { background: #b00020; border: 0; } .badge.check { background: #a15c00; }
+.badge.changed { background: #1f5a96; }
 .badge.not-done { background: #666; } .badge.done { background: #23662f; }
 .sign { margin-top: 2em; } .sign span { display: inline-block; border-bottom: 1px solid #1c1c1c; width: 14em; }
 .results { font-size: .9em; } .results th { font-size: .9em; vertical-align: bottom; }
