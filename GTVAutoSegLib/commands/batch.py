@@ -71,15 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
     from ..cohort.batch import plan_batch, run_batch
-    from ..cohort.plan import BatchSettings
+    from ..cohort.plan import BatchSettings, without_unwritable
     from ..errors import Cancelled
     from ..files import make_folder
     from ..model.bundle import read_bundle
 
     bundle = read_bundle(arguments.model)
     check_options(arguments)
-    cohort = find(arguments)
     formats = tuple(arguments.format or ())
+    cohort = without_unwritable(find(arguments), formats)
     settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision)
     batch = plan_batch(cohort, arguments.output, bundle, settings)
     if arguments.dry_run:
@@ -98,10 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled("the run was cancelled; finished cases are kept, so go on with --resume") from None
     failed = sum(outcome.failed for outcome in outcomes)
-    check = sum(outcome.check for outcome in outcomes)
+    check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in batch.earlier.values())
     done = len(batch.plans) + len(cohort.failed) - failed
     first = f"; {check} of the done to be checked first" if check else ""
-    print(f"{done} done, {failed} failed, {len(cohort.skipped)} left aside{first}")
+    print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}")
     print(f"summary: {arguments.output / 'summary.html'}")
     return SOME_FAILED if failed else 0
 
@@ -109,12 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that no case could be done with."""
     from ..errors import InputError
-    from ..mask_writer import mask_format
+    from ..mask_writer import FORMATS
     from ..settings import check_threshold
 
     for suffix in arguments.format or ():
-        if mask_format(Path(f"mask{suffix}"))[0] != suffix.lower():
-            raise InputError(f"--format is {suffix}, expected a suffix alone, such as .seg.nrrd")
+        if suffix.lower() not in FORMATS:
+            raise InputError(f"--format is '{suffix}'; expected a suffix with its dot, one of {', '.join(FORMATS)}")
+        FORMATS[suffix.lower()].check_installed(f"--format {suffix}")
     if arguments.threshold is not None:
         check_threshold(arguments.threshold)
     if arguments.input.resolve() == arguments.output.resolve():
@@ -134,8 +135,10 @@ def find(arguments: argparse.Namespace) -> Cohort:
         where = f" ({skipped.path})" if arguments.dry_run else ""
         print(f"skipped: {skipped.what}: {skipped.reason}{where}", file=sys.stderr)
     if not cohort.cases and not cohort.failed:
+        beside = f" ({cohort.skipped_files} skipped)" if cohort.skipped else ""
         raise InputError(
-            f"{arguments.input} holds no CT, {len(cohort.skipped)} other things were skipped; expected one"
+            f"{arguments.input} holds no CT{beside}; expected image files such as ct.nii.gz or ct.nrrd, or DICOM "
+            "files of a CT, in it or in its subfolders"
         )
     return cohort
 
@@ -151,7 +154,8 @@ def preview(batch: Batch) -> None:
         where = files[0] if len(files) == 1 else f"{len(files)} slices in {Path(files[0]).parent}"
         masks = ", ".join(path.name for path in plan.masks)
         print(f"{plan.case.name}: {_state(batch.earlier[plan.case.name])}: {shown(where)} -> {masks}")
-    print(f"{len(batch.todo)} cases to do, {batch.finished} finished; nothing was written")
+    todo = len(batch.todo)
+    print(f"{todo} case{'' if todo == 1 else 's'} to do, {batch.finished} finished; nothing was written")
 
 
 def _state(earlier: Earlier) -> str:

@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     bundle = read_bundle(arguments.model)
     for path in arguments.output:
-        mask_format(path)  # a mistyped suffix is said at once, not after reading the CT
+        # A mistyped suffix and a missing package are said at once, not after reading the CT.
+        mask_format(path)[1].check_installed(path)
     volume = read_volume(arguments.ct, series=arguments.series)
     check_ct(volume)  # an unsuitable one is said before PyTorch is imported
     check_outputs(arguments.output, volume)
