@@ -123,7 +123,7 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     make_folder(plan.folder)
     clear(plan)
     for path in plan.masks:
-        write_mask(result.mask, volume, path, describe_segment(bundle))
+        write_mask(result.mask, volume, path, describe_segment(bundle, result))
     record = _record(plan, volume, result, bundle)
     window = bundle.info.preprocessing.window
     overview = thumbnail(result.mask, volume, window)

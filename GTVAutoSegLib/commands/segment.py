@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
     for path in arguments.output:
-        write_mask(result.mask, volume, path, describe_segment(bundle))
+        write_mask(result.mask, volume, path, describe_segment(bundle, result))
     summary = summarise(result, volume, bundle)
     for path in _json_file(arguments):
         write_text(path, json.dumps(summary, indent=2) + "\n")

@@ -56,6 +56,8 @@ def test_every_case_gets_its_results_and_the_run_a_summary(capsys, tmp_path, bun
             path.name: path.stat().st_size for path in folder.iterdir() if path.suffix != ".json"
         }
         expected = load_model(bundle, device="cpu").segment(read_volume(source / f"ct{number:02}.nrrd"))
+        tags = sitk.ReadImage(str(folder / f"ct{number:02}.seg.nrrd")).GetMetaData("Segment0_Tags")
+        assert f"GTVAutoSeg.Device:cpu|GTVAutoSeg.Precision:{expected.precision}|" in tags
         for suffix in (".seg.nrrd", ".nii.gz"):
             mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"ct{number:02}{suffix}")))
             assert np.array_equal(mask, expected.mask)
