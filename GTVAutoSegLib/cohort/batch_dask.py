@@ -76,7 +76,9 @@ def run_on_cluster(
     try:
         import distributed
     except ImportError as error:
-        raise InputError("several workers need Dask, which is not installed; install gtvautoseg[cohort]") from error
+        raise InputError(
+            "several workers need Dask, which is not installed; run: pip install 'gtvautoseg[cohort]'"
+        ) from error
     own = not address
     with ExitStack() as stack:
         if own:
