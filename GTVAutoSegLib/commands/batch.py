@@ -101,7 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in batch.earlier.values())
     done = len(batch.plans) + len(cohort.failed) - failed
     first = f"; {check} of the done to be checked first" if check else ""
-    print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}")
+    changed = sum(one.edited for one in batch.earlier.values() if one.kept)
+    kept = f"; {changed} of the done changed by a person and kept" if changed else ""
+    print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}{kept}")
     print(f"summary: {arguments.output / 'summary.html'}")
     return SOME_FAILED if failed else 0
 

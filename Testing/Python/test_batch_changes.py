@@ -46,6 +46,7 @@ def test_a_mask_that_a_person_corrected_stays_and_the_run_says_so(capsys, comman
     assert f"ct00: finished; {said}" in out and "0 cases to do" in out
     code, out, err = run(capsys, *command)
     assert code == 0 and f"warning: ct00: {said}" in err and "2 done, 0 failed" in out
+    assert "1 of the done to be checked first; 1 of the done changed by a person and kept" in out
     assert (output / "ct00" / "ct00.seg.nrrd").read_bytes() == content
     assert stamps(output) == first and not archives(output / "ct00")
     assert f"kept: ct00: {said}" in (output / "batch.log").read_text()
