@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import InputError
 from ..file_headers import HEADER_READERS
-from ..mask_writer import FORMATS
 from ..model.bundle import Bundle
-from .search import Case, Cohort
+from .search import Case
 
 RESULT, REPORT, THUMBNAIL, OUTDATED = "result.json", "report.html", "thumbnail.png", "outdated.zip"
 DEFAULT_FORMATS = (".seg.nrrd",)
@@ -60,26 +58,6 @@ class Plan:
     def masks(self) -> tuple[Path, ...]:
         """The files with the mask."""
         return tuple(self.folder / f"{self.case.name}{suffix}" for suffix in self.formats)
-
-
-def without_unwritable(cohort: Cohort, formats: Sequence[str]) -> Cohort:
-    """Let cases fail at once whose masks cannot be written in a format that was asked for.
-
-    Args:
-        cohort: what was found.
-        formats: suffixes; () for what fits each case.
-
-    Raises:
-        InputError: that is so for every case.
-    """
-    needy = [suffix for suffix in formats if FORMATS[suffix.lower()].needs_dicom]
-    unfit = [case for case in cohort.cases if needy and not case.is_dicom]
-    why = f"{' and '.join(needy)} can be written only for a CT read from DICOM, to whose slices it refers"
-    if unfit and len(unfit) == len(cohort.cases):
-        raise InputError(f"{why}, but none of {len(unfit)} is; give the DICOM series, or another --format")
-    failed = [(case.name, f"{why}; give its DICOM series, or another --format") for case in unfit]
-    fit = tuple(case for case in cohort.cases if case not in unfit)
-    return replace(cohort, cases=fit, failed=(*cohort.failed, *failed))
 
 
 def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings) -> Plan:

@@ -71,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
     from ..cohort.batch import plan_batch, run_batch
-    from ..cohort.plan import BatchSettings, without_unwritable
+    from ..cohort.formats import without_unwritable
+    from ..cohort.plan import BatchSettings
     from ..errors import Cancelled
     from ..files import make_folder
     from ..model.bundle import read_bundle

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from batches import SHAPE, rows, run, write_cts
 from bundles import make_bundle
-from dicom_samples import write_series
+from dicom_samples import stack_positions, write_series
 from phantoms import body_ct
 
+from GTVAutoSegLib.cohort.formats import without_unwritable
+from GTVAutoSegLib.cohort.search import find_cohort
 from GTVAutoSegLib.lock import locked
 
 SERIES = "1.2.826.0.1.3680043.8.498.88"
@@ -23,7 +26,7 @@ def test_a_format_that_no_input_can_have_is_refused_before_anything_is_computed(
     for more in ((), ("--dry-run",)):
         code, _, err = run(capsys, *command, *more)
         assert code == 2 and not (tmp_path / "out").exists()
-        assert ".dcm can be written only for a CT read from DICOM, to whose slices it refers, but none of 2 is" in err
+        assert "none of the CTs can be written as asked for (2 found): .dcm can be written only for a CT read" in err
 
 
 def test_inputs_that_cannot_be_written_in_the_format_fail_at_the_start(capsys, tmp_path, bundle):
@@ -36,6 +39,33 @@ def test_inputs_that_cannot_be_written_in_the_format_fail_at_the_start(capsys, t
     code, out, err = run(capsys, *command)
     assert code == 1 and f"[1/2] ct00: failed: {why}" in err and "1 done, 1 failed" in out
     assert rows(tmp_path / "out")["ct00"]["status"] == "failed" and not (tmp_path / "out" / "ct00").exists()
+
+
+@pytest.mark.parametrize(("step", "code"), [((0.0, 0.8, 3.0), 2), ((0.0, 0.0, 3.0), 0)], ids=["tilted", "straight"])
+def test_a_series_of_a_tilted_gantry_is_not_begun_as_nifti(capsys, tmp_path, bundle, step, code):
+    positions = stack_positions(SHAPE[0], step=step)
+    write_series(tmp_path / "in", body_ct(SHAPE), positions, series=SERIES)
+    command = (tmp_path / "in", tmp_path / "out", "--model", bundle, "--dry-run")
+    got, _, err = run(capsys, *command, "--format", ".nrrd", "--format", ".nii.gz")
+    assert got == code
+    assert (".nii.gz cannot hold the geometry of a tilted gantry; choose .nrrd" in err) == (code == 2)
+    assert run(capsys, *command, "--format", ".nrrd")[0] == 0
+
+
+def test_positions_that_are_rounded_are_no_tilt(tmp_path):
+    positions = np.round(stack_positions(40, step=(0.0, 0.0, 0.66), first=(0.04, 0.06, 0.0)), 1)
+    positions[-1] += (0.05, -0.05, 0)
+    write_series(tmp_path, body_ct((40, 64, 72)), positions, series=SERIES)
+    cohort = find_cohort(tmp_path)
+    assert without_unwritable(cohort, (".nii.gz",)) == cohort and len(cohort.cases) == 1
+
+
+def test_a_series_whose_files_went_away_is_left_to_fail_by_name(tmp_path):
+    write_series(tmp_path, body_ct(SHAPE), series=SERIES)
+    cohort = find_cohort(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert without_unwritable(cohort, (".nii.gz",)) == cohort
 
 
 def test_a_format_whose_package_is_missing_is_refused_with_the_command_that_installs_it(
