@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,14 +99,20 @@ def run(arguments: argparse.Namespace) -> int:
         outcomes = run_batch(batch, engine, say)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled("the run was cancelled; finished cases are kept, so go on with --resume") from None
+    return conclude(batch, outcomes)
+
+
+def conclude(batch: Batch, outcomes: Sequence[Outcome]) -> int:
+    """Print the sum, of what was finished before as well, and give the exit code."""
+    cohort, earlier = batch.cohort, batch.earlier.values()
     failed = sum(outcome.failed for outcome in outcomes)
-    check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in batch.earlier.values())
+    check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in earlier)
     done = len(batch.plans) + len(cohort.failed) - failed
     first = f"; {check} of the done to be checked first" if check else ""
-    changed = sum(one.edited for one in batch.earlier.values() if one.kept)
+    changed = sum(one.edited for one in earlier if one.kept)
     kept = f"; {changed} of the done changed by a person and kept" if changed else ""
     print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}{kept}")
-    print(f"summary: {arguments.output / 'summary.html'}")
+    print(f"summary: {batch.output / 'summary.html'}")
     return SOME_FAILED if failed else 0
 
 
