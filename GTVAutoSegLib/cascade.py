@@ -18,7 +18,7 @@ from .applicability import applicability_warnings
 from .device import describe
 from .errors import InputError
 from .inference import BatchRunner
-from .placement import border_warnings, voxels_ml
+from .placement import border_warnings, range_warnings, voxels_ml
 from .preprocess import Box, body_box, network_input, paste_back
 from .runs import keep_largest
 from .settings import check_threshold
@@ -141,13 +141,14 @@ class _Run:
         self.timings["total"] = time.perf_counter() - started
         found = applicability_warnings(self.volume, self.info.training_data)
         stored = np.ascontiguousarray(self.volume.axial.undo(mask))
+        ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
         return CascadeResult(
             mask=stored,
             slice_probability=self._as_stored(probability),
             threshold=threshold,
             picked=self._as_stored(picked),
             reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
-            warnings=(*self.volume.notes, *found, *self.runner.notes, *border_warnings(stored, self.volume)),
+            warnings=(*self.volume.notes, *found, *self.runner.notes, *ends),
             device=describe(self.runner.device),
             precision=self._precision(),
             timings=dict(self.timings),
@@ -209,7 +210,8 @@ class _Run:
             amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
             more = count - keep
             parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
-            self.runner.notes.append(f"{parts} left out: this model keeps the largest {keep}")
+            largest = "the largest only" if keep == 1 else f"the {keep} largest"
+            self.runner.notes.append(f"{parts} left out: this model keeps {largest}")
 
     @staticmethod
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:

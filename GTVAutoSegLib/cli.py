@@ -8,7 +8,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from itertools import takewhile
 from typing import NoReturn
 
 from . import __version__
@@ -37,6 +39,21 @@ EXIT_CODES = (
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+    def parse_known_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202  argparse's own signature
+        """As argparse's, but a mistyped option is said before one that is missing because of it."""
+        if self._subparsers is None:
+            for word in takewhile(lambda word: word != "--", args or ()):
+                self._check_option(word.partition("=")[0])
+        return super().parse_known_args(args, namespace)
+
+    def _check_option(self, word: str) -> None:
+        options = list(self._option_string_actions)
+        # argparse takes what begins like an option for it, and what holds a space for no option.
+        if not word.startswith("--") or " " in word or any(option.startswith(word) for option in options):
+            return
+        near = get_close_matches(word, options, 1)
+        self.error(f"unknown option {word}{f', {near[0]} was meant perhaps' if near else ''}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,11 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
-    check_writable(folder / "file")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"the folder {folder} is not writable ({error.strerror}), so choose another one") from None
 
 
 def check_writable(path: Path) -> None:

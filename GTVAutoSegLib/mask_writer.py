@@ -10,7 +10,7 @@ import numpy as np
 
 from .allocator import give_back_freed_memory
 from .dicom.rtstruct_writer import make_rtstruct
-from .dicom.segmentation import check_dicom_seg, make_dicom_seg
+from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
 from .errors import InputError
 from .files import check_writable, whole_file
@@ -29,10 +29,16 @@ class MaskFormat:
     Attributes:
         write: writes a uint8 mask (z, y, x) to a path that does not exist yet; raises OSError.
         check: raises InputError when the format cannot hold a mask on the volume's grid at a path.
+        needs_dicom: whether it refers to the CT's DICOM slices, and so needs a CT read from them.
+        needs_right_angles: whether it cannot hold the geometry of a tilted gantry.
+        check_installed: raises InputError, for what is to be written, when a package is missing.
     """
 
     write: Callable[[np.ndarray, Volume, Path, SegmentInfo], None]
     check: Callable[[Volume, Path], None]
+    needs_dicom: bool = False
+    needs_right_angles: bool = False
+    check_installed: Callable[[str | Path], None] = lambda what: None  # noqa: ARG005
 
 
 def mask_format(path: Path) -> tuple[str, MaskFormat]:
@@ -162,9 +168,11 @@ def _extent(mask: np.ndarray) -> list[int]:
 FORMATS: dict[str, MaskFormat] = {
     ".seg.nrrd": MaskFormat(_write_segmentation, _check_any),
     ".nrrd": MaskFormat(_write_image, _check_any),
-    ".nii.gz": MaskFormat(_write_image, _check_right_angles),
-    ".nii": MaskFormat(_write_image, _check_right_angles),
+    ".nii.gz": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
+    ".nii": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
     ".mha": MaskFormat(_write_image, _check_any),
-    ".dcm": MaskFormat(_write_structure_set, _check_dicom),
-    ".seg.dcm": MaskFormat(_write_dicom_segmentation, check_dicom_seg),
+    ".dcm": MaskFormat(_write_structure_set, _check_dicom, needs_dicom=True),
+    ".seg.dcm": MaskFormat(
+        _write_dicom_segmentation, check_dicom_seg, needs_dicom=True, check_installed=check_highdicom
+    ),
 }

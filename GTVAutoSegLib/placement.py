@@ -39,6 +39,20 @@ def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
     return [float((box[axis].stop - box[axis].start) * volume.spacing[2 - axis]) for axis in volume.axial.axes[::-1]]
 
 
+def range_warnings(mask: np.ndarray, volume: Volume, slices: range | None) -> list[str]:
+    """One sentence for each end of the slices looked at, other than the scan's own, that a mask (z, y, x) reaches."""
+    if slices is None:
+        return []
+    reached = tumour_slices(mask, volume)
+    ends = {min(slices), max(slices)} - {0, len(reached) - 1}
+    return [
+        f"the outline reaches slice {end}, an end of the slices looked at ({min(slices)} to {max(slices)}): it may go "
+        "on outside, so look at more slices"
+        for end in sorted(ends)
+        if reached[end]
+    ]
+
+
 def to_border(box: tuple[slice, ...], volume: Volume) -> tuple[float, str]:
     """The smallest distance from a box to an end of the scan, mm, and which end.
 

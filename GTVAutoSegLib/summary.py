@@ -69,8 +69,19 @@ def sentence(summary: dict[str, Any]) -> str:
     )
 
 
-def describe_segment(bundle: Bundle) -> SegmentInfo:
-    """Name, colour, DICOM terminology and origin of the segment a model makes."""
+def describe_segment(bundle: Bundle, result: CascadeResult | None = None) -> SegmentInfo:
+    """Name, colour, DICOM terminology and origin of the segment a model makes.
+
+    Args:
+        bundle: the model.
+        result: adds how it was run: slice threshold, device and precision.
+    """
     info = bundle.info
     origin = {"GTVAutoSeg.Model": info.id, "GTVAutoSeg.Version": info.version, "GTVAutoSeg.Digest": bundle.digest}
+    if result is not None:
+        origin |= {
+            "GTVAutoSeg.Threshold": f"{result.threshold:g}",
+            "GTVAutoSeg.Device": result.device,
+            "GTVAutoSeg.Precision": result.precision,
+        }
     return SegmentInfo(info.task.roi, info.task.color, info.task.terminology, origin)

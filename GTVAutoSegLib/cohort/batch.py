@@ -16,7 +16,8 @@ from ..model.bundle import Bundle
 from ..volume import Volume
 from .batch_case import Outcome, failure, read_case, refuse_doubts, write_or_fail
 from .batch_summary import write_summary
-from .plan import BatchSettings, Plan, missing, plan_case, read_record, set_aside
+from .earlier import Earlier, look, set_aside
+from .plan import BatchSettings, Plan, plan_case
 from .search import Cohort
 
 if TYPE_CHECKING:
@@ -36,14 +37,24 @@ class Batch:
         output: folder of the results.
         bundle: the model.
         plans: one for each case.
-        todo: name and reason of those that have to be done.
+        earlier: by name of the case, what lies in its folder already.
     """
 
     cohort: Cohort
     output: Path
     bundle: Bundle
     plans: tuple[Plan, ...]
-    todo: dict[str, str]
+    earlier: dict[str, Earlier]
+
+    @property
+    def todo(self) -> dict[str, str]:
+        """Name and reason of the cases that have to be done."""
+        return {name: one.todo for name, one in self.earlier.items() if one.todo}
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """Name of the cases with files that a person changed since, and what becomes of these."""
+        return {name: one.kept or one.todo for name, one in self.earlier.items() if one.changed}
 
     @property
     def finished(self) -> int:
@@ -62,12 +73,11 @@ def plan_batch(cohort: Cohort, output: Path, bundle: Bundle, settings: BatchSett
     """
     settings = settings or BatchSettings()
     plans = tuple(plan_case(case, output, bundle, settings) for case in cohort.cases)
-    return Batch(cohort, output, bundle, plans, _todo(plans))
+    return Batch(cohort, output, bundle, plans, _look(plans))
 
 
-def _todo(plans: Iterable[Plan]) -> dict[str, str]:
-    reasons = {plan.case.name: missing(plan, read_record(plan)) for plan in plans}
-    return {name: reason for name, reason in reasons.items() if reason}
+def _look(plans: Iterable[Plan]) -> dict[str, Earlier]:
+    return {plan.case.name: look(plan) for plan in plans}
 
 
 def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None]) -> list[Outcome]:
@@ -88,7 +98,7 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     """
     outcomes = [Outcome(name, text, failed=True) for name, text in batch.cohort.failed]
     with locked(batch.output), (batch.output / LOG).open("a", encoding="utf-8") as log:
-        batch = replace(batch, todo=_todo(batch.plans))  # another run may have been writing since it was planned
+        batch = replace(batch, earlier=_look(batch.plans))  # another run may have been writing since it was planned
         _log_start(batch, log)
         stuck = _set_aside(batch)
         outcomes += stuck
@@ -180,6 +190,9 @@ def _log_start(batch: Batch, log: IO[str]) -> None:
         _write(log, f"skipped: {skipped.what}: {skipped.reason}")
     for name, reason in batch.todo.items():
         _write(log, f"to do: {name}: {reason}")
+    for name, one in batch.earlier.items():
+        if one.kept:
+            _write(log, f"kept: {name}: {one.kept}")
 
 
 def _log(log: IO[str], outcome: Outcome) -> None:

@@ -1,7 +1,7 @@
 """One case of a batch: reading it, writing its results, and saying what became of it.
 
 A case's folder holds the masks, ``thumbnail.png`` and ``report.html``; ``result.json`` is the commit mark, see
-`plan.py`.
+`earlier.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from ..report.pictures import key_pictures, thumbnail
 from ..summary import describe_segment, sentence, summarise
 from ..volume import Volume, check_ct
 from ..volume_io import read_volume
-from .plan import REPORT, RESULT, THUMBNAIL, Plan, clear
+from .earlier import clear, seal
+from .plan import REPORT, RESULT, THUMBNAIL, Plan
 
 if TYPE_CHECKING:
     from ..cascade import CascadeResult
@@ -122,7 +123,7 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     make_folder(plan.folder)
     clear(plan)
     for path in plan.masks:
-        write_mask(result.mask, volume, path, describe_segment(bundle))
+        write_mask(result.mask, volume, path, describe_segment(bundle, result))
     record = _record(plan, volume, result, bundle)
     window = bundle.info.preprocessing.window
     overview = thumbnail(result.mask, volume, window)
@@ -130,8 +131,7 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
         temporary.write_bytes(overview)
     pictures = key_pictures(result.mask, volume, window)
     write_text(plan.folder / REPORT, report_page(record, overview, pictures))
-    written = [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT]
-    record["files"] = {path.name: path.stat().st_size for path in written}
+    seal(record, [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT])
     write_text(plan.folder / RESULT, json.dumps(record, indent=2) + "\n")
     return record
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ..cluster import collect, connect, doing, new_run, stop
 from ..errors import Cancelled, InputError, ModelError
 from .batch_case import Outcome, describe, failure, read_case, refuse_doubts, write_or_fail
-from .plan import Plan, missing, read_record
+from .earlier import look
+from .plan import Plan
 
 if TYPE_CHECKING:
     from ..cascade import Cascade
@@ -75,7 +76,9 @@ def run_on_cluster(
     try:
         import distributed
     except ImportError as error:
-        raise InputError("several workers need Dask, which is not installed; install gtvautoseg[cohort]") from error
+        raise InputError(
+            "several workers need Dask, which is not installed; run: pip install 'gtvautoseg[cohort]'"
+        ) from error
     own = not address
     with ExitStack() as stack:
         if own:
@@ -121,9 +124,9 @@ def do_case(plan: Plan, work: Work, run: str) -> Outcome:
 
 
 def _do_case(plan: Plan, work: Work, stopped: Callable[[], bool]) -> Outcome:
-    record = read_record(plan)
-    if record is not None and not missing(plan, record):
-        return describe(record)  # its worker died after writing and before answering
+    earlier = look(plan)
+    if earlier.record is not None and not earlier.todo:
+        return describe(earlier.record)  # its worker died after writing and before answering
     try:
         model = _load(work)
         volume = read_case(plan)

@@ -14,12 +14,14 @@ from urllib.parse import quote
 from ..files import write_text
 from ..model.bundle import Bundle
 from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
-from .plan import REPORT, THUMBNAIL, Plan, missing, read_record
+from .earlier import look
+from .plan import REPORT, THUMBNAIL, Plan
 from .search import Skipped
 
 CSV, HTML = "summary.csv", "summary.html"
 # What a case can be, in the order of the page: what needs a person first.
-FAILED, CHECK, NOT_DONE, DONE = "failed", "check", "not done", "done"
+FAILED, CHECK, CHANGED, NOT_DONE, DONE = "failed", "check", "changed", "not done", "done"
+STATES = (FAILED, CHECK, CHANGED, NOT_DONE, DONE)
 COLUMNS = (
     "case",
     "status",
@@ -75,23 +77,27 @@ def write_summary(
     writer.writerows(rows)
     write_text(output / CSV, text.getvalue())
     write_text(output / HTML, _page(rows, skipped, bundle))
-    return sum(row["status"] in (DONE, CHECK) for row in rows)
+    return sum(row["status"] in (DONE, CHECK, CHANGED) for row in rows)
 
 
 def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     name = plan.case.name
-    record = read_record(plan)
+    earlier = look(plan)
+    record = earlier.record
     row: Row = {"case": name, "series_uid": plan.case.series}
-    if record is None or missing(plan, record):
+    if record is None or earlier.todo:
         return row | {"status": FAILED if name in failures else NOT_DONE, "error": failures.get(name, "")}
+    if earlier.edited:  # no figures: they would be taken for those of the mask that lies there now
+        return row | {"status": CHANGED, "warnings": earlier.kept}
     measures, slices = record["measures"], record["tumour_slices"]
+    notes = [*([earlier.kept] if earlier.kept else []), *record["warnings"]]
     row |= {
         "status": CHECK if record["check"] else DONE,
         "volume_ml": round(record["volume_ml"], 4),
         "slices": len(slices),
         "reason": record["reason"],
-        "warnings": "; ".join(record["warnings"]),
-        "notes": record["warnings"],  # for the page, one by one
+        "warnings": "; ".join(notes),
+        "notes": notes,  # for the page, one by one
         "seconds": record["timings"]["total"],
         "model": record["model"]["id"],
         "model_version": record["model"]["version"],
@@ -105,7 +111,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
 
 
 def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> str:
-    by_status = {status: [row for row in rows if row["status"] == status] for status in (FAILED, CHECK, NOT_DONE, DONE)}
+    by_status = {status: [row for row in rows if row["status"] == status] for status in STATES}
     info = bundle.info
     parts = [
         f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
@@ -120,6 +126,9 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
     if by_status[CHECK]:
         parts += _heading(CHECK, "look at these before any use: the notes say why")
         parts += _results(by_status[CHECK])
+    if by_status[CHANGED]:
+        parts += _heading(CHANGED, "a person changed these since: the files are kept as they are, and have no figures")
+        parts += [table([_changed_cells(row) for row in by_status[CHANGED]], ("case", "what", ""))]
     if by_status[NOT_DONE]:
         parts += _heading(NOT_DONE, "run again with --resume")
         parts += paragraphs([", ".join(row["case"] for row in by_status[NOT_DONE])], "small")
@@ -182,6 +191,11 @@ def _cells(row: Row) -> list[object]:
         Number(f"{row['border_mm']:.0f}"),
         _notes(row),
     ]
+
+
+def _changed_cells(row: Row) -> list[object]:
+    report = Html(f'<a href="{quote(row["case"])}/{REPORT}">report of the outline before</a>')
+    return [row["case"], row["warnings"], report]
 
 
 def _notes(row: Row) -> Html:

@@ -1,24 +1,15 @@
-"""What is to be made of each case of a batch, and whether it is there already.
-
-``result.json`` is written last and removed first, so whatever a killed run left behind without it is no result. What is
-out of date is packed into ``outdated.zip`` before a run begins: no planning system, and nobody in a hurry, takes it for
-the current result then.
-"""
+"""What is to be made of each case of a batch: its files, and the key that tells whether they are up to date."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
 
 from .. import __version__
 from ..errors import InputError
 from ..file_headers import HEADER_READERS
-from ..files import whole_file
-from ..mask_writer import FORMATS
 from ..model.bundle import Bundle
 from .search import Case
 
@@ -88,57 +79,6 @@ def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings)
         "gtvautoseg": __version__,
     }
     return Plan(case, output / case.name, formats, key, settings.strict)
-
-
-def read_record(plan: Plan) -> dict[str, Any] | None:
-    """``result.json`` of a case; None when it is not there."""
-    try:
-        record = json.loads((plan.folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def missing(plan: Plan, record: dict[str, Any] | None) -> str:
-    """Why a case has to be done, from what `read_record` gave; "" when its results are there and up to date."""
-    if record is None:
-        return "no result yet"
-    key = record.get("key", {})
-    changed = [name for name, value in plan.key.items() if key.get(name) != value]
-    if changed:
-        return f"made with another {', '.join(changed)}"
-    for name, size in record["files"].items():
-        path = plan.folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            return f"{name} is missing or was changed"
-    return "its CT is in doubt, which --strict refuses" if plan.strict and record["doubts"] else ""
-
-
-def set_aside(plan: Plan) -> None:
-    """Pack an earlier result into ``outdated.zip``, and remove what a killed run was writing.
-
-    Raises:
-        DiskError: the archive could not be written; nothing was removed then.
-        OSError: a file could not be removed.
-    """
-    earlier = read_record(plan)
-    if earlier is not None:
-        names = [Path(name).name for name in (*earlier.get("files", ()), RESULT)]
-        with whole_file(plan.folder / OUTDATED) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
-            for path in (plan.folder / name for name in names):
-                if path.is_file():
-                    archive.write(path, path.name)
-        # The mark first: what a kill leaves of the others is no result.
-        for name in reversed(names):
-            (plan.folder / name).unlink(missing_ok=True)
-    clear(plan)
-
-
-def clear(plan: Plan) -> None:
-    """Remove files without ``result.json``, finished or not; in all formats, for the killed run may have had others."""
-    masks = [plan.folder / f"{plan.case.name}{suffix}" for suffix in FORMATS]
-    for path in (*masks, plan.folder / THUMBNAIL, plan.folder / REPORT, *plan.folder.glob(".gtv-*")):
-        path.unlink(missing_ok=True)
 
 
 def _stamp(case: Case) -> str:

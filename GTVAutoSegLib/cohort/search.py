@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,11 +56,13 @@ class Skipped:
         what: it is, without anything that may name a patient.
         reason: why it is left aside.
         path: where it lies, or the first of several; for the person at the screen only.
+        files: how many it is.
     """
 
     what: str
     reason: str
     path: str
+    files: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class Cohort:
     cases: tuple[Case, ...]
     skipped: tuple[Skipped, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def skipped_files(self) -> str:
+        """How many files are left aside, in words."""
+        return _count(sum(one.files for one in self.skipped), "file")
 
 
 Progress = Callable[[int, int], None]
@@ -131,7 +138,7 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
     found, skipped = _volumes(volumes, root)
     more, unfit = _series_cases(series.values(), others, by_patient)
     skipped += unfit
-    skipped += [Skipped(_count(files, "file"), reason, str(files[0])) for reason, files in others.items()]
+    skipped += [Skipped(_count(files, "file"), reason, str(files[0]), len(files)) for reason, files in others.items()]
     cases = [*found, *more]
     names = tell_apart([case.name for case in cases], [case.source for case in cases])
     cases = [replace(case, name=name) for case, name in zip(cases, names)]
@@ -187,7 +194,7 @@ def _series_cases(
             too_few = not reason and len(paths) < FEWEST_SLICES and not _has_frames(paths)
             if reason or too_few:
                 why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
-                skipped.append(Skipped(f"{label}, {_count(paths, 'image')}", why, paths[0]))
+                skipped.append(Skipped(f"{label}, {_count(paths, 'image')}", why, paths[0], len(paths)))
                 continue
             hashed = short_hash(one.identity)
             name = f"case_{hashed}"
@@ -260,8 +267,8 @@ def _suffix(path: Path) -> str:
     return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default="")
 
 
-def _count(files: Iterable[object], unit: str) -> str:
-    number = len(list(files))
+def _count(files: Sequence[object] | int, unit: str) -> str:
+    number = files if isinstance(files, int) else len(files)
     return f"{number} {unit}{'' if number == 1 else 's'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from .counts import at_least
 if TYPE_CHECKING:
     from ..cohort.batch import Batch, Engine
     from ..cohort.batch_case import Outcome
+    from ..cohort.earlier import Earlier
     from ..cohort.search import Cohort
     from ..model.bundle import Bundle
 
@@ -70,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
     from ..cohort.batch import plan_batch, run_batch
+    from ..cohort.formats import without_unwritable
     from ..cohort.plan import BatchSettings
     from ..errors import Cancelled
     from ..files import make_folder
@@ -77,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = read_bundle(arguments.model)
     check_options(arguments)
-    cohort = find(arguments)
     formats = tuple(arguments.format or ())
+    cohort = without_unwritable(find(arguments), formats)
     settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision)
     batch = plan_batch(cohort, arguments.output, bundle, settings)
     if arguments.dry_run:
@@ -89,29 +92,40 @@ def run(arguments: argparse.Namespace) -> int:
     engine = choose_engine(arguments, bundle, bool(batch.todo))
     if batch.finished:
         print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
+    for name, text in batch.changed.items():
+        print(f"warning: {name}: {text}", file=sys.stderr, flush=True)
     say = _Voice(len(batch.todo) + len(cohort.failed))
     try:
         outcomes = run_batch(batch, engine, say)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled("the run was cancelled; finished cases are kept, so go on with --resume") from None
+    return conclude(batch, outcomes)
+
+
+def conclude(batch: Batch, outcomes: Sequence[Outcome]) -> int:
+    """Print the sum, of what was finished before as well, and give the exit code."""
+    cohort, earlier = batch.cohort, batch.earlier.values()
     failed = sum(outcome.failed for outcome in outcomes)
-    check = sum(outcome.check for outcome in outcomes)
+    check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in earlier)
     done = len(batch.plans) + len(cohort.failed) - failed
     first = f"; {check} of the done to be checked first" if check else ""
-    print(f"{done} done, {failed} failed, {len(cohort.skipped)} left aside{first}")
-    print(f"summary: {arguments.output / 'summary.html'}")
+    changed = sum(one.edited for one in earlier if one.kept)
+    kept = f"; {changed} of the done changed by a person and kept" if changed else ""
+    print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}{kept}")
+    print(f"summary: {batch.output / 'summary.html'}")
     return SOME_FAILED if failed else 0
 
 
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that no case could be done with."""
     from ..errors import InputError
-    from ..mask_writer import mask_format
+    from ..mask_writer import FORMATS
     from ..settings import check_threshold
 
     for suffix in arguments.format or ():
-        if mask_format(Path(f"mask{suffix}"))[0] != suffix.lower():
-            raise InputError(f"--format is {suffix}, expected a suffix alone, such as .seg.nrrd")
+        if suffix.lower() not in FORMATS:
+            raise InputError(f"--format is '{suffix}'; expected a suffix with its dot, one of {', '.join(FORMATS)}")
+        FORMATS[suffix.lower()].check_installed(f"--format {suffix}")
     if arguments.threshold is not None:
         check_threshold(arguments.threshold)
     if arguments.input.resolve() == arguments.output.resolve():
@@ -131,8 +145,10 @@ def find(arguments: argparse.Namespace) -> Cohort:
         where = f" ({skipped.path})" if arguments.dry_run else ""
         print(f"skipped: {skipped.what}: {skipped.reason}{where}", file=sys.stderr)
     if not cohort.cases and not cohort.failed:
+        beside = f" ({cohort.skipped_files} skipped)" if cohort.skipped else ""
         raise InputError(
-            f"{arguments.input} holds no CT, {len(cohort.skipped)} other things were skipped; expected one"
+            f"{arguments.input} holds no CT{beside}; expected image files such as ct.nii.gz or ct.nrrd, or DICOM "
+            "files of a CT, in it or in its subfolders"
         )
     return cohort
 
@@ -147,8 +163,13 @@ def preview(batch: Batch) -> None:
         files = plan.case.files
         where = files[0] if len(files) == 1 else f"{len(files)} slices in {Path(files[0]).parent}"
         masks = ", ".join(path.name for path in plan.masks)
-        print(f"{plan.case.name}: {batch.todo.get(plan.case.name, 'finished')}: {shown(where)} -> {masks}")
-    print(f"{len(batch.todo)} cases to do, {batch.finished} finished; nothing was written")
+        print(f"{plan.case.name}: {_state(batch.earlier[plan.case.name])}: {shown(where)} -> {masks}")
+    todo = len(batch.todo)
+    print(f"{todo} case{'' if todo == 1 else 's'} to do, {batch.finished} finished; nothing was written")
+
+
+def _state(earlier: Earlier) -> str:
+    return earlier.todo or "; ".join(text for text in ("finished", earlier.kept) if text)
 
 
 def check_earlier(batch: Batch, resume: bool) -> None:

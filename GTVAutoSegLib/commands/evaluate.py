@@ -95,7 +95,10 @@ def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
     subject = Subject(models, arguments.predictions, arguments.device)
-    return partial(evaluate, cases, subject, arguments.workers), describe(dict(zip(model_names(models), models)))
+    names = model_names(models)
+    origin = describe(dict(zip(names, models)))
+    alike = [f"{name} is {path}" for name, path in zip(names, models) if name != origin["bundles"][name]["id"]]
+    return partial(evaluate, cases, subject, arguments.workers), {**origin, **({"remarks": alike} if alike else {})}
 
 
 def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
@@ -131,7 +134,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
     write_text(written[1], json.dumps({**origin, **summary}, indent=2, allow_nan=False) + "\n")
     if find_spec("matplotlib") is None:
         print(
-            f"warning: {written.pop()} was not drawn, which needs matplotlib; install gtvautoseg[report]",
+            f"warning: {written.pop()} was not drawn, which needs matplotlib; run: pip install 'gtvautoseg[report]'",
             file=sys.stderr,
         )
     else:

@@ -87,10 +87,18 @@ def roi_pattern(text: str) -> re.Pattern[str]:
 
 
 def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:
-    """Print patients, series, structure sets and ROIs; with a pattern, which ROIs match."""
+    """Print patients, series, structure sets and ROIs; with a pattern, which ROIs match.
+
+    Raises:
+        InputError: there is nothing to print.
+    """
     from ..dicom.tree import referenced_series
     from ..errors import InputError
 
+    if not tree.series and not tree.structure_sets:
+        raise InputError(
+            f"{tree.root} holds no DICOM image and no RTSTRUCT; expected the CT series with their structure sets"
+        )
     placed: dict[str, list[str]] = {uid: [] for uid in tree.series}
     lost = []
     for structure_set in tree.structure_sets:

@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     bundle = read_bundle(arguments.model)
     for path in arguments.output:
-        mask_format(path)  # a mistyped suffix is said at once, not after reading the CT
+        # A mistyped suffix and a missing package are said at once, not after reading the CT.
+        mask_format(path)[1].check_installed(path)
     volume = read_volume(arguments.ct, series=arguments.series)
     check_ct(volume)  # an unsuitable one is said before PyTorch is imported
     check_outputs(arguments.output, volume)
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
     for path in arguments.output:
-        write_mask(result.mask, volume, path, describe_segment(bundle))
+        write_mask(result.mask, volume, path, describe_segment(bundle, result))
     summary = summarise(result, volume, bundle)
     for path in _json_file(arguments):
         write_text(path, json.dumps(summary, indent=2) + "\n")

@@ -30,14 +30,19 @@ from .source import (
 INSTALL = "install it with: pip install 'gtvautoseg[dicom-seg]'"
 
 
+def check_highdicom(what: str | Path) -> None:
+    """Raise InputError, for what is to be written, when highdicom is missing."""
+    if find_spec("highdicom") is None:
+        raise InputError(f"{what} is a DICOM segmentation, which the package highdicom writes; {INSTALL}")
+
+
 def check_dicom_seg(volume: Volume, path: Path) -> None:
     """Check that a DICOM segmentation of a volume can be written.
 
     Raises:
         InputError: highdicom is missing, or the volume was not read from DICOM.
     """
-    if find_spec("highdicom") is None:
-        raise InputError(f"{path} is a DICOM segmentation, which the package highdicom writes; {INSTALL}")
+    check_highdicom(path)
     read_source(volume, path)
 
 

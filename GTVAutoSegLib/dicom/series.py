@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from ..allocator import give_back_freed_memory
 from ..errors import InputError
+from ..file_headers import HEADER_READERS
 from ..itk import names_for_itk, quiet_itk, reason
 from ..volume import Volume, narrow
 from .headers import SliceHeader, read_headers
@@ -42,12 +43,22 @@ def read_dicom_series(folder: Path, series: str | None = None) -> Volume:
     if not headers:
         found = "only empty files" if empty else "no DICOM image"
         names = f", such as {empty[0].name}" if empty else ""
-        raise InputError(f"{folder} holds {found}{names}; expected one DICOM series of a CT")
+        raise InputError(f"{folder} holds {found}{names}; {_instead(folder)}")
     volume = stack(_choose(folder, headers, series), str(folder))
     if not empty:
         return volume
     note = f"{len(empty)} empty files such as {empty[0].name} were left aside; slices may be missing"
     return replace(volume, notes=(*volume.notes, note))
+
+
+def _instead(folder: Path) -> str:
+    """What to give instead of a folder without DICOM images."""
+    images = sorted(path for path in folder.iterdir() if path.name.lower().endswith(tuple(HEADER_READERS)))
+    # A CT rather than its segmentation or its label.
+    images.sort(key=lambda path: path.name.lower().startswith("label") or ".seg." in path.name.lower())
+    if not images:
+        return "expected one DICOM series of a CT"
+    return f"expected one DICOM series of a CT, or an image file, so give {images[0]} itself"
 
 
 def stack(slices: Sequence[SliceHeader], source: str) -> Volume:

@@ -29,7 +29,7 @@ COLUMNS = (
     ("ji", "JI", 1, 3),
     ("hd95_mm", "HD95 mm", 1, 1),
     ("asd_mm", "ASD mm", 1, 1),
-    ("surface_dice_2mm", "SD 2 mm", 1, 3),
+    ("surface_dice_2mm", "surface Dice 2 mm", 1, 3),
     ("volume_error", "volume %", 100, 0),
 )
 
@@ -87,7 +87,7 @@ def cases_csv(measurements: Iterable[Measurement]) -> str:
 def table(summary: dict[str, Any]) -> str:
     """Mean and standard deviation over the cases, a line for each model and variant, for a fixed-width screen."""
     width = max(len(text) for text in VARIANTS.values())
-    lines = [" " * width + "".join(f"{heading:>16}" for _, heading, _, _ in COLUMNS)]
+    lines = [" " * width + "".join(f"{heading:>{_width(heading)}}" for _, heading, _, _ in COLUMNS)]
     unit = FOLDS if FOLDS in summary else MODELS
     groups = dict(summary[unit])
     if "over_cases" in summary and len(groups) > 1:
@@ -103,9 +103,16 @@ def table(summary: dict[str, Any]) -> str:
 def _rows(variants: dict[str, Any], width: int) -> list[str]:
     return [
         f"{VARIANTS[variant]:<{width}}"
-        + "".join(f"{_cell(figures[metric], factor, decimals):>16}" for metric, _, factor, decimals in COLUMNS)
+        + "".join(
+            f"{_cell(figures[metric], factor, decimals):>{_width(heading)}}"
+            for metric, heading, factor, decimals in COLUMNS
+        )
         for variant, figures in variants.items()
     ]
+
+
+def _width(heading: str) -> int:
+    return max(16, len(heading) + 2)
 
 
 def _one_model(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]:
@@ -186,7 +193,8 @@ def _remarks(figures: dict[str, Any]) -> list[str]:
     remarks = [f"slices: {scores} over {sum(slices[count] for count in COUNTS)}"]
     if undefined:
         remarks.append(
-            f"distances are undefined for {undefined} cases and left out of their means; empty is the mask in "
+            f"distances are undefined for {undefined} {'case' if undefined == 1 else 'cases'} and left out of their "
+            f"means; empty is the mask in "
             f"{empty['mask']} (DSC 0), the reference in {empty['reference']} (DSC 0), both in {empty['both']} (DSC 1)"
         )
     return remarks

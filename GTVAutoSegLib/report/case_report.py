@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from .pages import RESEARCH_ONLY, Html, page, paragraphs, picture, table
+from .pages import RESEARCH_ONLY, Html, marked, page, paragraphs, picture, table
 from .pictures import Picture
 
 CURVE_WIDTH, CURVE_HEIGHT = 900, 190
 # Room for the labels left and below, in the curve's units.
 LEFT, BOTTOM, TOP = 46, 36, 8
 CHECK_FIRST = "To be checked before any use: see the warnings."
+SIDES = (
+    "Axial slices are seen from the feet. Letters are sides of the patient: R&nbsp;right, L&nbsp;left, A&nbsp;front, "
+    "P&nbsp;back, S&nbsp;head, I&nbsp;feet. The outline is red."
+)
+AS_MADE = "All figures and pictures are of the outline as the model made it, not of one that was corrected since."
+MOST_COLUMNS, SHORTEST_COLUMN = 3, 6
 # Filled in on paper.
 SIGNATURE = '<p class="sign">Checked and corrected by <span></span> on <span></span></p>'
 
@@ -35,24 +41,35 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
         *paragraphs([f"Warning: {text}." for text in record["warnings"]], "warning"),
         '<div class="top">',
         table(_figures(record)),
-        f"<figure>{picture(overview, 'overview slice')}<figcaption>{_overview_caption(measures)}</figcaption></figure>",
+        _figure(Picture(_overview_caption(measures), overview)),
         "</div>",
+        *paragraphs([AS_MADE], "small"),
         "<h2>Key slices</h2>",
-        "<p>Axial slices are seen from the feet: the patient's left is on the right. The outline is red.</p>",
+        f"<p>{SIDES}</p>",
         '<div class="pictures">',
-        *(
-            f"<figure>{picture(one.png, one.caption)}<figcaption>{one.caption}</figcaption></figure>"
-            for one in pictures
-        ),
+        *(_figure(one) for one in pictures),
         "</div>",
         "<h2>Slice probability</h2>",
         _curve(record),
-        '<div class="columns">' + table(_slices(record), ["slice", "probability", "area, cm²"]) + "</div>",
-        "<h2>Origin</h2>",
+        _in_columns(_slices(record), ("slice", "probability", "area, cm²")),
+        '<div class="together"><h2>Origin</h2>',
         table(_origin(record)),
         SIGNATURE,
+        "</div>",
     ]
     return page(f"{record['roi']}: {record['case']}", parts)
+
+
+def _figure(shown: Picture) -> str:
+    image = marked(picture(shown.png, shown.caption), shown.marks)
+    return f"<figure>{image}<figcaption>{escape(shown.caption)}</figcaption></figure>"
+
+
+def _in_columns(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
+    """A long table of few columns as several beside each other, each with its head: a browser breaks off the head."""
+    length = max(SHORTEST_COLUMN, -(-len(rows) // MOST_COLUMNS))
+    parts = [rows[first : first + length] for first in range(0, len(rows), length)]
+    return f'<div class="columns">{"".join(table(part, head) for part in parts)}</div>'
 
 
 def figures(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -67,7 +84,7 @@ def figures(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("Volume", f"{record['volume_ml']:.2f} mL"),
         (
             "Extent",
-            " x ".join(f"{length:.1f}" for length in record["extent_mm"]) + " mm (left-right, front-back, head-feet)",
+            " x ".join(f"{length:.1f}" for length in record["extent_mm"]) + " mm (left-right, back-front, foot-head)",
         ),
         ("Largest diameter", f"{measures['diameter_mm']:.1f} mm"),
         (

@@ -46,7 +46,9 @@ def write_contact_sheet(
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError("pictures need matplotlib, which is not installed; install gtvautoseg[report]") from error
+        raise InputError(
+            "pictures need matplotlib, which is not installed; run: pip install 'gtvautoseg[report]'"
+        ) from error
     view = volume.axial
     hu, mask = view.of(volume.array), view.of(result.mask)
     truth = None if reference is None else view.of(reference)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
 
-RESEARCH_ONLY = "Research demonstration, not for clinical use. Every outline has to be checked by a clinician."
+RESEARCH_ONLY = "Research demonstration, not for clinical use. Every outline has to be checked by a qualified person."
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -26,6 +26,7 @@ p { margin: .4em 0; }
 .failed { border-left: 4px solid #b00020; padding-left: .6em; }
 .badge { border-radius: .3em; padding: .1em .5em; color: #fff; font-weight: 600; white-space: nowrap; }
 .badge.failed { background: #b00020; border: 0; } .badge.check { background: #a15c00; }
+.badge.changed { background: #1f5a96; }
 .badge.not-done { background: #666; } .badge.done { background: #23662f; }
 .sign { margin-top: 2em; } .sign span { display: inline-block; border-bottom: 1px solid #1c1c1c; width: 14em; }
 .results { font-size: .9em; } .results th { font-size: .9em; vertical-align: bottom; }
@@ -41,18 +42,22 @@ td img { max-width: none; }
 figure { margin: 0; } figcaption { font-size: .85em; }
 img { max-width: 100%; height: auto; background: #000; display: block; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 1em; }
-.columns { columns: 16em; column-gap: 2em; }
-.columns table { width: 100%; } .columns tr { break-inside: avoid; }
-.columns th, .columns td { text-align: right; font-variant-numeric: tabular-nums; }
+.marked { position: relative; } .marked img { width: 100%; }
+.marked span { position: absolute; color: #ffe27a; font: 700 .9em/1 system-ui, "DejaVu Sans", sans-serif;
+  text-shadow: 0 0 3px #000, 0 0 3px #000; transform: translate(-50%, -50%); }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(15em, 1fr)); gap: 0 3em; align-items: start; }
+.columns th, .columns td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; padding: .2em; }
+.columns th:first-child, .columns td:first-child { width: 20%; }
 .small { font-size: .85em; color: #444; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; display: block; }
 @page { size: A4; margin: 14mm; }
 @media print {
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 10pt; max-width: none; margin: 0; padding: 0; }
-  h2 { break-after: avoid; } figure, .notice, tr, svg { break-inside: avoid; }
+  h2 { break-after: avoid; } figure, .notice, tr, svg, .together { break-inside: avoid; }
   .pictures { grid-template-columns: repeat(3, 1fr); gap: 4mm; }
-  .columns { columns: 3; }
+  .columns { grid-template-columns: repeat(3, 1fr); gap: 0 8mm; font-size: 8.5pt; }
+  .columns th, .columns td { padding: .1em .2em; }
   .scroll { overflow: visible; font-size: 8pt; }
   a { color: inherit; text-decoration: none; }
 }
@@ -100,6 +105,13 @@ def paragraphs(texts: Iterable[str], kind: str) -> list[str]:
 def picture(png: bytes, text: str) -> str:
     """An image inside the page; ``text`` is for those who cannot see it."""
     return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+
+
+def marked(image: str, marks: Sequence[str]) -> str:
+    """An image with a word at the middle of each of its sides: left, right, top, bottom."""
+    places = ((4, 50), (96, 50), (50, 4), (50, 96))
+    words = "".join(f'<span style="left:{x}%;top:{y}%">{escape(m)}</span>' for m, (x, y) in zip(marks, places))
+    return f'<div class="marked">{image}{words}</div>'
 
 
 def _cell(value: object) -> str:

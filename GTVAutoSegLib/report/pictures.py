@@ -16,6 +16,9 @@ OUTLINE = 255
 PALETTE = bytes(value for grey in range(255) for value in (round(grey * 255 / 254),) * 3) + bytes((255, 60, 60))
 FILTER_UP = 2
 AXIAL_PICTURES = 4
+# Sides of the patient at the left, right, top and bottom of a picture: right, left, anterior, posterior, superior
+# (head), inferior (feet).
+AXIAL_MARKS, CORONAL_MARKS, SAGITTAL_MARKS = "RLAP", "RLSI", "APSI"
 # Around the tumour, mm; smaller pictures do not show where in the body it lies.
 MARGIN_MM = 40.0
 SMALLEST_MM = 160.0
@@ -23,10 +26,11 @@ SMALLEST_MM = 160.0
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG image and what it shows."""
+    """A PNG image and what it shows; ``marks`` are the patient's sides at its left, right, top and bottom."""
 
     caption: str
     png: bytes
+    marks: str = AXIAL_MARKS
 
 
 def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 256) -> bytes:
@@ -73,12 +77,13 @@ def key_pictures(
         where = (index, *box[1:])
         caption = f"axial, slice {len(hu) - 1 - index if flipped else index}"
         pictures.append(Picture(caption, encode_png(draw(hu[where], tumour[where], spacing[1:], window, width))))
-    for name, axis, kept in (("coronal", 1, (0, 2)), ("sagittal", 2, (0, 1))):
+    for name, axis, kept, marks in (("coronal", 1, (0, 2), CORONAL_MARKS), ("sagittal", 2, (0, 1), SAGITTAL_MARKS)):
         most = hu.shape[axis] // 2 if found is None else _fullest(tumour[found], axis) + found[axis].start
         where = tuple(most if one == axis else box[one] for one in range(3))
         sides = (spacing[kept[0]], spacing[kept[1]])
         # The head is up.
-        pictures.append(Picture(name, encode_png(draw(hu[where][::-1], tumour[where][::-1], sides, window, width))))
+        drawn = draw(hu[where][::-1], tumour[where][::-1], sides, window, width)
+        pictures.append(Picture(name, encode_png(drawn), marks))
     return tuple(pictures)
 
 

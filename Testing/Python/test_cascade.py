@@ -179,7 +179,7 @@ def test_only_the_largest_components_are_kept(cascade):
     assert mask[2:4].sum() == 800 and not mask[7].any()
     mask[7, 50:55, 50:55] = mask[9, :20, :20] = 1
     run._keep_components(mask)
-    said = "left out: this model keeps the largest 1"
+    said = "left out: this model keeps the largest only"
     assert run.runner.notes == [
         f"1 smaller part of less than 0.1 mL was {said}",
         f"2 smaller parts of 1.3 mL in all were {said}",

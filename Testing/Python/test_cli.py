@@ -77,6 +77,29 @@ def test_the_json_tells_what_was_found_and_how(capsys, tmp_path, ct, bundle):
     assert found["versions"]["torch"] and found["reason"] == "" and found["device"] == "cpu"
 
 
+def test_a_segmentation_file_says_with_which_model_and_how_it_was_made(capsys, tmp_path, ct, bundle):
+    output = tmp_path / "o.seg.nrrd"
+    run(capsys, "segment", ct, "--model", bundle, "--output", output, "--device", "cpu", "--precision", "fp32")
+    tags = sitk.ReadImage(str(output)).GetMetaData("Segment0_Tags").split("|")
+    found = {name: value for name, _, value in (tag.partition(":") for tag in tags) if name.startswith("GTVAutoSeg.")}
+    assert found.pop("GTVAutoSeg.Digest") and found == {
+        "GTVAutoSeg.Model": "random",
+        "GTVAutoSeg.Version": "1.0.0",
+        "GTVAutoSeg.Threshold": "0.5",
+        "GTVAutoSeg.Device": "cpu",
+        "GTVAutoSeg.Precision": "fp32",
+    }
+
+
+@pytest.mark.parametrize(("slices", "reached"), [("2:6", [2, 5]), ("0:4", [3]), ("0:10", [])])
+def test_an_outline_that_reaches_an_end_of_the_slices_looked_at_is_warned_of(
+    capsys, tmp_path, ct, bundle, slices, reached
+):
+    _, _, err = run(capsys, "segment", ct, "--model", bundle, "--output", tmp_path / "o.nrrd", "--slices", slices)
+    said = [line for line in err.splitlines() if "an end of the slices looked at" in line]
+    assert [line.partition(",")[0] for line in said] == [f"warning: the outline reaches slice {end}" for end in reached]
+
+
 def test_json_on_standard_output_is_nothing_but_json(capsys, tmp_path, ct, bundle):
     code, out, _ = run(capsys, "segment", ct, "--model", bundle, "--output", tmp_path / "o.nrrd", "--json", "-")
     assert code == 0 and json.loads(out)["roi"] == "GTVp"
@@ -277,9 +300,3 @@ def wait_until_loaded(pid: int, timeout: float = 60.0) -> None:
         time.sleep(0.02)
     os.kill(pid, signal.SIGKILL)
     raise AssertionError("the child process never loaded PyTorch")
-
-
-def test_help_and_model_list_do_not_wait_for_torch():
-    code = "import sys; from GTVAutoSegLib.cli import main\ntry: main(['model', 'list'])\nfinally: "
-    code += "assert not {'torch', 'SimpleITK', 'numpy'} & set(sys.modules), sorted(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

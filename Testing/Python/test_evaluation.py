@@ -142,7 +142,16 @@ def test_files_and_table_hold_the_figures(tmp_path, dataset, bundle, capsys):
     assert (tmp_path / "out" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
     output = capsys.readouterr().out
     assert f"{card['dsc']:.3f} ±{card['dsc_std']:.3f}" in output
-    assert "distances are undefined for 1 cases and left out of their means" in output
+    assert "surface Dice 2 mm" in output.splitlines()[1]
+    assert "distances are undefined for 1 case and left out of their means" in output
+
+
+def test_two_models_of_one_id_are_told_apart_by_their_paths(tmp_path, dataset, bundle, capsys):
+    other = shutil.copytree(bundle, tmp_path / "other")
+    models = ("--model", bundle, "--model", other)
+    assert run(dataset, *models, "--output", tmp_path / "out", "--device", "cpu") == 0
+    output = capsys.readouterr().out
+    assert f"note: everywhere (1) is {bundle}" in output and f"note: everywhere (2) is {other}" in output
 
 
 def test_the_figures_are_recorded_in_the_model_when_asked(tmp_path, dataset, bundle, capsys):

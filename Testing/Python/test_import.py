@@ -220,6 +220,12 @@ def test_a_second_import_keeps_what_is_there_and_refuses_to_mix(tmp_path, capsys
     assert label.stat().st_mtime_ns == before
 
 
+def test_listing_a_folder_without_dicom_files_is_an_error(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no image")
+    assert run(tmp_path, "--list") == 2
+    assert "holds no DICOM image and no RTSTRUCT; expected" in capsys.readouterr().err
+
+
 def test_list_shows_everything_and_writes_nothing(tmp_path, capsys):
     uid = patient(tmp_path / "dicom", "P1", {"GTVp": TUMOUR, "Lung_L": NODE})
     write_series(tmp_path / "dicom" / "pet", patient_array(), modality="PT", description="PET", PatientID="P1")

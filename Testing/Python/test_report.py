@@ -203,6 +203,57 @@ def test_the_page_needs_no_other_file_and_says_what_was_found(found):
     assert (f"{volume_of(mask):.2f} mL" in text) is found
 
 
+@pytest.mark.parametrize(("count", "expected"), [(1, 1), (7, 2), (40, 3)])
+def test_the_table_of_slices_has_its_head_over_every_column(count, expected):
+    volume, mask = phantom((12, 40, 50)), block()
+    found = record(mask, volume, picked_slices=list(range(count)), slice_probability=[0.25] * 100)
+    columns = re.search(r'<div class="columns">(.*?)</div>', report_page(found, b"", ()))[1]
+    tables = re.findall(r"<table>(.*?)</table>", columns)
+    assert len(tables) == expected
+    head = "<thead><tr><th>slice</th><th>probability</th><th>area, cm²</th></tr></thead>"
+    assert all(table.startswith(head) for table in tables)
+    shown = [int(index) for index in re.findall(r"<tr><td>(\d+)</td><td>0\.250</td>", columns)]
+    assert shown == sorted({*range(count), *found["tumour_slices"]})
+    lengths = [table.count("<td>") for table in tables]
+    assert lengths[:-1] == lengths[:1] * (len(lengths) - 1) and lengths[-1] <= lengths[0]
+
+
+def test_pictures_are_marked_with_the_patient_s_sides():
+    from matplotlib.image import imread
+
+    array = np.full((12, 40, 50), -1000, np.int16)
+    array[6:, :20, :25] = 200  # towards the head, in front, on the right
+    mask = np.zeros(array.shape, np.uint8)
+    mask[6, 20, 25] = 1
+    for volume, tumour in ((Volume(array, (1.0, 2.0, 3.0)), mask), shuffled(Volume(array, (1.0, 2.0, 3.0)), mask)):
+        axial, coronal, sagittal = key_pictures(tumour, volume, WINDOW)
+        assert (axial.marks, coronal.marks, sagittal.marks) == ("RLAP", "RLSI", "APSI")
+        grey = imread(io.BytesIO(axial.png))[..., 0]
+        assert brightest_quarter(grey) == ("left", "top")
+    # The plane through the tumour is behind the bright block, and to its left: one voxel nearer shows it.
+    near = np.zeros_like(mask)
+    near[6, 19, 24] = 1
+    for picture in key_pictures(near, Volume(array, (1.0, 2.0, 3.0)), WINDOW)[1:]:
+        assert brightest_quarter(imread(io.BytesIO(picture.png))[..., 0]) == ("left", "top")
+
+
+def brightest_quarter(grey):
+    height, width = (side // 2 for side in grey.shape)
+    quarters = {
+        (side, end): grey[rows, columns].mean()
+        for end, rows in (("top", slice(None, height)), ("bottom", slice(height, None)))
+        for side, columns in (("left", slice(None, width)), ("right", slice(width, None)))
+    }
+    return max(quarters, key=lambda quarter: quarters[quarter])
+
+
+def test_the_report_says_that_it_is_of_the_outline_before_any_correction():
+    volume = phantom((12, 40, 50))
+    text = report_page(record(block(), volume), b"", ())
+    assert "not of one that was corrected since" in text and "checked by a qualified person" in text
+    assert "mm (left-right, back-front, foot-head)" in text
+
+
 def volume_of(mask):
     return mask.sum() * 3 / 1000
 

@@ -76,3 +76,9 @@ def test_a_model_loads_without_pytorchs_compiler(tmp_path):
     program = "import sys, GTVAutoSegLib as g; g.load_model(sys.argv[1], 'cpu'); print('torch._dynamo' in sys.modules)"
     command = [sys.executable, "-c", program, str(make_bundle(tmp_path / "random"))]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_help_and_model_list_do_not_wait_for_torch():
+    code = "import sys; from GTVAutoSegLib.cli import main\ntry: main(['model', 'list'])\nfinally: "
+    code += "assert not {'torch', 'SimpleITK', 'numpy'} & set(sys.modules), sorted(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

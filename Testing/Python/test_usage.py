@@ -1,0 +1,72 @@
+"""What the command line says to mistakes in usage: which word was wrong, and what to give instead."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from batches import write_cts
+
+from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.files import make_folder
+
+
+def refused(capsys, *arguments):
+    """The one line of a command that ends with code 2."""
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as ended:
+        code = ended.code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert code == 2, line
+    return line
+
+
+def test_a_mistyped_option_is_named_and_not_only_the_one_missing_because_of_it(capsys):
+    line = refused(capsys, "segment", "ct.nrrd", "--model", "m", "--outptu", "o.nii.gz")
+    assert line.startswith("gtvautoseg segment: unknown option --outptu, --output was meant perhaps; see ")
+    line = refused(capsys, "segment", "ct.nrrd", "--model", "m", "--outptu=o.nii.gz")
+    assert "unknown option --outptu, --output" in line
+    assert "unknown option --zzz; see" in refused(capsys, "segment", "ct.nrrd", "--zzz")
+
+
+def test_a_shortened_option_and_words_that_only_look_like_options_are_no_mistake(capsys, tmp_path):
+    line = refused(capsys, "segment", tmp_path / "none.nrrd", "--mod", "sts-gtv", "--out", "o.nrrd")
+    assert "none.nrrd does not exist" in line
+    line = refused(capsys, "segment", "--model", "sts-gtv", "--output", "o.nrrd", "--", "--ct.nrrd")
+    assert "--ct.nrrd does not exist" in line
+
+
+def test_a_folder_with_an_image_file_instead_of_dicom_files_has_the_file_named(capsys, tmp_path):
+    folder = tmp_path / "STS_035"
+    write_cts(folder, 1)
+    (folder / "ct00.nrrd").rename(folder / "scan.nrrd")
+    (folder / "label.nrrd").write_bytes(b"")
+    line = refused(capsys, "segment", folder, "--model", "sts-gtv", "--output", tmp_path / "o.nrrd")
+    assert f"expected one DICOM series of a CT, or an image file, so give {folder / 'scan.nrrd'} itself" in line
+
+
+def test_a_missing_dask_is_said_with_the_command_that_installs_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    source = write_cts(tmp_path / "in", 1)
+    line = refused(capsys, "batch", source, tmp_path / "out", "--model", "sts-gtv", "--workers", "2")
+    assert line.endswith("not installed; run: pip install 'gtvautoseg[cohort]'")
+
+
+def test_a_folder_that_is_not_writable_is_named_itself():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(65534)  # nobody: root may write anywhere
+            with pytest.raises(InputError, match=f"^the folder {folder} is not writable .*choose another one"):
+                make_folder(Path(folder))
+        finally:
+            if is_root:
+                os.seteuid(0)
+            Path(folder).chmod(0o755)
