@@ -20,8 +20,9 @@ from GTVAutoSegLib.files import check_writable, whole_file
 from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure
+from .ownership import MASK_TAG, ROI_TAG, our_segments, tag, voxels_outside
 from .scene import Grid, mask_sha256
-from .segmentation import MASK_TAG, check_output, our_segments, reference_volume, segment_info, tag, voxels_outside
+from .segmentation import check_output, reference_volume, segment_info
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
 INSTANCES = "DICOM.instanceUIDs"
@@ -52,7 +53,7 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "")
         path: where to; a file already there is replaced. It appears whole, and only when its contours, read back and
             filled, give the segment's voxels on the CT.
         ct: the CT, loaded from DICOM; None takes the one the segmentation was made for.
-        segment_id: which segment; "" takes the only one that runs have left.
+        segment_id: which segment that stems from a run; "" takes the result of the last one of the only region.
 
     Raises:
         Failure: nothing was written. Its code is "segment", "no-dicom" or "export": the segment, the CT's slices or
@@ -96,7 +97,8 @@ def _find(node: Any, ct: Any, segment_id: str) -> tuple[str, Any]:
             "be told which one to export; give its id"
         )
     segment_id = segment_id or next(iter(segments.values()))
-    if segment_id not in segments.values():
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is None or not tag(segment, ROI_TAG):
         raise InputError(
             f"'{node.GetName()}' has no segment '{segment_id}' made by GTVAutoSeg, expected one of: "
             f"{', '.join(segments.values())}; give its id"

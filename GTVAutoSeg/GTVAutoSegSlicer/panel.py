@@ -24,10 +24,11 @@ from .kept_worker import KEPT_WORKER
 from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
+from .ownership import our_segments
 from .progress_part import ProgressPart
 from .result_part import ResultPart
 from .run import Outcome, Run
-from .segmentation import our_segments, reference_volume
+from .segmentation import reference_volume
 from .setup_part import SetupPart
 from .views import open_in_segment_editor, show_segment
 
@@ -248,16 +249,16 @@ class Panel(VTKObservationMixin):
         )
 
     def _segment_id(self) -> str:
-        """The segment of the selected model's region; without one, the first that a run has left; "" for none."""
+        """The result of the last run of the selected model's region; without one, that of another region, or ""."""
         output = self._parameters.output_segmentation if self._parameters is not None else None
         segments = our_segments(output) if output is not None else {}
         return segments.get(self.models.region, next(iter(segments.values()), ""))
 
     def _on_undo(self) -> None:
-        self._outcome.undo.restore()
+        undone = self._outcome.undo.restore()
         self.export.clear()
         self._outcome = None
-        self.result.show_text(_("The last run was taken back."))
+        self.result.show_undone(undone)
         self._update()
 
     def _on_copy_diagnostics(self) -> None:

@@ -7,36 +7,13 @@ import shutil
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from slicer_samples import (
-    MODULE,
     add_ct,
     ball,
     process_lives,
     temporary_folders,
-    use_fake_worker,
     voxels,
 )
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    """A folder with one model."""
-    folder = tmp_path_factory.mktemp("shelf")
-    make_bundle(folder / "test-model", metrics={"dsc": 0.71, "cases": 8, "split": "validation"})
-    return folder
-
-
-@pytest.fixture
-def panel(load_module, slicer_runtime, shelf, monkeypatch, tmp_path):
-    """The panel, entered, with the fake worker outlining a ball."""
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    slicer_runtime.app.testing = True  # no probe, no questions
-    widget = load_module(MODULE).widget
-    use_fake_worker(monkeypatch, "ball")
-    widget.enter()
-    return widget.panel
 
 
 def run(panel, until):
