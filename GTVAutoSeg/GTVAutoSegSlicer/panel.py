@@ -66,6 +66,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_replaced)
         self.addObserver(scene, scene.EndImportEvent, self._on_scene_replaced)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self._on_parameters_modified)
         self._update()
 
     def enter(self) -> None:
@@ -130,7 +131,10 @@ class Panel(VTKObservationMixin):
         self._update()
 
     def _on_parameters_modified(self, _caller: Any = None, _event: Any = None) -> None:
-        if not self.running:
+        if self._parameters is None:
+            return
+        # While a scene is added, CT and segmentation change one after the other; the end of that comes here too.
+        if not self.running and not slicer.mrmlScene.IsBatchProcessing():
             self._match_output()
         self._update()
 
@@ -226,7 +230,8 @@ class Panel(VTKObservationMixin):
             return
         self._outcome = outcome
         self._parameters.output_segmentation = outcome.segmentation
-        show_segment(outcome.segmentation, outcome.segment_id)
+        if self._entered:  # in another module the views would jump under the user's brush
+            show_segment(outcome.segmentation, outcome.segment_id)
 
     def _show_failure(self, failure: Failure) -> None:
         self.log.add(f"failure: {failure.code}")

@@ -73,3 +73,47 @@ def test_undo_says_when_there_is_nothing_it_may_take_back(panel, until, happens)
     else:
         sentence = "The result of the last run is no longer there, so nothing was taken back."
         assert panel.ui.resultLabel.text == sentence
+
+
+@pytest.mark.parametrize("own_result", [False, True])
+def test_a_saved_scene_that_is_added_to_an_open_one_brings_its_result_along(panel, until, tmp_path, own_result):
+    import slicer
+
+    add_ct("Saved CT")
+    run(panel, until)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    add_ct("Open CT")
+    if own_result:
+        run(panel, until)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": False})
+    assert panel.ui.inputSelector.currentNode().GetName() == "Saved CT"
+    assert panel.ui.outputSelector.currentNode().GetName() == "Saved CT GTV"
+    # From then on as ever: another CT is not given the result of this one.
+    panel.ui.inputSelector.setCurrentNode(slicer.util.getNode("Open CT"))
+    assert panel.ui.outputSelector.currentNode() is None
+
+
+def test_what_does_not_belong_together_is_parted_when_many_changes_are_made_at_once(panel, until):
+    import slicer
+
+    add_ct("First")
+    run(panel, until)
+    second = add_ct("Second")
+    slicer.mrmlScene.StartState(slicer.mrmlScene.BatchProcessState)
+    panel._parameters.input_volume = second
+    slicer.mrmlScene.EndState(slicer.mrmlScene.BatchProcessState)
+    assert panel.ui.outputSelector.currentNode() is None
+
+
+def test_the_views_stay_where_they_are_while_the_user_works_in_another_module(panel, until):
+    import slicer
+
+    add_ct()
+    logic = slicer.app.layoutManager().sliceWidget("Red").sliceLogic()
+    panel.ui.segmentButton.click()
+    panel.exit()
+    logic.SetSliceOffset(4.0)
+    until(lambda: not panel.running)
+    assert panel.ui.outputSelector.currentNode() is not None
+    assert logic.GetSliceOffset() == pytest.approx(4.0)
