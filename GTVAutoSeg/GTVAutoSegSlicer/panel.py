@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.ui, self.logic = ui, logic
         self._run: Run | None = None
+        self._started = 0.0
         self._outcome: Outcome | None = None
         self._parameters: Any = None
         self._gui_tag: int | None = None
@@ -170,7 +172,7 @@ class Panel(VTKObservationMixin):
     def _on_segment(self) -> None:
         if self._run is None:
             self._start()
-        else:
+        elif time.monotonic() - self._started > slicer.app.doubleClickInterval / 1000:  # no double click
             self._run.cancel()
             self.progress.cancelling()
 
@@ -199,6 +201,7 @@ class Panel(VTKObservationMixin):
             message = f"the run could not be started ({type(error).__name__}: {error}); report it with the details"
             self._show_failure(Failure("internal", message, details=traceback.format_exc()))
         else:
+            self._started = time.monotonic()
             self.log.add(f"run: model {self.models.selected_id}, device {parameters.device}")
             self.progress.start()
         self._update()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from dicom_scenes import draw
@@ -117,3 +119,17 @@ def test_the_views_stay_where_they_are_while_the_user_works_in_another_module(pa
     until(lambda: not panel.running)
     assert panel.ui.outputSelector.currentNode() is not None
     assert logic.GetSliceOffset() == pytest.approx(4.0)
+
+
+def test_a_double_click_starts_a_run_and_does_not_cancel_it(panel, until, monkeypatch):
+    import slicer
+
+    monkeypatch.setenv("FAKE_WORKER", "slow")
+    add_ct()
+    panel.ui.segmentButton.click()
+    panel.ui.segmentButton.click()
+    assert panel.running and not panel._run._job.cancelled
+    time.sleep(slicer.app.doubleClickInterval / 1000)
+    panel.ui.segmentButton.click()
+    assert panel._run._job.cancelled
+    until(lambda: not panel.running, timeout=2)
