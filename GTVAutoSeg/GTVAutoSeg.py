@@ -117,7 +117,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         *,
         output: Any = None,
         threshold: float | None = None,
-        slices: tuple[int, int] | None = None,
+        slices: range | tuple[int, int] | None = None,
         on_finished: Callable[[Any], None] | None = None,
         on_event: Callable[[dict], None] | None = None,
         on_line: Callable[[str], None] | None = None,
@@ -132,7 +132,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
                 result of the last run in it is replaced unless it was edited, renamed or copied since: then it stays,
                 and ``outcome.undo.kept`` is its name.
             threshold: slice probability from which a slice is segmented; None takes the model's own.
-            slices: look only at slices from the first to the one before the second, counted as stored.
+            slices: look only at these slices, counted as stored: a range, or the first and the one after the last.
             on_finished: called once with the Outcome, whatever happens; without it the call waits.
             on_event: called with each event of the worker: stage, progress, warning, result, error.
             on_line: called with each further line the worker prints.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 import tempfile
 import traceback
@@ -12,7 +13,7 @@ from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.errors import DiskError, GTVAutoSegError
+from GTVAutoSegLib.errors import DiskError, GTVAutoSegError, InputError
 from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.summary import describe_segment
 
@@ -36,6 +37,21 @@ def _make_folder(parent: Path) -> Path:
         ) from error
 
 
+def _bounds(slices: range | tuple[int, int]) -> tuple[int, int]:
+    """The first slice and the one after the last."""
+    pair = (slices.start, slices.stop) if isinstance(slices, range) and slices.step == 1 else slices
+    try:
+        first, stop = map(operator.index, pair)
+    except (TypeError, ValueError):
+        first = stop = -1
+    if isinstance(pair, range) or not 0 <= first < stop:
+        raise InputError(
+            f"slices is {slices}, expected a range or a pair with 0 <= first < stop; give slices=(40, 80), say, for "
+            "the 40 slices from 40 on"
+        )
+    return first, stop
+
+
 def ignore(_: Any) -> None:
     """Do nothing with what a callback is told."""
 
@@ -50,7 +66,7 @@ class Request:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         output: vtkMRMLSegmentationNode, or None to make one.
         threshold: slice probability from which a slice is segmented, or None for the model's own.
-        slices: first slice and the one after the last, or None for all.
+        slices: a range, or the first slice and the one after the last, or None for all.
     """
 
     ct: Any
@@ -58,7 +74,7 @@ class Request:
     device: str = "auto"
     output: Any = None
     threshold: float | None = None
-    slices: tuple[int, int] | None = None
+    slices: range | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,7 @@ class Run:
     ) -> None:
         check_ct(request.ct)
         check_output(request.output, request.ct)
+        self._slices = _bounds(request.slices) if request.slices is not None else None
         self.request = request
         self._on_finished = on_finished
         self._gone = False
@@ -162,8 +179,8 @@ class Run:
         arguments += ["--cancel-file", str(self._folder / "cancel"), "--watch-stdin"]
         if request.threshold is not None:
             arguments += ["--threshold", str(request.threshold)]
-        if request.slices is not None:
-            arguments += ["--slices", f"{request.slices[0]}:{request.slices[1]}"]
+        if self._slices is not None:
+            arguments += ["--slices", "{}:{}".format(*self._slices)]
         return arguments
 
     @property

@@ -134,6 +134,19 @@ def test_a_serving_worker_answers_each_request_under_its_id_and_keeps_the_model(
     assert (child.returncode, out) == (0, b""), err.decode()
 
 
+@pytest.mark.parametrize("wrong", [("--slices", "7:2"), ("--nonsense",), ("-h",), ("--threshold", "much")])
+def test_a_serving_worker_answers_a_request_it_cannot_parse_and_goes_on(wrong):
+    child = start("serve", stdin=subprocess.PIPE)
+    for identity in ("one", "two"):
+        ask(child, identity, "segment", "--input", "a", "--output", "b", "--model", "c", *wrong)
+        error, done = answers(child)
+        assert (error["id"], error["event"], error["code"]) == (identity, "error", "input")
+        assert wrong[0] in error["message"]
+        assert (done["id"], done["exit_code"]) == (identity, 2)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (0, b""), err.decode()
+
+
 def test_a_serving_worker_ends_itself_when_nothing_is_asked():
     program = "from GTVAutoSegLib import worker; worker.IDLE_S = 0.2; raise SystemExit(worker.main(['serve']))"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
