@@ -30,20 +30,6 @@ from .standard_input import StandardInput
 if TYPE_CHECKING:
     from .cascade import Cascade
 
-HINTS = {
-    "input": "Check the CT and the settings named above.",
-    "device": "Choose another device, or update the GPU's driver or PyTorch.",
-    "model": "Verify the model, or remove and install it again.",
-    "torch-missing": "Install PyTorch.",
-    "torch-broken": "Remove PyTorch and install it again.",
-    "memory": "Close other programs, or run on the CPU.",
-    "disk": "Free some space and run again.",
-    "run": "Run again on the CPU; if it fails again, report it with the details.",
-    "internal": "Report it with the details.",
-    "cancelled": "",
-}
-
-
 # A second click comes soon or not at all, and the memory may be wanted for something else.
 IDLE_S = 300.0
 
@@ -87,7 +73,8 @@ class Worker:
             self._send_error(error.kind, str(error))
             return error.exit_code
         except Exception as error:
-            self._send_error("internal", f"the run failed unexpectedly ({type(error).__name__}: {error})")
+            message = f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
+            self._send_error("internal", message)
             return 4
         return 0
 
@@ -170,7 +157,7 @@ class Worker:
         self._write({"event": event, **self._label, **content})
 
     def _send_error(self, kind: str, message: str) -> None:
-        self._send("error", code=kind, message=message, hint=HINTS[kind], details=traceback.format_exc())
+        self._send("error", code=kind, message=message, details=traceback.format_exc())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -54,12 +54,12 @@ def test_a_run_reports_its_stages_progress_and_result(ct, bundle):
     assert result["volume_ml"] == pytest.approx(expected.mask.sum() / 1000)
 
 
-def test_an_error_carries_code_sentence_and_hint(ct, tmp_path):
+def test_an_error_carries_code_sentence_and_details(ct, tmp_path):
     code, events, _ = finish(start("segment", "--input", ct, "--output", tmp_path / "m.nrrd", "--model", "nothing"))
     assert code == 3
     error = events[-1]
     assert (error["event"], error["code"]) == ("error", "model")
-    assert "model 'nothing' does not exist" in error["message"] and error["hint"] and "Traceback" in error["details"]
+    assert "model 'nothing' does not exist" in error["message"] and "Traceback" in error["details"]
 
 
 def test_a_cancel_file_ends_the_run_without_a_result(ct, bundle, tmp_path):
