@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure
 from .ownership import MASK_TAG, ROI_TAG, our_segments, tag, voxels_outside
-from .scene import Grid, mask_sha256
+from .scene import mask_sha256, volume_of
 from .segmentation import check_output, reference_volume, segment_info
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
@@ -129,24 +129,19 @@ def _voxels(node: Any, segment_id: str, ct: Any, name: str) -> np.ndarray:
 def _dicom_volume(ct: Any) -> Volume:
     """A CT node as the library's volume, with the file of each slice."""
     headers = _headers(ct)
-    grid = Grid.of(ct)
-    count, found = grid.size[2], {(header.columns, header.rows) for header in headers}
-    if len(headers) != count or found != {grid.size[:2]}:
-        columns, rows = max(found)
+    volume = volume_of(ct)
+    count, rows, columns = volume.array.shape
+    found = {(header.columns, header.rows) for header in headers}
+    if len(headers) != count or found != {(columns, rows)}:
+        loaded_columns, loaded_rows = max(found)
         raise InputError(
-            f"'{ct.GetName()}' has {count} slices of {grid.size[0]} x {grid.size[1]}, but was loaded from "
-            f"{len(headers)} of {columns} x {rows}; expected it as it was loaded, so select the CT that was neither "
+            f"'{ct.GetName()}' has {count} slices of {columns} x {rows}, but was loaded from {len(headers)} of "
+            f"{loaded_columns} x {loaded_rows}; expected it as it was loaded, so select the CT that was neither "
             "cropped nor resampled"
         )
-    headers.sort(key=lambda header: float(grid.direction[:, 2] @ header.position))
-    return Volume(
-        slicer.util.arrayFromVolume(ct),
-        tuple(grid.spacing.tolist()),
-        tuple(grid.origin.tolist()),
-        tuple(grid.direction.ravel().tolist()),
-        f"'{ct.GetName()}'",
-        dicom_files=tuple(header.path for header in headers),
-    )
+    towards_the_last = np.reshape(volume.direction, (3, 3))[:, 2]
+    headers.sort(key=lambda header: float(towards_the_last @ header.position))
+    return replace(volume, dicom_files=tuple(header.path for header in headers))
 
 
 def _headers(ct: Any) -> list[SliceHeader]:

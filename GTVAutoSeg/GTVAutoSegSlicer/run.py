@@ -122,7 +122,7 @@ class Run:
         self._gone = False
         self._folder = RunFolder(Path(slicer.app.temporaryPath))
         try:
-            self._grid = write_ct(request.ct, self._folder.ct)
+            self._written = write_ct(request.ct, self._folder.ct)
             self._job = KEPT_WORKER.job(
                 self._arguments(),
                 (request.bundle.path, request.bundle.digest, request.device),
@@ -206,7 +206,7 @@ class Run:
         ct, bundle = self.request.ct, self.request.bundle
         if report["model"]["digest"] != bundle.digest:
             raise not_valid("the model was changed during the run")
-        mask = read_mask(self._folder.mask, self._grid, report["mask_sha256"])
+        mask = read_mask(self._folder.mask, self._written, report["mask_sha256"])
         if not holds(ct, self._folder.ct):
             raise not_valid("the CT was changed during the run")
         if not mask.any():

@@ -19,6 +19,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.segment_info import SegmentInfo, is_gtv
+from GTVAutoSegLib.volume import bounding_box
 
 from .ownership import (
     MASK_TAG,
@@ -255,22 +256,17 @@ def _free_name(node: Any, segment_id: str, name: str) -> str:
 
 
 def _labelmap(mask: np.ndarray, ct: Any) -> Any:
-    """The mask's bounding box as an image in the CT's own coordinates."""
-    bounds = [(int(used[0]), int(used[-1])) for used in map(np.flatnonzero, _used(mask))]
-    cropped = np.ascontiguousarray(mask[tuple(slice(low, high + 1) for low, high in bounds)])
+    """The bounding box of a mask, which is not empty, as an image in the CT's own coordinates."""
+    box = bounding_box(mask)
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(index for pair in reversed(bounds) for index in pair))
+    image.SetExtent(*(index for side in reversed(box) for index in (side.start, side.stop - 1)))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     scalars = vtk_to_numpy(image.GetPointData().GetScalars())
-    scalars[:] = cropped.ravel()
+    scalars[:] = mask[box].ravel()
     to_ras = vtk.vtkMatrix4x4()
     ct.GetIJKToRASMatrix(to_ras)
     image.SetGeometryFromImageToWorldMatrix(to_ras)
     return image
-
-
-def _used(mask: np.ndarray) -> list[np.ndarray]:
-    return [mask.any(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
 
 
 def _same_place(node: Any, ct: Any) -> bool:

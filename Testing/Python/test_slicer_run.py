@@ -294,19 +294,19 @@ def test_a_mask_that_was_changed_on_its_way_is_not_believed(logic, finds_all, tm
     from GTVAutoSegSlicer.scene import read_mask, write_ct
 
     ct = add_ct()
-    grid = write_ct(ct, tmp_path / "ct.nrrd")
+    written = write_ct(ct, tmp_path / "ct.nrrd")
     image = sitk.GetImageFromArray(ball())
     image.CopyInformation(sitk.ReadImage(str(tmp_path / "ct.nrrd")))
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
     with pytest.raises(RunError, match="is not what the run reported"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
     image.SetOrigin((0, 0, 1))
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
     with pytest.raises(RunError, match="lies on another grid"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
     (tmp_path / "mask.nrrd").write_bytes(b"NRRD0004\n")
     with pytest.raises(RunError, match="cannot be read"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
 
 
 def test_slicers_process_never_imports_torch(finds_all, tmp_path):
