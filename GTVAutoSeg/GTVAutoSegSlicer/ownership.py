@@ -94,8 +94,7 @@ def tag(segment: Any, name: str) -> str:
 
 def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
     """How many voxels of a segment lie outside a CT under the same transform."""
-    places, _ = _places(node, segment_id, ct)
-    return int(np.count_nonzero(~_inside(places, ct)))
+    return int(np.count_nonzero(~_inside(_places(node, segment_id, ct), ct)))
 
 
 def _own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
@@ -105,27 +104,24 @@ def _own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
     """
     if ct.GetImageData() is None:
         return None
-    places, axes = _places(node, segment_id, ct)
+    places = _places(node, segment_id, ct)
     indices = np.rint(places).astype(int)
-    same_axes = np.allclose(axes, np.eye(3), rtol=0, atol=VOXEL_TOLERANCE)
-    if not same_axes or not np.allclose(places, indices, rtol=0, atol=VOXEL_TOLERANCE):
-        return None
-    if not _inside(places, ct).all():
+    if not np.allclose(places, indices, rtol=0, atol=VOXEL_TOLERANCE) or not _inside(places, ct).all():
         return None
     mask = np.zeros(ct.GetImageData().GetDimensions()[::-1], np.uint8)
     mask[tuple(indices.T[::-1])] = 1
     return mask
 
 
-def _places(node: Any, segment_id: str, ct: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A segment's voxels (n, 3) and the axes of its grid (3, 3), counted in voxels of the CT; x, y, z."""
+def _places(node: Any, segment_id: str, ct: Any) -> np.ndarray:
+    """Where a segment's voxels are, counted in voxels of the CT: (n, 3), x, y, z."""
     labelmap = slicer.vtkOrientedImageData()
     node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
     to_ras, ct_to_ras = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(to_ras)
     ct.GetIJKToRASMatrix(ct_to_ras)
     to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
-    return _indices(labelmap) @ to_ct[:3, :3].T + to_ct[:3, 3], to_ct[:3, :3]
+    return _indices(labelmap) @ to_ct[:3, :3].T + to_ct[:3, 3]
 
 
 def _indices(labelmap: Any) -> np.ndarray:

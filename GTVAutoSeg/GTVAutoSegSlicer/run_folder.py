@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -67,12 +66,9 @@ def remove_abandoned(parent: Path) -> None:
         for folder in list(parent.glob(f"{PREFIX}*")):
             # A folder without a CT may be one that another Slicer is about to lock.
             if _is_own(folder) and (folder / CT).exists() and is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)  # of a link it removes nothing
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether it is a folder, no link, of this user."""
-    with suppress(OSError):
-        status = folder.lstat()
-        return stat.S_ISDIR(status.st_mode) and (os.name == "nt" or status.st_uid == os.getuid())
-    return False
+    """Whether it belongs to this user; Windows has a temporary folder for each."""
+    return os.name == "nt" or folder.lstat().st_uid == os.getuid()
