@@ -117,7 +117,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         *,
         output: Any = None,
         threshold: float | None = None,
-        slices: tuple[int, int] | None = None,
+        slices: range | tuple[int, int] | None = None,
         on_finished: Callable[[Any], None] | None = None,
         on_event: Callable[[dict], None] | None = None,
         on_line: Callable[[str], None] | None = None,
@@ -128,9 +128,11 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             ct: vtkMRMLScalarVolumeNode.
             model: id of a model, or the path of a bundle's folder or .zip; "" takes the first there is.
             device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-            output: vtkMRMLSegmentationNode the segment goes to; None makes one named after the CT beside it.
+            output: vtkMRMLSegmentationNode the segment goes to; None makes one named after the CT beside it. The
+                result of the last run in it is replaced unless it was edited, renamed or copied since: then it stays,
+                and ``outcome.undo.kept`` is its name.
             threshold: slice probability from which a slice is segmented; None takes the model's own.
-            slices: look only at slices from the first to the one before the second, counted as stored.
+            slices: look only at these slices, counted as stored: a range, or the first and the one after the last.
             on_finished: called once with the Outcome, whatever happens; without it the call waits.
             on_event: called with each event of the worker: stage, progress, warning, result, error.
             on_line: called with each further line the worker prints.
@@ -167,7 +169,8 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             path: the file; one already there is replaced.
             ctNode: the CT, loaded from DICOM with its files still known to Slicer's DICOM database; None takes the
                 one the segmentation was made for.
-            segmentID: which segment, where models of several regions have left theirs; "" takes the only one.
+            segmentID: which segment, where models of several regions have left theirs or an edited one was kept; ""
+                takes the result of the last run of the only region.
 
         Returns:
             The Exported, with ``path``, ``roi``, ``algorithm`` and ``slices``. The algorithm is AUTOMATIC, or

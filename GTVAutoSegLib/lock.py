@@ -36,6 +36,16 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
         yield
 
 
+def is_abandoned(folder: Path) -> bool:
+    """Whether a process that held the lock of a folder ended without removing it; False where nobody can tell."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            _lock(file)
+    except OSError:  # held, never locked, not to be read, or a file system without locks
+        return False
+    return True
+
+
 def _got(file: IO[str]) -> bool:
     try:
         _lock(file)

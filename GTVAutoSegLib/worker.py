@@ -19,30 +19,16 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .allocator import give_back_freed_memory, keep_freed_memory
 from .commands.segment import slice_range
-from .errors import Cancelled, GTVAutoSegError
+from .errors import Cancelled, GTVAutoSegError, InputError
 from .precision import PRECISIONS
 from .standard_input import StandardInput
 
 if TYPE_CHECKING:
     from .cascade import Cascade
-
-HINTS = {
-    "input": "Check the CT and the settings named above.",
-    "device": "Choose another device, or update the GPU's driver or PyTorch.",
-    "model": "Verify the model, or remove and install it again.",
-    "torch-missing": "Install PyTorch.",
-    "torch-broken": "Remove PyTorch and install it again.",
-    "memory": "Close other programs, or run on the CPU.",
-    "disk": "Free some space and run again.",
-    "run": "Run again on the CPU; if it fails again, report it with the details.",
-    "internal": "Report it with the details.",
-    "cancelled": "",
-}
-
 
 # A second click comes soon or not at all, and the memory may be wanted for something else.
 IDLE_S = 300.0
@@ -50,9 +36,9 @@ IDLE_S = 300.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job, or jobs until there are no more, and return the exit code."""
-    values = _parser().parse_args(arguments)
     worker = Worker(_claim_stdout())
-    return worker.serve() if values.action == "serve" else worker.run(values)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return worker.serve() if list(arguments) == ["serve"] else worker.run(arguments)
 
 
 class Worker:
@@ -74,19 +60,21 @@ class Worker:
         while (line := self._parent.next_line(IDLE_S)) is not None:
             request = json.loads(line)
             self._label = {"id": request["id"]}
-            self._send("done", exit_code=self.run(_parser().parse_args(request["arguments"])))
+            self._send("done", exit_code=self.run(request["arguments"]))
             _give_back_memory()
         return 0
 
-    def run(self, values: argparse.Namespace) -> int:
-        """Do one job and return its exit code; whatever goes wrong is sent."""
+    def run(self, arguments: Sequence[str]) -> int:
+        """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
+            values = _parser().parse_args(arguments)
             (self._segment if values.action == "segment" else self._probe)(values)
         except GTVAutoSegError as error:
             self._send_error(error.kind, str(error))
             return error.exit_code
         except Exception as error:
-            self._send_error("internal", f"the run failed unexpectedly ({type(error).__name__}: {error})")
+            message = f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
+            self._send_error("internal", message)
             return 4
         return 0
 
@@ -169,14 +157,18 @@ class Worker:
         self._write({"event": event, **self._label, **content})
 
     def _send_error(self, kind: str, message: str) -> None:
-        self._send("error", code=kind, message=message, hint=HINTS[kind], details=traceback.format_exc())
+        self._send("error", code=kind, message=message, details=traceback.format_exc())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"the request cannot be understood ({message}); give the arguments of {self.prog}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m GTVAutoSegLib.worker")
+    parser = _Parser(prog="python -m GTVAutoSegLib.worker", add_help=False)
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("serve")
-    segment_parser = actions.add_parser("segment")
+    segment_parser = actions.add_parser("segment", add_help=False)
     for name in ("--input", "--output", "--model"):
         segment_parser.add_argument(name, required=True)
     segment_parser.add_argument("--device", default="auto")
@@ -185,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     segment_parser.add_argument("--threshold", type=float)
     segment_parser.add_argument("--slices", type=slice_range)
     segment_parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
-    actions.add_parser("probe")
+    actions.add_parser("probe", add_help=False)
     return parser
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from GTVAutoSegLib.files import check_writable, whole_file
 from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure
-from .scene import Grid, mask_sha256
-from .segmentation import MASK_TAG, check_output, our_segments, reference_volume, segment_info, tag, voxels_outside
+from .ownership import MASK_TAG, ROI_TAG, our_segments, tag, voxels_outside
+from .scene import mask_sha256, volume_of
+from .segmentation import check_output, reference_volume, segment_info
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
 INSTANCES = "DICOM.instanceUIDs"
@@ -52,7 +53,7 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "")
         path: where to; a file already there is replaced. It appears whole, and only when its contours, read back and
             filled, give the segment's voxels on the CT.
         ct: the CT, loaded from DICOM; None takes the one the segmentation was made for.
-        segment_id: which segment; "" takes the only one that runs have left.
+        segment_id: which segment that stems from a run; "" takes the result of the last one of the only region.
 
     Raises:
         Failure: nothing was written. Its code is "segment", "no-dicom" or "export": the segment, the CT's slices or
@@ -96,7 +97,8 @@ def _find(node: Any, ct: Any, segment_id: str) -> tuple[str, Any]:
             "be told which one to export; give its id"
         )
     segment_id = segment_id or next(iter(segments.values()))
-    if segment_id not in segments.values():
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is None or not tag(segment, ROI_TAG):
         raise InputError(
             f"'{node.GetName()}' has no segment '{segment_id}' made by GTVAutoSeg, expected one of: "
             f"{', '.join(segments.values())}; give its id"
@@ -127,24 +129,19 @@ def _voxels(node: Any, segment_id: str, ct: Any, name: str) -> np.ndarray:
 def _dicom_volume(ct: Any) -> Volume:
     """A CT node as the library's volume, with the file of each slice."""
     headers = _headers(ct)
-    grid = Grid.of(ct)
-    count, found = grid.size[2], {(header.columns, header.rows) for header in headers}
-    if len(headers) != count or found != {grid.size[:2]}:
-        columns, rows = max(found)
+    volume = volume_of(ct)
+    count, rows, columns = volume.array.shape
+    found = {(header.columns, header.rows) for header in headers}
+    if len(headers) != count or found != {(columns, rows)}:
+        loaded_columns, loaded_rows = max(found)
         raise InputError(
-            f"'{ct.GetName()}' has {count} slices of {grid.size[0]} x {grid.size[1]}, but was loaded from "
-            f"{len(headers)} of {columns} x {rows}; expected it as it was loaded, so select the CT that was neither "
+            f"'{ct.GetName()}' has {count} slices of {columns} x {rows}, but was loaded from {len(headers)} of "
+            f"{loaded_columns} x {loaded_rows}; expected it as it was loaded, so select the CT that was neither "
             "cropped nor resampled"
         )
-    headers.sort(key=lambda header: float(grid.direction[:, 2] @ header.position))
-    return Volume(
-        slicer.util.arrayFromVolume(ct),
-        tuple(grid.spacing.tolist()),
-        tuple(grid.origin.tolist()),
-        tuple(grid.direction.ravel().tolist()),
-        f"'{ct.GetName()}'",
-        dicom_files=tuple(header.path for header in headers),
-    )
+    towards_the_last = np.reshape(volume.direction, (3, 3))[:, 2]
+    headers.sort(key=lambda header: float(towards_the_last @ header.position))
+    return replace(volume, dicom_files=tuple(header.path for header in headers))
 
 
 def _headers(ct: Any) -> list[SliceHeader]:

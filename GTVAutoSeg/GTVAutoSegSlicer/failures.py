@@ -54,9 +54,7 @@ def failure_of(ended: Ended) -> Failure | None:
         return Failure("cancelled", "The run was cancelled; the scene is as it was.")
     details = _details(ended)
     if ended.error is not None:
-        code, message = ended.error["code"], ended.error["message"]
-        # The expected failures say in their sentence already what to do.
-        return Failure(code, message, ended.error.get("hint", "") if code == "internal" else "", details)
+        return Failure(ended.error["code"], ended.error["message"], details=details)
     if ended.exit_code == 0 and ended.result is not None:
         return None
     if ended.exit_code < 0 or ended.exit_code >= FIRST_SIGNAL_CODE:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -18,8 +20,8 @@ from .python_slicer import child_environment, python_slicer
 
 LOG = "gtv_batch.log"
 WAIT_S = 0.1
-# For a child that was killed from outside.
-KILLED = 4
+# For a child that was killed from outside, and for what nobody foresaw.
+FAILED = 4
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,7 +42,8 @@ def run_batch(arguments: Sequence[str]) -> int:
 
     def say(line: str) -> None:
         lines.append(line)
-        print(line, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # a console that is closed, or has no such letters
+            print(line, flush=True)
 
     output = None
     try:
@@ -53,7 +56,13 @@ def run_batch(arguments: Sequence[str]) -> int:
     except GTVAutoSegError as error:
         say(f"gtv_batch: {error}")
         code = error.exit_code
-    _write_log(output, lines)
+    except Exception as error:
+        # Written down with where it happened: in the morning nobody can look at the window any more.
+        lines.append(traceback.format_exc())
+        say(f"gtv_batch: the batch failed unexpectedly ({type(error).__name__}: {error}); report it with {LOG}")
+        code = FAILED
+    finally:
+        _write_log(output, lines)
     return code
 
 
@@ -68,15 +77,14 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _run(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     ended: list[Ended] = []
     command = [python_slicer(), "-m", "GTVAutoSegLib", "batch", *arguments, "--watch-stdin"]
-    job = Job(
-        Child(command, child_environment()),
-        on_event=lambda event: say(str(event)),
-        on_line=say,
-        on_ended=ended.append,
-    )
-    while not job.wait(WAIT_S):
-        slicer.app.processEvents()
-    return ended[0].exit_code if ended[0].exit_code >= 0 else KILLED
+    child = Child(command, child_environment())
+    try:
+        job = Job(child, on_event=lambda event: say(str(event)), on_line=say, on_ended=ended.append)
+        while not job.wait(WAIT_S):
+            slicer.app.processEvents()
+    finally:
+        child.kill()  # when something failed here it would go on alone
+    return ended[0].exit_code if ended[0].exit_code >= 0 else FAILED
 
 
 def _write_log(output: Path | None, lines: Sequence[str]) -> None:
@@ -85,7 +93,7 @@ def _write_log(output: Path | None, lines: Sequence[str]) -> None:
     for folder in filter(None, (output, Path(slicer.app.temporaryPath))):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / LOG).write_text(text, encoding="utf-8")
+            (folder / LOG).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from .kept_worker import KEPT_WORKER
 from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
+from .ownership import our_segments
 from .progress_part import ProgressPart
 from .result_part import ResultPart
 from .run import Outcome, Run
-from .segmentation import our_segments, reference_volume
+from .segmentation import reference_volume
 from .setup_part import SetupPart
 from .views import open_in_segment_editor, show_segment
 
@@ -44,6 +46,7 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.ui, self.logic = ui, logic
         self._run: Run | None = None
+        self._started = 0.0
         self._outcome: Outcome | None = None
         self._parameters: Any = None
         self._gui_tag: int | None = None
@@ -65,6 +68,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_replaced)
         self.addObserver(scene, scene.EndImportEvent, self._on_scene_replaced)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self._on_parameters_modified)
         self._update()
 
     def enter(self) -> None:
@@ -129,7 +133,10 @@ class Panel(VTKObservationMixin):
         self._update()
 
     def _on_parameters_modified(self, _caller: Any = None, _event: Any = None) -> None:
-        if not self.running:
+        if self._parameters is None:
+            return
+        # While a scene is added, CT and segmentation change one after the other; the end of that comes here too.
+        if not self.running and not slicer.mrmlScene.IsBatchProcessing():
             self._match_output()
         self._update()
 
@@ -165,7 +172,7 @@ class Panel(VTKObservationMixin):
     def _on_segment(self) -> None:
         if self._run is None:
             self._start()
-        else:
+        elif time.monotonic() - self._started > slicer.app.doubleClickInterval / 1000:  # no double click
             self._run.cancel()
             self.progress.cancelling()
 
@@ -194,6 +201,7 @@ class Panel(VTKObservationMixin):
             message = f"the run could not be started ({type(error).__name__}: {error}); report it with the details"
             self._show_failure(Failure("internal", message, details=traceback.format_exc()))
         else:
+            self._started = time.monotonic()
             self.log.add(f"run: model {self.models.selected_id}, device {parameters.device}")
             self.progress.start()
         self._update()
@@ -225,7 +233,8 @@ class Panel(VTKObservationMixin):
             return
         self._outcome = outcome
         self._parameters.output_segmentation = outcome.segmentation
-        show_segment(outcome.segmentation, outcome.segment_id)
+        if self._entered:  # in another module the views would jump under the user's brush
+            show_segment(outcome.segmentation, outcome.segment_id)
 
     def _show_failure(self, failure: Failure) -> None:
         self.log.add(f"failure: {failure.code}")
@@ -248,16 +257,16 @@ class Panel(VTKObservationMixin):
         )
 
     def _segment_id(self) -> str:
-        """The segment of the selected model's region; without one, the first that a run has left; "" for none."""
+        """The result of the last run of the selected model's region; without one, that of another region, or ""."""
         output = self._parameters.output_segmentation if self._parameters is not None else None
         segments = our_segments(output) if output is not None else {}
         return segments.get(self.models.region, next(iter(segments.values()), ""))
 
     def _on_undo(self) -> None:
-        self._outcome.undo.restore()
+        undone = self._outcome.undo.restore()
         self.export.clear()
         self._outcome = None
-        self.result.show_text(_("The last run was taken back."))
+        self.result.show_undone(undone)
         self._update()
 
     def _on_copy_diagnostics(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from .run import Outcome
+from .segmentation import Undo, Undone
 
 
 class ResultPart:
@@ -22,8 +23,14 @@ class ResultPart:
         """Show what a run that did not fail has found."""
         report = outcome.report
         lines = [describe_result(outcome)]
+        if outcome.undo is not None and outcome.undo.kept:
+            lines.append(describe_kept(outcome.undo))
         lines += [_("Warning: {text}").format(text=warning) for warning in report["warnings"]]
         self.show_text("\n".join(lines))
+
+    def show_undone(self, undone: Undone) -> None:
+        """Show what became of the wish to take the last run back."""
+        self.show_text(describe_undone(undone))
 
     def show_text(self, text: str) -> None:
         """Show a sentence instead."""
@@ -51,6 +58,22 @@ def describe_result(outcome: Outcome) -> str:
         numbers=ranges(slices),
         **dict(zip("xyz", report["extent_mm"])),
     )
+
+
+def describe_kept(undo: Undo) -> str:
+    """That the result lies beside an earlier one, and why."""
+    return _("'{kept}' was edited or copied, so it stays as it is; the new result is '{name}'.").format(
+        kept=undo.kept, name=undo.name
+    )
+
+
+def describe_undone(undone: Undone) -> str:
+    """What became of the wish to take the last run back."""
+    if undone is Undone.EDITED:
+        return _("The result was edited since the run, so it stays as it is; delete it by hand if it shall go.")
+    if undone is Undone.GONE:
+        return _("The result of the last run is no longer there, so nothing was taken back.")
+    return _("The last run was taken back.")
 
 
 def ranges(numbers: Sequence[int]) -> str:

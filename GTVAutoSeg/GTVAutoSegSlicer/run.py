@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import operator
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.errors import DiskError, GTVAutoSegError
+from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.summary import describe_segment
 
@@ -20,20 +19,26 @@ from .failures import Failure, failure_of, not_valid
 from .job import Ended
 from .kept_worker import KEPT_WORKER
 from .poller import Poller
+from .run_folder import RunFolder
 from .scene import check_ct, holds, read_mask, write_ct
 from .segmentation import Undo, check_output, put_segment
 
 CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
 
 
-def _make_folder(parent: Path) -> Path:
+def _bounds(slices: range | tuple[int, int]) -> tuple[int, int]:
+    """The first slice and the one after the last."""
+    pair = (slices.start, slices.stop) if isinstance(slices, range) and slices.step == 1 else slices
     try:
-        return Path(tempfile.mkdtemp(prefix="GTVAutoSeg-", dir=parent))
-    except OSError as error:
-        raise DiskError(
-            f"no folder for the run can be made in {parent} ({error.strerror}); free some space there, or choose "
-            "another temporary folder in Slicer's settings"
-        ) from error
+        first, stop = map(operator.index, pair)
+    except (TypeError, ValueError):
+        first = stop = -1
+    if isinstance(pair, range) or not 0 <= first < stop:
+        raise InputError(
+            f"slices is {slices}, expected a range or a pair with 0 <= first < stop; give slices=(40, 80), say, for "
+            "the 40 slices from 40 on"
+        )
+    return first, stop
 
 
 def ignore(_: Any) -> None:
@@ -50,7 +55,7 @@ class Request:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         output: vtkMRMLSegmentationNode, or None to make one.
         threshold: slice probability from which a slice is segmented, or None for the model's own.
-        slices: first slice and the one after the last, or None for all.
+        slices: a range, or the first slice and the one after the last, or None for all.
     """
 
     ct: Any
@@ -58,7 +63,7 @@ class Request:
     device: str = "auto"
     output: Any = None
     threshold: float | None = None
-    slices: tuple[int, int] | None = None
+    slices: range | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,22 +116,23 @@ class Run:
     ) -> None:
         check_ct(request.ct)
         check_output(request.output, request.ct)
+        self._slices = _bounds(request.slices) if request.slices is not None else None
         self.request = request
         self._on_finished = on_finished
         self._gone = False
-        self._folder = _make_folder(Path(slicer.app.temporaryPath))
+        self._folder = RunFolder(Path(slicer.app.temporaryPath))
         try:
-            self._grid = write_ct(request.ct, self._ct_path)
+            self._written = write_ct(request.ct, self._folder.ct)
             self._job = KEPT_WORKER.job(
                 self._arguments(),
                 (request.bundle.path, request.bundle.digest, request.device),
                 self._ended,
                 on_event=on_event,
                 on_line=on_line,
-                cancel_file=self._folder / "cancel",
+                cancel_file=self._folder.cancel,
             )
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             raise
         self._poller = Poller(self.poll)
         slicer.app.connect("aboutToQuit()", self.abort)
@@ -157,22 +163,14 @@ class Run:
 
     def _arguments(self) -> list[str]:
         request = self.request
-        arguments = ["segment", "--input", str(self._ct_path), "--output", str(self._mask_path)]
+        arguments = ["segment", "--input", str(self._folder.ct), "--output", str(self._folder.mask)]
         arguments += ["--model", str(request.bundle.path), "--device", request.device]
-        arguments += ["--cancel-file", str(self._folder / "cancel"), "--watch-stdin"]
+        arguments += ["--cancel-file", str(self._folder.cancel), "--watch-stdin"]
         if request.threshold is not None:
             arguments += ["--threshold", str(request.threshold)]
-        if request.slices is not None:
-            arguments += ["--slices", f"{request.slices[0]}:{request.slices[1]}"]
+        if self._slices is not None:
+            arguments += ["--slices", "{}:{}".format(*self._slices)]
         return arguments
-
-    @property
-    def _ct_path(self) -> Path:
-        return self._folder / "ct.nrrd"
-
-    @property
-    def _mask_path(self) -> Path:
-        return self._folder / "mask.nrrd"
 
     @staticmethod
     def _is_in_scene(node: Any) -> bool:
@@ -188,7 +186,7 @@ class Run:
             message = f"the result could not be put into the scene ({type(error).__name__}: {error}); report it"
             outcome = Outcome(self.request, {}, Failure("internal", message, details=traceback.format_exc()))
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         self._on_finished(outcome)
 
     def _outcome(self, ended: Ended) -> Outcome:
@@ -208,8 +206,8 @@ class Run:
         ct, bundle = self.request.ct, self.request.bundle
         if report["model"]["digest"] != bundle.digest:
             raise not_valid("the model was changed during the run")
-        mask = read_mask(self._mask_path, self._grid, report["mask_sha256"])
-        if not holds(ct, self._ct_path):
+        mask = read_mask(self._folder.mask, self._written, report["mask_sha256"])
+        if not holds(ct, self._folder.ct):
             raise not_valid("the CT was changed during the run")
         if not mask.any():
             return None

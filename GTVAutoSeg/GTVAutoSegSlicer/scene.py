@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +11,26 @@ import slicer
 import vtk
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure, not_valid
 
-# The grid goes through a text header and back.
-TOLERANCE_MM = 1e-3
-TOLERANCE_DIRECTION = 1e-4
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where a volume's voxels are, without the transform above it: SimpleITK's numbers, LPS, mm.
-
-    Attributes:
-        size: voxels along x, y, z.
-        spacing: (3,) mm.
-        origin: (3,) centre of the first voxel, mm.
-        direction: (3, 3), columns are the directions of the x, y and z axes.
-    """
-
-    size: tuple[int, int, int]
-    spacing: np.ndarray
-    origin: np.ndarray
-    direction: np.ndarray
-
-    @classmethod
-    def of(cls, volume: Any) -> Grid:
-        """The grid of a volume node."""
-        matrix = vtk.vtkMatrix4x4()
-        volume.GetIJKToRASMatrix(matrix)
-        to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-        spacing = np.linalg.norm(to_ras[:3, :3], axis=0)
-        return cls(
-            volume.GetImageData().GetDimensions(),
-            spacing,
-            RAS_TO_LPS @ to_ras[:3, 3],
-            RAS_TO_LPS @ (to_ras[:3, :3] / spacing),
-        )
-
-    def fits(self, image: Any) -> bool:
-        """Whether a SimpleITK image lies on this grid."""
-        return (
-            image.GetSize() == self.size
-            and np.allclose(image.GetSpacing(), self.spacing, rtol=0, atol=TOLERANCE_MM)
-            and np.allclose(image.GetOrigin(), self.origin, rtol=0, atol=TOLERANCE_MM)
-            and np.allclose(image.GetDirection(), self.direction.ravel(), rtol=0, atol=TOLERANCE_DIRECTION)
-        )
+def volume_of(ct: Any) -> Volume:
+    """A CT node as the library's volume, without the transform above it; its voxels are the node's own."""
+    matrix = vtk.vtkMatrix4x4()
+    ct.GetIJKToRASMatrix(matrix)
+    to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+    spacing = np.linalg.norm(to_ras[:3, :3], axis=0)
+    return Volume(
+        slicer.util.arrayFromVolume(ct),
+        tuple(spacing.tolist()),
+        tuple((RAS_TO_LPS @ to_ras[:3, 3]).tolist()),
+        tuple((RAS_TO_LPS @ (to_ras[:3, :3] / spacing)).ravel().tolist()),
+        f"'{ct.GetName()}'",
+    )
 
 
 def check_ct(ct: Any) -> None:
@@ -93,7 +65,7 @@ def check_ct(ct: Any) -> None:
         )
 
 
-def write_ct(ct: Any, path: Path) -> Grid:
+def write_ct(ct: Any, path: Path) -> Volume:
     """Write a CT's voxels and its own geometry, without the transform above it, as an uncompressed NRRD.
 
     Args:
@@ -101,25 +73,25 @@ def write_ct(ct: Any, path: Path) -> Grid:
         path: ends in .nrrd.
 
     Returns:
-        The grid that was written.
+        What was written.
 
     Raises:
         Failure: with code "disk" when the file cannot be written.
     """
     import SimpleITK as sitk
 
-    grid = Grid.of(ct)
-    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(ct))
-    image.SetSpacing(grid.spacing.tolist())
-    image.SetOrigin(grid.origin.tolist())
-    image.SetDirection(grid.direction.ravel().tolist())
+    volume = volume_of(ct)
+    image = sitk.GetImageFromArray(volume.array)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
     try:
         sitk.WriteImage(image, str(path), useCompression=False)
     except RuntimeError as error:
         raise Failure(
             "disk", f"The CT could not be written to {path.parent}; free some space and run again.", details=str(error)
         ) from error
-    return grid
+    return volume
 
 
 def holds(ct: Any, path: Path) -> bool:
@@ -132,12 +104,12 @@ def holds(ct: Any, path: Path) -> bool:
     return np.array_equal(slicer.util.arrayFromVolume(ct), sitk.GetArrayViewFromImage(written))
 
 
-def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
+def read_mask(path: Path, ct: Volume, sha256: str) -> np.ndarray:
     """Read and check a mask.
 
     Args:
         path: what the worker wrote.
-        grid: of the CT it was made from.
+        ct: what it was made from, as `write_ct` returned it.
         sha256: of the mask's bytes, as the worker reported it.
 
     Returns:
@@ -152,9 +124,9 @@ def read_mask(path: Path, grid: Grid, sha256: str) -> np.ndarray:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise not_valid(f"{path.name} cannot be read ({str(error).strip().splitlines()[-1]})") from error
-    if not grid.fits(image):
-        raise not_valid(f"{path.name} lies on another grid than the CT")
     mask = sitk.GetArrayFromImage(image)
+    if not Volume(mask, image.GetSpacing(), image.GetOrigin(), image.GetDirection()).same_grid(ct):
+        raise not_valid(f"{path.name} lies on another grid than the CT")
     if mask.dtype != np.uint8 or mask.max() > 1:
         raise not_valid(f"{path.name} holds {mask.dtype} values up to {mask.max()}, expected 0 and 1")
     if mask_sha256(mask) != sha256:

@@ -1,10 +1,15 @@
-"""The segmentation node: one segment of ours among those of the user, and one step back."""
+"""The segmentation node: one segment of ours among those of the user, and one step back.
+
+What a person has edited, renamed or copied is never replaced and never removed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -14,50 +19,83 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.segment_info import SegmentInfo, is_gtv
+from GTVAutoSegLib.volume import bounding_box
 
+from .ownership import (
+    MASK_TAG,
+    NAME_TAG,
+    RESULT_TAG,
+    ROI_TAG,
+    disown,
+    is_as_left,
+    our_segments,
+    own_again,
+    tag,
+)
 from .scene import mask_sha256
 from .terminology import load_terminology
 
-# Which task's region a segment shows; a segment without it was drawn by somebody else.
-ROI_TAG = "GTVAutoSeg.ROI"
-# sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
-MASK_TAG = "GTVAutoSeg.MaskSHA256"
 ORIGIN_TAGS = ("GTVAutoSeg.Model", "GTVAutoSeg.Version", "GTVAutoSeg.Digest")
 REFERENCE_ROLE = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 FILL_OPACITY = 0.25
-# A voxel on the CT's border is inside it.
-VOXEL_TOLERANCE = 1e-3
+
+
+class Undone(Enum):
+    """What became of the wish to take a run back."""
+
+    TAKEN_BACK = "taken back"
+    EDITED = "edited"
+    GONE = "gone"
 
 
 @dataclass(frozen=True)
 class Undo:
-    """What `put_segment` replaced.
+    """What `put_segment` did.
 
     Attributes:
         node: the segmentation.
         segment_id: of our segment in it.
+        ct: the CT it was made on.
         segment: name, colour and tags of the segment it replaced, or None when there was none.
         labelmap: the voxels of that segment.
+        disowned: ids of the segments that were the result until then and were kept.
+        kept: name of the segment of an earlier run that was edited or copied, so that the result lies beside it; or "".
         made_node: the node was made for the result.
     """
 
     node: Any
     segment_id: str
+    ct: Any
     segment: Any
     labelmap: Any
+    disowned: Sequence[str]
+    kept: str
     made_node: bool
 
-    def restore(self) -> None:
-        """Bring our segment back to what it was; the user's own segments are not touched."""
+    @property
+    def name(self) -> str:
+        """What our segment is called; "" when it is gone."""
+        segment = self.node.GetSegmentation().GetSegment(self.segment_id)
+        return segment.GetName() if segment is not None else ""
+
+    def restore(self) -> Undone:
+        """Bring back what was before the run, unless a person has edited or removed the result since."""
         if self.node.GetScene() is None:
-            return
+            return Undone.GONE
         segmentation = self.node.GetSegmentation()
+        gone = segmentation.GetSegment(self.segment_id) is None
+        if not gone and not is_as_left(self.node, self.segment_id, self.ct):
+            return Undone.EDITED
+        own_again(self.node, self.disowned)
         if self.segment is not None:
             _replace(self.node, self.segment_id, self.segment, self.labelmap)
-            return
+            return Undone.TAKEN_BACK
+        if gone:
+            return Undone.GONE
         segmentation.RemoveSegment(self.segment_id)
         if self.made_node and segmentation.GetNumberOfSegments() == 0:
             slicer.mrmlScene.RemoveNode(self.node)
+        return Undone.TAKEN_BACK
 
 
 def check_output(node: Any, ct: Any) -> None:
@@ -85,18 +123,11 @@ def check_output(node: Any, ct: Any) -> None:
         )
 
 
-def our_segments(node: Any) -> dict[str, str]:
-    """The segments that runs have left in a segmentation: id by region; the first when the user made copies."""
-    segmentation = node.GetSegmentation()
-    segments: dict[str, str] = {}
-    for segment_id in segmentation.GetSegmentIDs():
-        segments.setdefault(tag(segmentation.GetSegment(segment_id), ROI_TAG), segment_id)
-    segments.pop("", None)
-    return segments
-
-
 def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo:
-    """Put a mask into a segmentation, in place of our earlier segment of the same region if there is one.
+    """Put a mask into a segmentation.
+
+    It replaces the result of the last run of the same region only where that is still as the run left it. What a
+    person has edited, renamed or copied stays as it is, and the mask becomes a segment of its own beside it.
 
     Args:
         node: vtkMRMLSegmentationNode that passed `check_output`, or None to make one named after the CT beside it.
@@ -108,6 +139,7 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         What brings the former state back.
     """
     load_terminology()
+    labelmap = _labelmap(mask, ct)
     with _made_if_none(node, ct, info.name) as target:
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
@@ -115,14 +147,17 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         if reference_volume(target) is None:
             # As after loading a .seg.nrrd; without it the next CT's result would replace this one's.
             target.SetNodeReferenceID(REFERENCE_ROLE, ct.GetID())
-        segment_id = our_segments(target).get(info.name, "")
-        former = _remember(target, segment_id) if segment_id else (None, None)
-        if not segment_id:
+        segment_id, kept, former = our_segments(target).get(info.name, ""), "", (None, None)
+        if segment_id and is_as_left(target, segment_id, ct):
+            former = _remember(target, segment_id)
+        else:
+            kept = segmentation.GetSegment(segment_id).GetName() if segment_id else ""
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
+        disowned = disown(target, info.name)
         info = replace(info, tags={**info.tags, MASK_TAG: mask_sha256(mask)})
-        _replace(target, segment_id, _described(target, segment_id, info), _labelmap(mask, ct))
-    return Undo(target, segment_id, *former, made_node=node is None)
+        _replace(target, segment_id, _described(target, segment_id, info), labelmap)
+    return Undo(target, segment_id, ct, *former, disowned, kept, made_node=node is None)
 
 
 def reference_volume(node: Any) -> Any:
@@ -143,29 +178,6 @@ def segment_info(node: Any, segment_id: str) -> SegmentInfo:
         return SegmentInfo(segment.GetName() or "", segment.GetColor(), terminology, tags)
     except ValueError as error:
         raise InputError(f"the segment '{segment.GetName()}' cannot be exported: {error}; rename it") from None
-
-
-def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
-    """How many voxels of a segment lie outside a CT under the same transform."""
-    labelmap = slicer.vtkOrientedImageData()
-    node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
-    x0, x1, y0, y1, z0, z1 = labelmap.GetExtent()
-    array = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
-    indices = np.argwhere(array)[:, ::-1] + (x0, y0, z0)
-    to_ras, ct_to_ras = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(to_ras)
-    ct.GetIJKToRASMatrix(ct_to_ras)
-    to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
-    places = indices @ to_ct[:3, :3].T + to_ct[:3, 3]
-    margin = 0.5 + VOXEL_TOLERANCE
-    inside = (places > -margin) & (places < np.array(ct.GetImageData().GetDimensions()) - 1 + margin)
-    return int(np.count_nonzero(~inside.all(axis=1)))
-
-
-def tag(segment: Any, name: str) -> str:
-    """A segment's tag, or ""."""
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(name, value) else ""
 
 
 @contextmanager
@@ -228,35 +240,33 @@ def _described(node: Any, segment_id: str, info: SegmentInfo) -> Any:
     segment.SetColorAutoGenerated(False)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), info.terminology)
     segment.SetTag(ROI_TAG, info.name)
+    segment.SetTag(RESULT_TAG, segment_id)
+    segment.SetTag(NAME_TAG, segment.GetName())
     for name, value in info.tags.items():
         segment.SetTag(name, value)
     return segment
 
 
 def _free_name(node: Any, segment_id: str, name: str) -> str:
-    """The name, or one that tells it from a segment the user drew under the same name."""
+    """The name, or one that tells it from segments that were drawn, edited or kept under the same name."""
     segmentation = node.GetSegmentation()
-    others = [segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs() if i != segment_id]
-    return f"{name}_auto" if name in others else name
+    taken = {segmentation.GetSegment(i).GetName() for i in segmentation.GetSegmentIDs() if i != segment_id}
+    further = (f"{name}_auto{number}" for number in count(2))
+    return next(free for free in chain((name, f"{name}_auto"), further) if free not in taken)
 
 
 def _labelmap(mask: np.ndarray, ct: Any) -> Any:
-    """The mask's bounding box as an image in the CT's own coordinates."""
-    bounds = [(int(used[0]), int(used[-1])) for used in map(np.flatnonzero, _used(mask))]
-    cropped = np.ascontiguousarray(mask[tuple(slice(low, high + 1) for low, high in bounds)])
+    """The bounding box of a mask, which is not empty, as an image in the CT's own coordinates."""
+    box = bounding_box(mask)
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(index for pair in reversed(bounds) for index in pair))
+    image.SetExtent(*(index for side in reversed(box) for index in (side.start, side.stop - 1)))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     scalars = vtk_to_numpy(image.GetPointData().GetScalars())
-    scalars[:] = cropped.ravel()
+    scalars[:] = mask[box].ravel()
     to_ras = vtk.vtkMatrix4x4()
     ct.GetIJKToRASMatrix(to_ras)
     image.SetGeometryFromImageToWorldMatrix(to_ras)
     return image
-
-
-def _used(mask: np.ndarray) -> list[np.ndarray]:
-    return [mask.any(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
 
 
 def _same_place(node: Any, ct: Any) -> bool:

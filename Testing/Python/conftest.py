@@ -41,6 +41,30 @@ def logic(load_module):
     KEPT_WORKER.end()
 
 
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    """A folder with one model."""
+    from bundles import make_bundle
+
+    folder = tmp_path_factory.mktemp("shelf")
+    make_bundle(folder / "test-model", metrics={"dsc": 0.71, "cases": 8, "split": "validation"})
+    return folder
+
+
+@pytest.fixture
+def panel(load_module, slicer_runtime, shelf, monkeypatch, tmp_path_factory):
+    """The module's panel, entered, with the fake worker outlining a ball."""
+    from slicer_samples import MODULE, use_fake_worker
+
+    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+    slicer_runtime.app.testing = True  # no probe, no questions
+    widget = load_module(MODULE).widget
+    use_fake_worker(monkeypatch, "ball")
+    widget.enter()
+    return widget.panel
+
+
 @pytest.fixture
 def scan(tmp_path):
     """A folder with a CT as DICOM files."""

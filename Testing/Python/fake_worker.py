@@ -88,13 +88,13 @@ def wait(values, listens):
         send("progress", stage="classifying", done=done, total=600)
         time.sleep(0.1)
         if listens and values.cancel_file.exists():
-            send("error", code="cancelled", message="cancelled", hint="", details="")
+            send("error", code="cancelled", message="cancelled", details="")
             return 130
     return 0
 
 
 def fail(values, code):
-    send("error", code=code, message=f"this failed as {code}; do something", hint="Do it.", details="the traceback")
+    send("error", code=code, message=f"this failed as {code}; do something", details="the traceback")
     return 4
 
 

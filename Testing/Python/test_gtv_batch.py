@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from bundles import make_bundle
 from phantoms import body_ct
+from slicer_samples import MODULE
 
 from GTVAutoSegLib.cli import main
 from Testing.runtime.launcher import command
@@ -29,6 +31,7 @@ def write_ct(path, seed):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("headless Ünï")
     make_bundle(folder / "random", bias=50.0)
+    (folder / "tmp").mkdir()
     for name in ("good", "bad"):
         (folder / name).mkdir()
         write_ct(folder / name / "ct 1.nrrd", 1)
@@ -63,7 +66,12 @@ def ended(folder):
     running = {}
     for name, arguments in runs.items():
         running[name] = subprocess.Popen(
-            command(*FLAGS, *map(str, arguments)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command(*FLAGS, *map(str, arguments)),
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder / "tmp")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
     outputs = {name: process.communicate(timeout=300)[0] for name, process in running.items()}
     return {name: (running[name].returncode, outputs[name]) for name in running}
@@ -104,3 +112,39 @@ def test_a_bad_case_gives_exit_code_1_and_the_others_are_done(ended, folder):
 def test_every_error_ends_slicer_with_its_exit_code(ended, name, expected, words):
     code, text = ended[name]
     assert code == expected and words in text, text
+
+
+def test_what_fails_before_the_batch_is_in_a_log_too_in_slicers_temporary_folder(ended, folder):
+    logs = [path.read_text(encoding="utf-8") for path in (folder / "tmp").glob("*/tmp/gtv_batch.log")]
+    assert any("Traceback" in log and "ModuleNotFoundError" in log for log in logs)
+
+
+@pytest.mark.parametrize("where", ["find_bundle", "Job"])
+def test_an_unforeseen_error_is_in_the_log_with_where_it_happened(
+    load_module, slicer_runtime, folder, tmp_path, monkeypatch, where
+):
+    def fails(*_, **__):
+        raise KeyError("what nobody thought of")
+
+    load_module(MODULE, with_widget=False)
+    from GTVAutoSegSlicer import headless
+
+    monkeypatch.setattr(headless, where, fails)
+    arguments = ["--input", folder / "good", "--output", tmp_path / "out", "--model", folder / "random"]
+    assert headless.run_batch([str(argument) for argument in arguments]) == 4
+    log = (tmp_path / "out" / "gtv_batch.log").read_text(encoding="utf-8")
+    assert "Traceback" in log and "in fails" in log
+    assert log.splitlines()[-1].startswith("gtv_batch: the batch failed unexpectedly (KeyError: 'what nobody thought")
+
+
+def test_a_console_that_takes_no_line_changes_nothing(load_module, slicer_runtime, tmp_path, monkeypatch):
+    load_module(MODULE, with_widget=False)
+    import slicer
+    from GTVAutoSegSlicer import headless
+
+    def fails(*_, **__):
+        raise UnicodeEncodeError("cp1252", "\u7a7a", 0, 1, "character maps to <undefined>")
+
+    monkeypatch.setattr("builtins.print", fails)
+    assert headless.run_batch(["--input", str(tmp_path)]) == 2
+    assert "required: --output, --model" in (Path(slicer.app.temporaryPath) / "gtv_batch.log").read_text("utf-8")

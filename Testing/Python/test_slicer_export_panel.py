@@ -8,25 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from bundles import make_bundle
 from dicom_scenes import SHAPE, draw, files_gone, load_dicom, not_from_dicom, read_back
-from slicer_samples import MODULE, ROOT, ball, use_fake_worker
+from slicer_samples import ROOT, ball
 
 EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "export.py"
-
-
-@pytest.fixture
-def panel(load_module, slicer_runtime, monkeypatch, tmp_path_factory):
-    """The panel, entered, with the fake worker outlining a ball."""
-    shelf = tmp_path_factory.mktemp("shelf")
-    make_bundle(shelf / "test-model")
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(shelf))
-    slicer_runtime.app.testing = True
-    widget = load_module(MODULE).widget
-    use_fake_worker(monkeypatch, "ball")
-    widget.enter()
-    return widget.panel
 
 
 def run(panel):

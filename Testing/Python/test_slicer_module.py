@@ -135,7 +135,6 @@ def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, mon
         "event": "error",
         "code": "torch-missing",
         "message": "torch is not installed",
-        "hint": "",
         "details": "",
     }
     monkeypatch.setenv("FAKE_PROBE", json.dumps(failure))

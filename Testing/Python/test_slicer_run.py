@@ -238,6 +238,27 @@ def test_a_model_that_does_not_exist_is_named(logic):
         logic.segment(add_ct(), "nonsense")
 
 
+def test_slices_are_a_range_or_a_pair(logic, finds_all):
+    ct = add_ct()
+    for slices in (range(2, 7), (2, 7), [np.int64(2), 7]):
+        outcome = logic.segment(ct, finds_all, "cpu", slices=slices)
+        looked_at = [index for index, value in enumerate(outcome.report["slice_probability"]) if value is not None]
+        assert looked_at == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("slices", [(7, 2), (3, 3), (-1, 4), range(0, 4, 2), range(0), (1, 2, 3), (0.5, 4), 4])
+def test_slices_that_are_none_are_refused_before_anything_starts(logic, finds_all, slices):
+    with pytest.raises(InputError, match="expected a range or a pair with 0 <= first < stop"):
+        logic.segment(add_ct(), finds_all, slices=slices)
+    assert temporary_folders() == []
+
+
+def test_slices_beyond_the_ct_are_refused_by_the_run(logic, finds_all):
+    with pytest.raises(GTVAutoSegError, match="slices 5:50 are not in this volume, expected some of 0:10") as caught:
+        logic.segment(add_ct(), finds_all, "cpu", slices=(5, 50))
+    assert caught.value.code == "input"
+
+
 def test_volumes_that_are_no_ct_are_refused_before_anything_starts(logic, finds_all):
     import slicer
 
@@ -273,19 +294,19 @@ def test_a_mask_that_was_changed_on_its_way_is_not_believed(logic, finds_all, tm
     from GTVAutoSegSlicer.scene import read_mask, write_ct
 
     ct = add_ct()
-    grid = write_ct(ct, tmp_path / "ct.nrrd")
+    written = write_ct(ct, tmp_path / "ct.nrrd")
     image = sitk.GetImageFromArray(ball())
     image.CopyInformation(sitk.ReadImage(str(tmp_path / "ct.nrrd")))
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
     with pytest.raises(RunError, match="is not what the run reported"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
     image.SetOrigin((0, 0, 1))
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
     with pytest.raises(RunError, match="lies on another grid"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
     (tmp_path / "mask.nrrd").write_bytes(b"NRRD0004\n")
     with pytest.raises(RunError, match="cannot be read"):
-        read_mask(tmp_path / "mask.nrrd", grid, "0" * 64)
+        read_mask(tmp_path / "mask.nrrd", written, "0" * 64)
 
 
 def test_slicers_process_never_imports_torch(finds_all, tmp_path):

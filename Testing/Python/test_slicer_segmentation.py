@@ -239,7 +239,7 @@ def test_a_failure_while_building_leaves_no_node(put, monkeypatch):
     def fails(*_):
         raise MemoryError
 
-    monkeypatch.setattr(segmentation, "_labelmap", fails)
+    monkeypatch.setattr(segmentation, "_replace", fails)
     with pytest.raises(MemoryError):
         put(None, add_ct(), ball(), INFO)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0

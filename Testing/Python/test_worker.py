@@ -54,12 +54,12 @@ def test_a_run_reports_its_stages_progress_and_result(ct, bundle):
     assert result["volume_ml"] == pytest.approx(expected.mask.sum() / 1000)
 
 
-def test_an_error_carries_code_sentence_and_hint(ct, tmp_path):
+def test_an_error_carries_code_sentence_and_details(ct, tmp_path):
     code, events, _ = finish(start("segment", "--input", ct, "--output", tmp_path / "m.nrrd", "--model", "nothing"))
     assert code == 3
     error = events[-1]
     assert (error["event"], error["code"]) == ("error", "model")
-    assert "model 'nothing' does not exist" in error["message"] and error["hint"] and "Traceback" in error["details"]
+    assert "model 'nothing' does not exist" in error["message"] and "Traceback" in error["details"]
 
 
 def test_a_cancel_file_ends_the_run_without_a_result(ct, bundle, tmp_path):
@@ -130,6 +130,19 @@ def test_a_serving_worker_answers_each_request_under_its_id_and_keeps_the_model(
     (bundle / "model.json").write_text((bundle / "model.json").read_text() + " ")
     ask(child, "four", *request)
     assert "cannot be read" in answers(child)[-2]["message"]  # another model is loaded, never the old one taken for it
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (0, b""), err.decode()
+
+
+@pytest.mark.parametrize("wrong", [("--slices", "7:2"), ("--nonsense",), ("-h",), ("--threshold", "much")])
+def test_a_serving_worker_answers_a_request_it_cannot_parse_and_goes_on(wrong):
+    child = start("serve", stdin=subprocess.PIPE)
+    for identity in ("one", "two"):
+        ask(child, identity, "segment", "--input", "a", "--output", "b", "--model", "c", *wrong)
+        error, done = answers(child)
+        assert (error["id"], error["event"], error["code"]) == (identity, "error", "input")
+        assert wrong[0] in error["message"]
+        assert (done["id"], done["exit_code"]) == (identity, 2)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (0, b""), err.decode()
 

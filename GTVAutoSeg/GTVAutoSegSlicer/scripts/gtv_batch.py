@@ -8,6 +8,7 @@ that gets out of a script leaves Slicer running for ever.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import slicer
 
 FAILED = 4
+LOG = "gtv_batch.log"
 
 
 def main() -> int:
@@ -31,5 +33,8 @@ try:
     code = main()
 except BaseException:
     traceback.print_exc()
+    # On Windows Slicer prints nothing.
+    with contextlib.suppress(OSError):
+        Path(slicer.app.temporaryPath, LOG).write_text(traceback.format_exc(), encoding="utf-8")
     code = FAILED
 slicer.util.exit(code)
