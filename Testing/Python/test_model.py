@@ -148,11 +148,21 @@ def test_listing_and_verifying_do_not_import_torch(bundle):
     subprocess.run([sys.executable, "-c", code, str(bundle)], check=True)
 
 
-@pytest.mark.parametrize(("content", "kind"), [(None, "torch-missing"), ("raise OSError('DLL')", "torch-broken")])
-def test_missing_and_broken_pytorch_are_told_apart(bundle, tmp_path, content, kind):
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        ({}, "torch-missing"),
+        ({"torch.py": "raise OSError('DLL')"}, "torch-broken"),
+        ({"torch/__init__.py": "{}['a file that is gone']"}, "torch-broken"),
+        ({"torch/__init__.py": "a file cut sho"}, "torch-broken"),
+        ({"torch/version.py": "the only file left"}, "torch-broken"),
+    ],
+)
+def test_missing_and_broken_pytorch_are_told_apart(bundle, tmp_path, files, kind):
     # A child process whose torch is hidden, or replaced by one that fails to load.
-    if content:
-        (tmp_path / "torch.py").write_text(content)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     code = f"""
 import sys
 from importlib.machinery import PathFinder
