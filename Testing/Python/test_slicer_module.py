@@ -324,6 +324,37 @@ def test_the_chosen_folder_is_where_models_go(panel, tmp_path):
     assert panel.models.selected == tmp_path / "mine" / "other"
 
 
+def test_the_module_opens_though_a_model_folder_is_away(load_module, slicer_runtime, user, shelf, tmp_path):
+    import slicer
+
+    slicer_runtime.app.testing = True
+    away = tmp_path / ("x" * 300)  # what cannot be read even by root
+    slicer.app.settings().setValue("GTVAutoSeg/ModelFolder", str(away))
+    widget = load_module(MODULE).widget
+    widget.enter()
+    assert widget.panel.models.selected == shelf / "test-model"
+    (line,) = [line for line in widget.ui.modelDescription.text.splitlines() if "cannot be read" in line]
+    assert line.startswith(f"The model folder {away} cannot be read (File name too long)")
+    widget.ui.modelFolderButton.directory = str(tmp_path)
+    assert "cannot be read" not in widget.ui.modelDescription.text
+
+
+def test_a_panel_that_could_not_be_built_is_left_alone(load_module, slicer_runtime, user, monkeypatch):
+    def fail(path):
+        raise RuntimeError("no such file")
+
+    import slicer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.util, "loadUI", fail)
+        with pytest.raises(RuntimeError, match="no such file"):
+            load_module(MODULE)
+    widget = slicer.modules.GTVAutoSegWidget
+    widget.enter()
+    widget.exit()
+    widget.cleanup()
+
+
 def test_the_panel_is_usable_at_360_pixels(panel):
     import slicer
 
