@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from GTVAutoSegLib.errors import RunError
 
 from . import python_slicer
-from .child import Child
 from .failures import Failure, failure_of
-from .job import Ended, Job
-from .poller import Poller
+from .job import Ended
 from .resources import resource_path
-
-
-class Steps:
-    """Command lines run one after the other in child processes; a failed one is the last.
-
-    Args:
-        commands: the command lines.
-        on_line: called with each line they print.
-        on_finished: called once, with the last step's end.
-    """
-
-    def __init__(
-        self,
-        commands: Sequence[Sequence[str]],
-        on_line: Callable[[str], None],
-        on_finished: Callable[[Ended], None],
-    ) -> None:
-        self._commands = list(commands)
-        self._on_line, self._on_finished = on_line, on_finished
-        self._poller = Poller(self.poll)
-        self._start_next()
-
-    def follow(self) -> None:
-        """Let Qt's event loop carry the steps on."""
-        self._poller.start()
-
-    def poll(self) -> bool:
-        """Carry the steps on without waiting; return whether the last has ended."""
-        job = self._job
-        return job.poll() and self._job is job
-
-    def abort(self) -> None:
-        """End now."""
-        self._commands.clear()
-        self._job.kill()
-
-    def _start_next(self) -> None:
-        command = self._commands.pop(0)
-        self._job = Job(
-            Child(command, python_slicer.child_environment()),
-            on_event=lambda event: None,  # noqa: ARG005  only the last event counts
-            on_line=self._on_line,
-            on_ended=self._ended,
-        )
-
-    def _ended(self, ended: Ended) -> None:
-        if self._commands and ended.exit_code == 0 and not ended.cancelled:
-            self._start_next()
-            return
-        self._poller.stop()
-        self._on_finished(ended)
 
 
 def probe_command() -> list[str]:

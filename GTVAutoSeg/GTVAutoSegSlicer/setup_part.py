@@ -14,7 +14,8 @@ from .failures import Failure
 from .job import Ended
 from .kept_worker import KEPT_WORKER
 from .log_part import LogPart
-from .pytorch import Steps, extension_is_there, install_commands, probe_answer, probe_command
+from .pytorch import extension_is_there, install_commands, probe_answer, probe_command
+from .steps import Steps
 
 # Set while Slicer restarts for the PyTorch extension.
 CONTINUE_SETTING = "GTVAutoSeg/ContinueInstallingPyTorch"

@@ -183,3 +183,21 @@ def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_afte
     panel.enter()
     until(lambda: panel.setup.answer is not None)
     assert "light_the_torch" in pytorch_extension.read_text()
+
+
+def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pytorch_extension, until, monkeypatch):
+    from GTVAutoSegSlicer import child, job, setup_part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
+        panel.ui.checkTorchButton.click()
+        # As one that waits for a driver: the system does not let go of it.
+        stuck = panel.setup._steps._job.child
+        patch.setattr(child.Child, "kill", lambda _: None)
+        patch.setattr(job, "KILL_S", 0.1)
+        panel.ui.installTorchButton.click()
+    assert panel.setup.installing
+    until(lambda: panel.setup.answer is not None)
+    assert "light_the_torch" in pytorch_extension.read_text()
+    stuck.kill()
+    until(lambda: stuck.exit_code() is not None)
