@@ -56,7 +56,7 @@ class Panel(VTKObservationMixin):
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
         self.card = FailureCard(ui, self._card_actions())
         self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
-        self.setup = SetupPart(ui, self.log, self.devices.set_devices, self._show_failure, self._update)
+        self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
         ui.undoButton.connect("clicked(bool)", self._on_undo)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import types
 
 import pytest
 from bundles import make_bundle
-from slicer_samples import MODULE, add_ct, process_lives, use_fake_worker
+from slicer_samples import MODULE, add_ct, process_lives, temporary_folders, use_fake_worker
+
+# What the probe says where there is no PyTorch.
+MISSING = {"event": "error", "code": "torch-missing", "message": "torch is not installed", "hint": "", "details": ""}
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +42,7 @@ def panel(load_module, slicer_runtime, user):
 def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, monkeypatch):
     widget = load_module(MODULE).widget
     use_fake_worker(monkeypatch, "ball")
-    failure = {
-        "event": "error",
-        "code": "torch-missing",
-        "message": "torch is not installed",
-        "hint": "",
-        "details": "",
-    }
-    monkeypatch.setenv("FAKE_PROBE", json.dumps(failure))
+    monkeypatch.setenv("FAKE_PROBE", json.dumps(MISSING))
     widget.enter()
     until(lambda: not widget.ui.failureCard.isHidden())
     assert widget.ui.failureTitle.text == "PyTorch is not installed"
@@ -61,7 +58,7 @@ def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, mon
 @pytest.fixture
 def pytorch_extension(monkeypatch, tmp_path, panel, slicer_runtime):
     """The PyTorch extension, and a PythonSlicer that writes down what it is asked to do."""
-    from GTVAutoSegSlicer import python_slicer
+    from GTVAutoSegSlicer import python_slicer, torch_remains
 
     class PyTorchUtilsLogic:
         @staticmethod
@@ -78,6 +75,7 @@ def pytorch_extension(monkeypatch, tmp_path, panel, slicer_runtime):
     python.write_text(f'#!/bin/sh\necho "$@" >> "{record}"\nexit ${{FAKE_EXIT:-0}}\n')
     python.chmod(0o755)
     monkeypatch.setattr(python_slicer, "python_slicer", lambda: str(python))
+    monkeypatch.setattr(torch_remains, "site_packages", lambda: tmp_path)
     use_fake_worker(monkeypatch, "ball")
     monkeypatch.setenv("FAKE_PROBE", json.dumps({"event": "result", "torch": "2.13.0", "cuda": None, "devices": []}))
     slicer_runtime.app.testing = False
@@ -95,8 +93,9 @@ def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pyto
     until(lambda: panel.setup.answer is not None)
     assert "about 1 GB" in slicer_runtime.dialogs.texts("question")[0]
     first, second = pytorch_extension.read_text().splitlines()
-    assert first == "-m light_the_torch install torch"
-    assert second.startswith("-m pip install --only-binary :all: --requirement ")
+    assert re.fullmatch(r"-m light_the_torch install --constraint \S+ torch", first)
+    assert re.fullmatch(r"-m pip install --constraint \S+ --only-binary :all: --requirement \S+", second)
+    assert temporary_folders() == []
     assert panel.ui.torchStatus.text == "PyTorch 2.13.0, without CUDA"
     assert panel.ui.segmentButton.enabled
 
@@ -115,10 +114,13 @@ def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_ex
     assert "light_the_torch" in pytorch_extension.read_text()
 
 
-def test_a_half_installed_pytorch_is_removed_first(panel, pytorch_extension, until):
+def test_pytorch_is_downloaded_again_before_what_is_there_is_touched(panel, pytorch_extension, until):
     panel.setup.reinstall()
     until(lambda: panel.setup.answer is not None)
-    assert pytorch_extension.read_text().splitlines()[0] == "-m pip uninstall --yes torch"
+    first, second, third = pytorch_extension.read_text().splitlines()
+    assert re.fullmatch(r"-m light_the_torch install --constraint \S+ --force-reinstall --no-deps torch", first)
+    assert re.fullmatch(r"-m light_the_torch install --constraint \S+ torch", second)
+    assert third.startswith("-m pip install ")
 
 
 def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkeypatch):
@@ -127,7 +129,7 @@ def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkey
     panel.setup.answer = {"torch": "2.0"}
     until(lambda: not panel.setup.installing)
     assert panel.ui.failureTitle.text == "PyTorch was not installed"
-    assert "Until it is, nothing can be segmented: install again" in panel.ui.failureMessage.text
+    assert "Install again; if that fails too, give the log to IT support." in panel.ui.failureMessage.text
     assert panel.ui.failureActionButton.text == "Install PyTorch..."
     assert panel.setup.answer is None  # asked anew when the module is next opened
     assert len(pytorch_extension.read_text().splitlines()) == 1
@@ -185,6 +187,46 @@ def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_afte
     assert "light_the_torch" in pytorch_extension.read_text()
 
 
+@pytest.mark.parametrize("name", ["_installLightTheTorch", "_getPipInstallArguments"])
+def test_whatever_the_extension_fails_with_is_a_card_and_installing_can_be_tried_again(
+    panel, pytorch_extension, until, name
+):
+    def fail():
+        raise RuntimeError("pip is busy")
+
+    logic = sys.modules["PyTorchUtils"].PyTorchUtilsLogic
+    working = getattr(logic, name)
+    setattr(logic, name, fail)
+    panel.ui.installTorchButton.click()
+    assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    text = panel.ui.failureMessage.text
+    assert text.startswith("PyTorch's installation could not begin (RuntimeError: pip is busy); restart Slicer")
+    setattr(logic, name, staticmethod(working))
+    panel.ui.failureActionButton.click()
+    until(lambda: panel.setup.answer is not None)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_step_that_cannot_be_started_ends_the_installation(
+    panel, pytorch_extension, until, monkeypatch, tmp_path, step
+):
+    from GTVAutoSegSlicer import installation
+
+    make_commands = installation.Installation._make_commands
+
+    def make_one_that_fails(self, torch, again):
+        commands = make_commands(self, torch, again)
+        commands[step][0] = str(tmp_path / "gone")
+        return commands
+
+    monkeypatch.setattr(installation.Installation, "_make_commands", make_one_that_fails)
+    panel.ui.installTorchButton.click()
+    until(lambda: not panel.setup.installing)
+    assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    assert f"{tmp_path / 'gone'} could not be started" in panel.ui.failureMessage.text
+    assert panel.ui.installTorchButton.enabled
+
+
 def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pytorch_extension, until, monkeypatch):
     from GTVAutoSegSlicer import child, job, setup_part
 
@@ -201,3 +243,12 @@ def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pyt
     assert "light_the_torch" in pytorch_extension.read_text()
     stuck.kill()
     until(lambda: stuck.exit_code() is not None)
+
+
+def test_coming_back_during_an_installation_leaves_its_status_alone(panel, pytorch_extension, until):
+    panel.ui.installTorchButton.click()
+    panel.exit()
+    panel.enter()
+    assert panel.setup.installing
+    assert panel.ui.torchStatus.text == "Installing PyTorch; the log shows how far it is..."
+    until(lambda: panel.setup.answer is not None)
