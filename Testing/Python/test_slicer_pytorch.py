@@ -252,3 +252,37 @@ def test_coming_back_during_an_installation_leaves_its_status_alone(panel, pytor
     assert panel.setup.installing
     assert panel.ui.torchStatus.text == "Installing PyTorch; the log shows how far it is..."
     until(lambda: panel.setup.answer is not None)
+
+
+def test_while_a_run_goes_on_nothing_can_be_installed(panel, pytorch_extension, until, monkeypatch):
+    monkeypatch.setenv("FAKE_WORKER", "slow")
+    add_ct()
+    panel.ui.segmentButton.click()
+    assert not panel.ui.installTorchButton.enabled
+    monkeypatch.setenv("FAKE_PROBE", json.dumps(MISSING))
+    panel.ui.checkTorchButton.click()
+    until(lambda: not panel.ui.failureCard.isHidden())
+    assert panel.ui.failureActionButton.text == "Install PyTorch..."
+    assert not panel.ui.failureActionButton.enabled
+    panel.setup.install()
+    panel.setup.reinstall()
+    assert not panel.setup.installing
+    panel.ui.segmentButton.click()
+    until(lambda: not panel.running)
+    assert panel.ui.installTorchButton.enabled and panel.ui.failureActionButton.enabled
+
+
+@pytest.mark.parametrize("code", ["memory", "disk"])
+def test_while_pytorch_is_being_installed_no_run_starts(panel, pytorch_extension, until, code):
+    from GTVAutoSegSlicer.failures import Failure
+
+    add_ct()
+    panel._show_failure(Failure(code, "it failed"))
+    panel.ui.installTorchButton.click()
+    assert panel.ui.failureCard.isHidden()
+    panel.ui.failureActionButton.click()  # as from a click that was on its way
+    assert panel.setup.installing and not panel.running
+    assert panel.ui.resultLabel.text == "PyTorch is being installed."
+    until(lambda: panel.setup.answer is not None)
+    panel.ui.failureActionButton.click()
+    until(lambda: not panel.running)
