@@ -56,6 +56,9 @@ class GTVAutoSeg(ScriptedLoadableModule):
 class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
     """The panel; its parts are in GTVAutoSegSlicer."""
 
+    # None when `setup` failed: Slicer has said why, and goes on calling the methods below.
+    panel: Any = None
+
     def setup(self) -> None:
         """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
@@ -71,15 +74,18 @@ class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """The user opens the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """The user turns to another module; a run goes on."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self) -> None:
         """The module is about to go: end the run and leave nothing behind."""
-        self.panel.cleanup()
+        if self.panel is not None:
+            self.panel.cleanup()
 
     def onReload(self) -> None:
         """Reload our own code with the module."""

@@ -47,13 +47,22 @@ def check_torch() -> None:
     for name in ("torch", "safetensors"):
         if find_spec(name) is None:
             raise TorchMissingError(
-                f"{name} is not installed, and the networks need it; install it: in Slicer through the module's "
-                "Dependencies section, elsewhere with pip"
+                f"{name} is not installed, and the networks need it; install it: in Slicer under 'PyTorch and models', "
+                "elsewhere with pip"
             )
         try:
-            # A half-removed torch fails with TypeError, a missing DLL with OSError.
-            import_module(name)
-        except (ImportError, OSError, TypeError, AttributeError, RuntimeError) as error:
+            module = import_module(name)
+        except MemoryError:
+            raise  # says nothing about what is installed
+        except Exception as error:
+            # A half-removed one fails with whatever its first missing file leads to; a missing DLL with OSError.
             raise TorchBrokenError(
-                f"{name} is installed but cannot be imported ({error}); remove and install it again"
+                f"{name} is installed but cannot be imported ({type(error).__name__}: {error}); remove and install it "
+                "again"
             ) from error
+        if getattr(module, "__file__", None) is None:
+            # Python imports a folder without __init__.py too, as an empty namespace.
+            raise TorchBrokenError(
+                f"{name} is installed in part only ({next(iter(module.__path__))} has no __init__.py); remove "
+                "and install it again"
+            )

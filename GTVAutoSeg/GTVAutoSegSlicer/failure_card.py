@@ -30,6 +30,8 @@ ACTIONS = {
 }
 # For what went wrong on the CPU already.
 ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
+# A run's worker has PyTorch's files open.
+NOT_WHILE_RUNNING = {"install-torch", "reinstall-torch"}
 
 
 class FailureCard:
@@ -43,6 +45,7 @@ class FailureCard:
     def __init__(self, ui: Any, actions: Mapping[str, Callable[[], None]]) -> None:
         self._ui, self._actions = ui, actions
         self._action = ""
+        self._running = False
         self.failure: Failure | None = None
         icon = slicer.app.style().standardIcon(qt.QStyle.SP_MessageBoxWarning)
         ui.failureIcon.setPixmap(icon.pixmap(24, 24))
@@ -65,11 +68,17 @@ class FailureCard:
         ui.failureTitle.text = _title(failure.code)
         ui.failureMessage.text = _sentence(failure.message) + (f" {failure.hint}" if failure.hint else "")
         ui.failureActionButton.text = _label(self._action)
+        self.lock(self._running)
         ui.failureDetails.plainText = failure.details
         ui.failureDetailsButton.visible = bool(failure.details)
         ui.failureDetailsButton.checked = False
         ui.failureDetails.visible = False
         ui.failureCard.visible = True
+
+    def lock(self, running: bool) -> None:
+        """Offer only what may be done while a run goes on."""
+        self._running = running
+        self._ui.failureActionButton.enabled = not (running and self._action in NOT_WHILE_RUNNING)
 
     def hide(self) -> None:
         """Put the card away."""

@@ -16,7 +16,7 @@ from .models import bundle_paths
 
 
 class ModelPart:
-    """Lists the bundles there are; a damaged one is listed with what is wrong.
+    """Lists the bundles there are; a damaged one is listed with what is wrong, a folder that is away is named.
 
     Args:
         ui: the panel's widgets.
@@ -27,6 +27,7 @@ class ModelPart:
         self._selector, self._description = ui.modelSelector, ui.modelDescription
         self._on_selected = on_selected
         self._paths: list[Path] = []
+        self._unreadable: list[str] = []
         self.region = ""  # what the selected model outlines; "" while there is none or it is damaged
         self._selector.connect("currentIndexChanged(int)", self._on_index_changed)
         self.refresh()
@@ -36,7 +37,8 @@ class ModelPart:
         selected = self.selected_id
         was_blocked = self._selector.blockSignals(True)
         self._selector.clear()
-        self._paths = bundle_paths()
+        self._unreadable.clear()
+        self._paths = bundle_paths(self._on_unreadable)
         for path in self._paths:
             self._selector.addItem(_title(path))
         self._selector.blockSignals(was_blocked)
@@ -65,19 +67,24 @@ class ModelPart:
         self._describe()
         self._on_selected(self.selected_id)
 
+    def _on_unreadable(self, folder: Path, error: OSError) -> None:
+        line = _("The model folder {folder} cannot be read ({reason}): connect its drive, or choose another folder.")
+        self._unreadable.append(line.format(folder=folder, reason=error.strerror or error))
+
     def _describe(self) -> None:
+        self._description.text = "\n".join([self._describe_selected(), *self._unreadable])
+
+    def _describe_selected(self) -> str:
         self.region = ""
         if self.selected is None:
-            self._description.text = _("No model is installed. Install one under 'PyTorch and models'.")
-            return
+            return _("No model is installed. Install one under 'PyTorch and models'.")
         try:
             info = read_bundle(self.selected).info
         except ModelError as error:
-            self._description.text = str(error)
-            return
+            return str(error)
         self.region = info.task.roi
-        self._description.text = describe(info)
         self._description.toolTip = info.intended_use
+        return describe(info)
 
 
 def describe(info: ModelInfo) -> str:

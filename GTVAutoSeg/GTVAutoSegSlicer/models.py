@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import slicer
@@ -23,9 +24,15 @@ def choose_folder(folder: str) -> None:
     slicer.app.settings().setValue(FOLDER_SETTING, folder)
 
 
-def bundle_paths() -> list[Path]:
-    """Every bundle there is, damaged ones too: those that outline a GTV first, the user's folder before others."""
-    return sorted(iterate_bundles([chosen_folder(), *model_folders()]), key=lambda path: not _outlines_gtv(path))
+def bundle_paths(on_unreadable: Callable[[Path, OSError], None] | None = None) -> list[Path]:
+    """Every bundle there is, damaged ones too: those that outline a GTV first, the user's folder before others.
+
+    Args:
+        on_unreadable: called with each folder that cannot be read.
+    """
+    # Each folder once: the user's may be among the library's own, and one that is away is slow to say so.
+    folders = list(dict.fromkeys([chosen_folder(), *model_folders()]))
+    return sorted(iterate_bundles(folders, on_unreadable), key=lambda path: not _outlines_gtv(path))
 
 
 def find_bundle(model: str | Path = "") -> Bundle:

@@ -59,7 +59,7 @@ class Panel(VTKObservationMixin):
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
         self.card = FailureCard(ui, self._card_actions())
         self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
-        self.setup = SetupPart(ui, self.log, self.devices.set_devices, self._show_failure, self._update)
+        self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
         ui.undoButton.connect("clicked(bool)", self._on_undo)
@@ -177,8 +177,11 @@ class Panel(VTKObservationMixin):
             self.progress.cancelling()
 
     def _start(self) -> None:
-        """Start a run with the panel's values; a second one while it goes on is never started."""
+        """Start a run with the panel's values; none beside another, nor while PyTorch is being installed."""
         if self._run is not None or self._parameters is None:
+            return
+        if missing := self._what_is_missing(self._parameters.input_volume):
+            self.result.show_text(missing)
             return
         self.card.hide()
         self.result.clear()
@@ -289,6 +292,8 @@ class Panel(VTKObservationMixin):
         )
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):
             selector.enabled = not self.running
+        self.setup.lock(self.running)
+        self.card.lock(self.running)
         has_segment = bool(self._segment_id())
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment

@@ -10,7 +10,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,24 @@ def user_folder() -> Path:
     return Path(base) / "GTVAutoSeg" / "Models"
 
 
-def iterate_bundles(folders: Sequence[Path] | None = None) -> Iterator[Path]:
-    """Paths of all bundles in the folders (default: `model_folders`), each id once, valid or not."""
+def iterate_bundles(
+    folders: Sequence[Path] | None = None, on_unreadable: Callable[[Path, OSError], None] | None = None
+) -> Iterator[Path]:
+    """Paths of all bundles in the folders (default: `model_folders`), each id once, valid or not.
+
+    Args:
+        folders: where to look; one that does not exist holds none.
+        on_unreadable: called with a folder that was skipped because it cannot be read, as a shared drive that is away.
+    """
     seen = set()
     for folder in model_folders() if folders is None else folders:
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        except OSError as error:
+            if on_unreadable is not None:
+                on_unreadable(folder, error)
+            continue
+        for path in paths:
             # Hidden: what an installation that was killed left behind.
             if not path.name.startswith(".") and _bundle_id(path) and _bundle_id(path) not in seen:
                 seen.add(_bundle_id(path))
@@ -93,7 +106,7 @@ def find_model(model: str | Path) -> Path:
     available = {_bundle_id(bundle): bundle for bundle in iterate_bundles()}
     if str(model) in available:
         return available[str(model)]
-    if path.exists():
+    if _exists(path):
         raise ModelError(f"{path} is not a model bundle: it holds no {DESCRIPTION}; give a bundle's folder or .zip")
     known = ", ".join(sorted(filter(None, available))) or "none is installed"
     raise ModelError(f"model '{model}' does not exist; expected a bundle's folder or .zip, or one of: {known}")
@@ -140,10 +153,23 @@ def verify_model(model: str | Path) -> Bundle:
 
 
 def _bundle_id(path: Path) -> str | None:
-    """Id by file name: the folder's name or the .zip's stem; None when it is no bundle."""
-    if path.suffix == ".zip" and path.is_file():
-        return path.stem
-    return path.name if (path / DESCRIPTION).is_file() else None
+    """Id by file name: the folder's name or the .zip's stem; None when it is no bundle or cannot be looked at."""
+    try:
+        if path.suffix == ".zip" and path.is_file():
+            return path.stem
+        return path.name if (path / DESCRIPTION).is_file() else None
+    except OSError:
+        return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror or error}), expected a bundle's folder or .zip; check the drive "
+            "it lies on"
+        ) from error
 
 
 def read_member(path: Path, name: str) -> bytes:

@@ -148,11 +148,21 @@ def test_listing_and_verifying_do_not_import_torch(bundle):
     subprocess.run([sys.executable, "-c", code, str(bundle)], check=True)
 
 
-@pytest.mark.parametrize(("content", "kind"), [(None, "torch-missing"), ("raise OSError('DLL')", "torch-broken")])
-def test_missing_and_broken_pytorch_are_told_apart(bundle, tmp_path, content, kind):
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        ({}, "torch-missing"),
+        ({"torch.py": "raise OSError('DLL')"}, "torch-broken"),
+        ({"torch/__init__.py": "{}['a file that is gone']"}, "torch-broken"),
+        ({"torch/__init__.py": "a file cut sho"}, "torch-broken"),
+        ({"torch/version.py": "the only file left"}, "torch-broken"),
+    ],
+)
+def test_missing_and_broken_pytorch_are_told_apart(bundle, tmp_path, files, kind):
     # A child process whose torch is hidden, or replaced by one that fails to load.
-    if content:
-        (tmp_path / "torch.py").write_text(content)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     code = f"""
 import sys
 from importlib.machinery import PathFinder
@@ -191,3 +201,14 @@ def test_a_damaged_zip_is_named_wherever_the_damage_lies(bundle, tmp_path):
 def test_what_a_killed_installation_left_is_not_listed(bundle, models_folder):
     shutil.copytree(bundle, models_folder / ".gtv-0123456789ab")
     assert [path.name for path in iterate_bundles([models_folder])] == ["random"]
+
+
+def test_a_folder_that_cannot_be_read_is_skipped_and_named(bundle, models_folder, tmp_path):
+    # Root may read every folder; a name that is too long is refused to everybody, by the same OSError.
+    away = tmp_path / ("x" * 300)
+    skipped = []
+    found = iterate_bundles([away, models_folder], lambda folder, error: skipped.append((folder, error.strerror)))
+    assert [path.name for path in found] == ["random"]
+    assert skipped == [(away, "File name too long")]
+    with pytest.raises(ModelError, match="cannot be read .File name too long., expected a bundle's folder or .zip"):
+        read_bundle(away)

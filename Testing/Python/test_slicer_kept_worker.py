@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,8 @@ def test_the_idle_worker_is_ended_when(load_module, slicer_runtime, bundle, monk
         from GTVAutoSegSlicer import setup_part
 
         monkeypatch.setattr(setup_part, "extension_is_there", lambda: True)
-        monkeypatch.setattr(setup_part, "install_commands", lambda again: [[sys.executable, "-c", ""]])
+        nothing = types.SimpleNamespace(commands=[[sys.executable, "-c", ""]], settle=lambda: None)
+        monkeypatch.setattr(setup_part, "Installation", lambda again: nothing)
         monkeypatch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", ""])
         slicer_runtime.app.testing = False
         widget.panel.setup.install()

@@ -1,4 +1,4 @@
-"""The module as Slicer meets it: loading, headless, sample data, terms, its own self test, PyTorch, models."""
+"""The module as Slicer meets it: loading, headless, sample data, terms, its own self test, models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import types
 from pathlib import Path
 
 import pytest
 from bundles import make_bundle
-from slicer_samples import MODULE, ROOT, add_ct, process_lives, use_fake_worker
+from slicer_samples import MODULE, ROOT
 
 import GTVAutoSegLib
 from GTVAutoSegLib.model.bundle import read_bundle
@@ -128,155 +127,6 @@ def test_without_a_window_nothing_waits_for_an_answer(user, tmp_path):
     assert "shown: [] errors: []" in done.stdout
 
 
-def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, monkeypatch):
-    widget = load_module(MODULE).widget
-    use_fake_worker(monkeypatch, "ball")
-    failure = {
-        "event": "error",
-        "code": "torch-missing",
-        "message": "torch is not installed",
-        "details": "",
-    }
-    monkeypatch.setenv("FAKE_PROBE", json.dumps(failure))
-    widget.enter()
-    until(lambda: not widget.ui.failureCard.isHidden())
-    assert widget.ui.failureTitle.text == "PyTorch is not installed"
-    answer = {"event": "result", "torch": "2.13.0", "cuda": None, "devices": []}
-    monkeypatch.setenv("FAKE_PROBE", json.dumps(answer))
-    widget.ui.checkTorchButton.click()
-    until(lambda: widget.panel.setup.answer is not None)
-    widget.exit()
-    widget.enter()
-    assert widget.panel.setup._steps is None
-
-
-@pytest.fixture
-def pytorch_extension(monkeypatch, tmp_path, panel, slicer_runtime):
-    """The PyTorch extension, and a PythonSlicer that writes down what it is asked to do."""
-    from GTVAutoSegSlicer import python_slicer
-
-    class PyTorchUtilsLogic:
-        @staticmethod
-        def _installLightTheTorch():
-            pass
-
-        @staticmethod
-        def _getPipInstallArguments(backend=None, requirement=None):
-            return ["install", "torch", "torchvision"]
-
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
-    record = tmp_path / "commands"
-    python = tmp_path / "PythonSlicer"
-    python.write_text(f'#!/bin/sh\necho "$@" >> "{record}"\nexit ${{FAKE_EXIT:-0}}\n')
-    python.chmod(0o755)
-    monkeypatch.setattr(python_slicer, "python_slicer", lambda: str(python))
-    use_fake_worker(monkeypatch, "ball")
-    monkeypatch.setenv("FAKE_PROBE", json.dumps({"event": "result", "torch": "2.13.0", "cuda": None, "devices": []}))
-    slicer_runtime.app.testing = False
-    return record
-
-
-def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pytorch_extension, slicer_runtime, until):
-    slicer_runtime.dialogs.answers.append(False)
-    panel.ui.installTorchButton.click()
-    assert not panel.setup.installing
-    add_ct()
-    panel.ui.installTorchButton.click()
-    assert panel.setup.installing
-    assert panel.ui.segmentButton.toolTip == "PyTorch is being installed."
-    until(lambda: panel.setup.answer is not None)
-    assert "about 1 GB" in slicer_runtime.dialogs.texts("question")[0]
-    first, second = pytorch_extension.read_text().splitlines()
-    assert first == "-m light_the_torch install torch"
-    assert second.startswith("-m pip install --only-binary :all: --requirement ")
-    assert panel.ui.torchStatus.text == "PyTorch 2.13.0, without CUDA"
-    assert panel.ui.segmentButton.enabled
-
-
-def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_extension, until, monkeypatch):
-    from GTVAutoSegSlicer import setup_part
-
-    with monkeypatch.context() as patch:
-        patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
-        panel.ui.checkTorchButton.click()
-    pid = panel.setup._steps._job.child.process.pid
-    panel.ui.installTorchButton.click()
-    assert not process_lives(pid)
-    assert panel.setup.installing
-    until(lambda: panel.setup.answer is not None)
-    assert "light_the_torch" in pytorch_extension.read_text()
-
-
-def test_a_half_installed_pytorch_is_removed_first(panel, pytorch_extension, until):
-    panel.setup.reinstall()
-    until(lambda: panel.setup.answer is not None)
-    assert pytorch_extension.read_text().splitlines()[0] == "-m pip uninstall --yes torch"
-
-
-def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkeypatch):
-    monkeypatch.setenv("FAKE_EXIT", "1")
-    panel.ui.installTorchButton.click()
-    panel.setup.answer = {"torch": "2.0"}
-    until(lambda: not panel.setup.installing)
-    assert panel.ui.failureTitle.text == "PyTorch was not installed"
-    assert "Until it is, nothing can be segmented: install again" in panel.ui.failureMessage.text
-    assert panel.ui.failureActionButton.text == "Install PyTorch..."
-    assert panel.setup.answer is None  # asked anew when the module is next opened
-    assert len(pytorch_extension.read_text().splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("line", "hint"),
-    [
-        ("ERROR: [WinError 206] The filename or extension is too long", "short folder"),
-        ("ERROR: SSLError(CERTIFICATE_VERIFY_FAILED)", "proxy"),
-    ],
-)
-def test_known_causes_of_a_failed_installation_are_explained(load_module, line, hint):
-    load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.job import Ended
-    from GTVAutoSegSlicer.setup_part import install_failure
-
-    failure = install_failure(Ended(1, None, None, False, ("Collecting torch", line)))
-    assert line in failure.message
-    assert hint in failure.hint
-
-
-def test_an_unknown_pytorch_extension_is_one_sentence(panel, pytorch_extension):
-    sys.modules["PyTorchUtils"].PyTorchUtilsLogic = types.SimpleNamespace()
-    panel.ui.installTorchButton.click()
-    assert "This version of the PyTorch extension is not known" in panel.ui.failureMessage.text
-    assert not panel.setup.installing
-
-
-def test_without_a_network_the_installer_that_cannot_be_had_is_a_card(panel, pytorch_extension):
-    def offline():
-        raise subprocess.CalledProcessError(1, ["PythonSlicer", "-m", "pip"], output="No route to host")
-
-    sys.modules["PyTorchUtils"].PyTorchUtilsLogic._installLightTheTorch = offline
-    panel.ui.installTorchButton.click()
-    assert panel.ui.failureTitle.text == "PyTorch was not installed"
-    assert "light-the-torch could not be installed" in panel.ui.failureMessage.text
-    assert "light-the-torch" in panel.ui.torchStatus.text
-    assert not panel.setup.installing
-
-
-def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_after_the_restart(
-    panel, pytorch_extension, monkeypatch, until
-):
-    import slicer
-
-    extension = sys.modules["PyTorchUtils"]
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
-    panel.ui.installTorchButton.click()
-    assert slicer.app.extensionsManagerModel().asked_for == ["PyTorch"]
-    assert not pytorch_extension.exists()
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
-    panel.enter()
-    until(lambda: panel.setup.answer is not None)
-    assert "light_the_torch" in pytorch_extension.read_text()
-
-
 def test_a_model_is_installed_verified_and_removed_from_the_panel(panel, shelf, user, slicer_runtime, tmp_path):
     slicer_runtime.app.testing = False
     bundle = make_bundle(tmp_path / "new-model")
@@ -321,6 +171,37 @@ def test_the_chosen_folder_is_where_models_go(panel, tmp_path):
     panel.ui.modelFolderButton.directory = str(tmp_path / "mine")
     panel.models_section.install(make_bundle(tmp_path / "other"))
     assert panel.models.selected == tmp_path / "mine" / "other"
+
+
+def test_the_module_opens_though_a_model_folder_is_away(load_module, slicer_runtime, user, shelf, tmp_path):
+    import slicer
+
+    slicer_runtime.app.testing = True
+    away = tmp_path / ("x" * 300)  # what cannot be read even by root
+    slicer.app.settings().setValue("GTVAutoSeg/ModelFolder", str(away))
+    widget = load_module(MODULE).widget
+    widget.enter()
+    assert widget.panel.models.selected == shelf / "test-model"
+    (line,) = [line for line in widget.ui.modelDescription.text.splitlines() if "cannot be read" in line]
+    assert line.startswith(f"The model folder {away} cannot be read (File name too long)")
+    widget.ui.modelFolderButton.directory = str(tmp_path)
+    assert "cannot be read" not in widget.ui.modelDescription.text
+
+
+def test_a_panel_that_could_not_be_built_is_left_alone(load_module, slicer_runtime, user, monkeypatch):
+    def fail(path):
+        raise RuntimeError("no such file")
+
+    import slicer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.util, "loadUI", fail)
+        with pytest.raises(RuntimeError, match="no such file"):
+            load_module(MODULE)
+    widget = slicer.modules.GTVAutoSegWidget
+    widget.enter()
+    widget.exit()
+    widget.cleanup()
 
 
 def test_the_panel_is_usable_at_360_pixels(panel):
