@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,7 +56,11 @@ def run(arguments: argparse.Namespace) -> int:
 def list_models(_: argparse.Namespace) -> int:
     """Print one line a bundle; a damaged one is listed with what is wrong, one that another hides beneath it."""
     found: dict[str, list[Path]] = {}
-    for path in (path for folder in model_folders() for path in iterate_bundles([folder])):
+
+    def skipped(folder: Path, error: OSError) -> None:
+        print(f"warning: {folder} cannot be read ({error.strerror}) and was skipped", file=sys.stderr)
+
+    for path in (path for folder in model_folders() for path in iterate_bundles([folder], skipped)):
         found.setdefault(path.stem if path.suffix == ".zip" else path.name, []).append(path)
     if not found:
         print("no model found in: " + ", ".join(str(folder) for folder in model_folders()))

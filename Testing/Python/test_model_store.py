@@ -103,6 +103,21 @@ def test_a_model_that_would_be_replaced_or_hidden_is_named_first(bundle, store, 
     assert hidden.split() == ["hides", f"{shipped / 'lung'},", "which", "has", "the", "same", "id"]
 
 
+def test_a_folder_of_models_that_cannot_be_read_is_named(store, monkeypatch, capsys):
+    is_dir = model_store.Path.is_dir
+
+    def denied(path):
+        if path == store:
+            raise PermissionError(13, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(model_store.Path, "is_dir", denied)
+    assert main(["model", "list"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == f"warning: {store} cannot be read (Permission denied) and was skipped\n"
+    assert "sts-gtv" in shown.out
+
+
 def test_a_failed_write_leaves_the_installed_version(bundle, store, monkeypatch):
     before = install_model(bundle, store).digest
 
