@@ -48,6 +48,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         InputError: it cannot be made or is not writable.
     """
+    _check_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -59,17 +60,21 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"the folder {folder} is not writable ({error.strerror}), so choose another one") from None
 
 
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        # ITK, which writes images, ends the process over such a name.
+        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder") from None
+
+
 def check_writable(path: Path) -> None:
     """Check before a run that a file can be written.
 
     Raises:
         InputError: it is a folder, or its folder does not exist or is not writable.
     """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        # ITK, which writes images, ends the process over such a name.
-        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder") from None
+    _check_name(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected the name of a file to write")
     if not path.parent.is_dir():

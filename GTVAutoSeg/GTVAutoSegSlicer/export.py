@@ -20,7 +20,7 @@ from GTVAutoSegLib.files import check_writable, whole_file
 from GTVAutoSegLib.volume import Volume
 
 from .failures import Failure
-from .ownership import MASK_TAG, ROI_TAG, our_segments, tag, voxels_outside
+from .ownership import MASK_TAG, ROI_TAG, our_segments, own_mask, tag, voxels_outside
 from .scene import mask_sha256, volume_of
 from .segmentation import check_output, reference_volume, segment_info
 
@@ -67,7 +67,10 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "")
         source = read_source(_dicom_volume(ct), path)
     with _failing_as("export"):
         _check_place(path, source.volume)
-        unchanged = tag(node.GetSegmentation().GetSegment(segment_id), MASK_TAG) == mask_sha256(mask)
+        # As stored: an edit finer than the CT's voxels does not show in the mask.
+        own = own_mask(node, segment_id, ct)
+        left = tag(node.GetSegmentation().GetSegment(segment_id), MASK_TAG)
+        unchanged = own is not None and mask_sha256(own) == left
         algorithm = "AUTOMATIC" if unchanged else "SEMIAUTOMATIC"
     with _failing_as("segment"):
         data = make_rtstruct(mask, source, info, algorithm)

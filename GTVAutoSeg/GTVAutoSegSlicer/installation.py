@@ -116,7 +116,8 @@ def _write_constraints(path: Path) -> Path:
     for name in KEPT:
         # A package that pip knows nothing of cannot be constrained, and is not replaced unless PyTorch asks for it.
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            lines.append(f"{name}=={importlib.metadata.version(name)}\n")
+            if version := importlib.metadata.version(name):  # None where its metadata are gone
+                lines.append(f"{name}=={version}\n")
     path.write_text("".join(lines), encoding="utf-8")
     return path
 

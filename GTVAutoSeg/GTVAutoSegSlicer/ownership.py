@@ -16,9 +16,10 @@ from .scene import mask_sha256
 ROI_TAG = "GTVAutoSeg.ROI"
 # sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
 MASK_TAG = "GTVAutoSeg.MaskSHA256"
-# The id of the result of the last run, at that segment itself. A copy carries it under another id, and a person's
-# segment beside which a new result was put has lost it.
+# The id of the result of the last run, at that segment itself; a copy carries it under another id. A person's segment
+# beside which a new result was put has the second instead.
 RESULT_TAG = "GTVAutoSeg.Result"
+FORMER_TAG = "GTVAutoSeg.FormerResult"
 # The name a run gave: whether a segment was renamed since.
 NAME_TAG = "GTVAutoSeg.Name"
 # A voxel on the CT's border is inside it.
@@ -28,7 +29,7 @@ VOXEL_TOLERANCE = 1e-3
 def our_segments(node: Any) -> dict[str, str]:
     """The segment of the last run, by region.
 
-    Where there is none any more, it is the last of those that stem from a run: edited, renamed or copied ones.
+    Where there is none any more, it is the last that was: edited or renamed since; without those it is a copy.
 
     Args:
         node: vtkMRMLSegmentationNode.
@@ -41,7 +42,14 @@ def our_segments(node: Any) -> dict[str, str]:
     for segment_id in segmentation.GetSegmentIDs():
         if region := tag(segmentation.GetSegment(segment_id), ROI_TAG):
             found.setdefault(region, []).append(segment_id)
-    return {region: next((i for i in ids if is_result(node, i)), ids[-1]) for region, ids in found.items()}
+    return {region: _foremost(node, ids) for region, ids in found.items()}
+
+
+def _foremost(node: Any, ids: Sequence[str]) -> str:
+    for name in (RESULT_TAG, FORMER_TAG):
+        if marked := [i for i in ids if tag(node.GetSegmentation().GetSegment(i), name) == i]:
+            return marked[-1]
+    return ids[-1]
 
 
 def is_result(node: Any, segment_id: str) -> bool:
@@ -60,7 +68,10 @@ def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
     segment = node.GetSegmentation().GetSegment(segment_id)
     if not is_result(node, segment_id) or segment.GetName() != tag(segment, NAME_TAG):
         return False
-    mask = _own_mask(node, segment_id, ct)
+    # The phases of a 4D CT have one grid; a segmentation is of one of them.
+    if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) not in (None, ct):
+        return False
+    mask = own_mask(node, segment_id, ct)
     return mask is not None and mask_sha256(mask) == tag(segment, MASK_TAG)
 
 
@@ -75,6 +86,7 @@ def disown(node: Any, region: str) -> list[str]:
     ids = [segment_id for segment_id in ids if is_result(node, segment_id)]
     for segment_id in ids:
         segmentation.GetSegment(segment_id).RemoveTag(RESULT_TAG)
+        segmentation.GetSegment(segment_id).SetTag(FORMER_TAG, segment_id)
     return ids
 
 
@@ -83,6 +95,7 @@ def own_again(node: Any, segment_ids: Sequence[str]) -> None:
     for segment_id in segment_ids:
         segment = node.GetSegmentation().GetSegment(segment_id)
         if segment is not None:
+            segment.RemoveTag(FORMER_TAG)
             segment.SetTag(RESULT_TAG, segment_id)
 
 
@@ -97,7 +110,7 @@ def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
     return int(np.count_nonzero(~_inside(_places(node, segment_id, ct), ct)))
 
 
-def _own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
+def own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
     """A segment's voxels as they are stored, uint8 (z, y, x) on the CT's grid; None when they are not all on it.
 
     Unlike with a resampled segment, an edit between or beyond the CT's voxels cannot go unnoticed.

@@ -1,6 +1,6 @@
 """The segmentation node: one segment of ours among those of the user, and one step back.
 
-What a person has edited, renamed or copied is never replaced and never removed.
+What a person has edited or renamed, or copied within the segmentation, is never replaced and never removed.
 """
 
 from __future__ import annotations

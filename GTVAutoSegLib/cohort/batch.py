@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import Cancelled, DiskError
+from ..errors import Cancelled
 from ..lock import locked
 from ..model.bundle import Bundle
 from ..volume import Volume
@@ -129,7 +129,7 @@ def _set_aside(batch: Batch) -> list[Outcome]:
         if plan.case.name in batch.todo:
             try:
                 set_aside(plan)
-            except (DiskError, OSError) as error:
+            except Exception as error:
                 stuck.append(failure(plan, error))
     return stuck
 

@@ -59,11 +59,25 @@ def look(plan: Plan) -> Earlier:
     """Look at what lies in a case's folder."""
     record = read_record(plan)
     if record is None:
-        return Earlier(None, "no result yet")
-    todo, changed = _missing(plan, record), _changed(plan, record)
+        return _without_record(plan)
+    changed = _changed(plan, record)
+    todo = _missing(plan, record, edited=Earlier(record, "", changed).edited)
     if todo and changed:
         todo += f"; {_were_changed(changed)}, and packed into {_free_archive(plan).name}"
     return Earlier(record, todo, changed)
+
+
+def _without_record(plan: Plan) -> Earlier:
+    """A killed run has left masks, or a person has drawn what the model did not find."""
+    masks = tuple(path.name for path in _possible_masks(plan) if path.is_file())
+    todo = "no result yet"
+    if masks:
+        todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan).name}"
+    return Earlier(None, todo, masks)
+
+
+def _possible_masks(plan: Plan) -> list[Path]:
+    return [plan.folder / f"{plan.case.name}{suffix}" for suffix in FORMATS]
 
 
 def read_record(plan: Plan) -> dict[str, Any] | None:
@@ -91,17 +105,22 @@ def set_aside(plan: Plan) -> None:
         OSError: a file could not be removed.
     """
     record = read_record(plan) or {}
-    masks = [f"{plan.case.name}{suffix}" for suffix in FORMATS]
+    masks = [path.name for path in _possible_masks(plan)]
     # The mark first: what a kill leaves of the others is no result.
     names = dict.fromkeys([RESULT, *(Path(name).name for name in record.get("files", ())), *masks, REPORT, THUMBNAIL])
     there = [path for path in (plan.folder / name for name in names) if path.is_file()]
     if there:
-        with whole_file(_free_archive(plan)) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+        with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
             for path in there:
                 archive.write(path, path.name)
     for path in there:
         path.unlink(missing_ok=True)
     clear(plan)
+
+
+def _archive(path: Path) -> ZipFile:
+    # Some file systems have no times; ZIP has none before 1980.
+    return ZipFile(path, "w", ZIP_DEFLATED, strict_timestamps=False)
 
 
 def clear(plan: Plan) -> None:
@@ -110,11 +129,13 @@ def clear(plan: Plan) -> None:
         path.unlink(missing_ok=True)
 
 
-def _missing(plan: Plan, record: dict[str, Any]) -> str:
+def _missing(plan: Plan, record: dict[str, Any], edited: bool) -> str:
     key = record.get("key", {})
     differing = [name for name, value in plan.key.items() if key.get(name) != value]
     if differing:
         return f"made with another {', '.join(differing)}"
+    if edited:  # what is missing or in doubt is no reason to take a corrected mask away
+        return ""
     gone = [name for name in record["files"] if not (plan.folder / name).is_file()]
     if gone:
         return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing"

@@ -98,13 +98,30 @@ def test_every_redo_packs_what_was_there_into_an_archive_of_its_own(capsys, comm
         assert f"to do: {said}" in (tmp_path / "out" / "batch.log").read_text()
 
 
-def test_a_missing_file_has_the_case_done_again_and_the_edited_one_packed_away(capsys, command, tmp_path):
+def test_a_corrected_mask_stays_though_another_file_is_missing_or_the_ct_is_in_doubt(capsys, command, tmp_path):
     folder = tmp_path / "out" / "ct00"
     content = edit(folder / "ct00.seg.nrrd")
     (folder / "thumbnail.png").unlink()
-    _, _, err = run(capsys, *command)
-    assert "thumbnail.png is missing; ct00.seg.nrrd was changed since, and packed into outdated.zip" in err
-    assert archives(folder) == {"outdated.zip": content} and (folder / "thumbnail.png").is_file()
+    _, _, err = run(capsys, *command, "--strict")
+    assert "ct00: ct00.seg.nrrd was changed since; kept as it is" in err
+    assert (folder / "ct00.seg.nrrd").read_bytes() == content and not archives(folder)
+
+
+def test_a_missing_file_has_the_case_done_again(capsys, command, tmp_path):
+    folder = tmp_path / "out" / "ct00"
+    (folder / "thumbnail.png").unlink()
+    _, out, _ = run(capsys, *command, "--dry-run")
+    assert "thumbnail.png is missing" in out
+    run(capsys, *command)
+    assert (folder / "thumbnail.png").is_file()
+
+
+def test_files_from_a_disk_without_times_are_packed_like_others(capsys, command, tmp_path):
+    mask = tmp_path / "out" / "ct00" / "ct00.seg.nrrd"
+    content = mask.read_bytes()
+    os.utime(mask, (0, 0))
+    assert run(capsys, *command, "--threshold", "0.3")[0] == 0
+    assert archives(mask.parent) == {"outdated.zip": content}
 
 
 def test_what_a_person_drew_where_no_result_is_gets_packed_and_not_removed(capsys, command, tmp_path):
@@ -112,6 +129,8 @@ def test_what_a_person_drew_where_no_result_is_gets_packed_and_not_removed(capsy
     (folder / "result.json").unlink()
     (folder / "ct00.seg.nrrd").write_bytes(b"drawn by hand")
     (folder / "ct00.nii.gz").write_bytes(b"in a format nobody asked for")
-    assert run(capsys, *command)[0] == 0
+    code, _, err = run(capsys, *command)
+    assert code == 0
+    assert "no result yet; ct00.seg.nrrd, ct00.nii.gz lay there without one, packed into outdated.zip" in err
     assert archives(folder) == {"outdated.zip": b"drawn by hand"}
     assert ZipFile(folder / "outdated.zip").read("ct00.nii.gz") == b"in a format nobody asked for"

@@ -132,6 +132,31 @@ def test_a_copy_is_not_overwritten_whether_the_original_is_there_or_not(put):
     assert our_segments(first.node) == {"GTVp": third.segment_id}
 
 
+def test_without_the_new_result_the_corrected_segment_is_taken_and_not_a_copy_of_the_uncorrected(put):
+    from GTVAutoSegSlicer.ownership import our_segments
+
+    ct = add_ct("CT")
+    first = put(None, ct, ball(), INFO)
+    backup = first.node.GetSegmentation()
+    import slicer
+
+    copied = slicer.vtkSegment()
+    copied.DeepCopy(backup.GetSegment(first.segment_id))
+    backup.AddSegment(copied, "backup")  # behind the original
+    edit(first, ct)
+    second = put(first.node, ct, SECOND, INFO)
+    backup.RemoveSegment(second.segment_id)
+    assert our_segments(first.node) == {"GTVp": first.segment_id}
+
+
+def test_another_phase_with_the_same_grid_gets_a_segment_of_its_own(put):
+    first, second = add_ct("phase 1"), add_ct("phase 2")
+    undo = put(None, first, ball(), INFO)
+    beside = put(undo.node, second, SECOND, INFO)
+    assert beside.segment_id != undo.segment_id and beside.kept == "GTVp"
+    assert np.array_equal(voxels(undo.node, undo.segment_id, first), ball())
+
+
 def test_undo_of_the_run_beside_it_makes_the_edited_segment_the_result_again(put):
     from GTVAutoSegSlicer.ownership import our_segments
     from GTVAutoSegSlicer.segmentation import Undone

@@ -70,3 +70,9 @@ def test_a_folder_that_is_not_writable_is_named_itself():
             if is_root:
                 os.seteuid(0)
             Path(folder).chmod(0o755)
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_refused_before_anything_is_computed(tmp_path):
+    with pytest.raises(InputError, match="not UTF-8"):
+        make_folder(tmp_path / "o\udcff")
+    assert not list(tmp_path.iterdir())
