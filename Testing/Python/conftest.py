@@ -52,12 +52,19 @@ def shelf(tmp_path_factory):
 
 
 @pytest.fixture
-def panel(load_module, slicer_runtime, shelf, monkeypatch, tmp_path_factory):
+def user(monkeypatch, shelf, tmp_path_factory):
+    """The folder for models of their own of a user who has none yet."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    return home / "GTVAutoSeg" / "Models"
+
+
+@pytest.fixture
+def panel(load_module, slicer_runtime, user, monkeypatch):
     """The module's panel, entered, with the fake worker outlining a ball."""
     from slicer_samples import MODULE, use_fake_worker
 
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     slicer_runtime.app.testing = True  # no probe, no questions
     widget = load_module(MODULE).widget
     use_fake_worker(monkeypatch, "ball")

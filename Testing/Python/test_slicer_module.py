@@ -18,29 +18,6 @@ import GTVAutoSegLib
 from GTVAutoSegLib.model.bundle import read_bundle
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shelf")
-    make_bundle(folder / "test-model")
-    return folder
-
-
-@pytest.fixture
-def user(monkeypatch, shelf, tmp_path):
-    """A user with an empty folder for models of their own."""
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "GTVAutoSeg" / "Models"
-
-
-@pytest.fixture
-def panel(load_module, slicer_runtime, user):
-    slicer_runtime.app.testing = True
-    widget = load_module(MODULE).widget
-    widget.enter()
-    return widget.panel
-
-
 def test_the_module_says_what_it_is(load_module):
     parent = load_module(MODULE, with_widget=False).parent
     assert parent.title == "GTV Auto Segmentation"

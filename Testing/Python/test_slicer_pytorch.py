@@ -10,34 +10,10 @@ import time
 import types
 
 import pytest
-from bundles import make_bundle
 from slicer_samples import MODULE, add_ct, process_lives, temporary_folders, use_fake_worker
 
 # What the probe says where there is no PyTorch.
 MISSING = {"event": "error", "code": "torch-missing", "message": "torch is not installed", "details": ""}
-
-
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shelf")
-    make_bundle(folder / "test-model")
-    return folder
-
-
-@pytest.fixture
-def user(monkeypatch, shelf, tmp_path):
-    """A user with an empty folder for models of their own."""
-    monkeypatch.setenv("GTVAUTOSEG_MODELS", str(shelf))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "GTVAutoSeg" / "Models"
-
-
-@pytest.fixture
-def panel(load_module, slicer_runtime, user):
-    slicer_runtime.app.testing = True
-    widget = load_module(MODULE).widget
-    widget.enter()
-    return widget.panel
 
 
 def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, monkeypatch):
