@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 # Before torch is imported, here and in the tests' child processes: the networks of the tests are so small that threads
@@ -81,3 +82,19 @@ def scan(tmp_path):
     folder = tmp_path / "ct"
     write_series(folder, patient_array(SHAPE))
     return folder
+
+
+@pytest.fixture
+def unwritable():
+    """A folder that may not be written to, by root neither."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)  # nobody: root may write anywhere
+        try:
+            yield Path(folder)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            Path(folder).chmod(0o755)
