@@ -62,7 +62,7 @@ class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
-        from GTVAutoSegSlicer.panel import Panel
+        from GTVAutoSegSlicer.panel.panel import Panel
         from GTVAutoSegSlicer.resources import resource_path
 
         widget = slicer.util.loadUI(resource_path("UI/GTVAutoSeg.ui"))
@@ -111,7 +111,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> Any:
         """The panel's state in the scene, typed."""
-        from GTVAutoSegSlicer.parameters import GTVAutoSegParameterNode
+        from GTVAutoSegSlicer.panel.parameters import GTVAutoSegParameterNode
 
         return GTVAutoSegParameterNode(super().getParameterNode())
 
@@ -151,7 +151,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
         """
         from GTVAutoSegSlicer.models import find_bundle
-        from GTVAutoSegSlicer.run import Request, Run, ignore
+        from GTVAutoSegSlicer.run.run import Request, Run, ignore
 
         request = Request(ct, find_bundle(model), device, output, threshold, slices)
         listeners = (on_event or ignore, on_line or ignore)
@@ -185,7 +185,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         Raises:
             GTVAutoSegError: nothing was written; its sentence says why.
         """
-        from GTVAutoSegSlicer.export import export_rtstruct
+        from GTVAutoSegSlicer.scene.export import export_rtstruct
 
         return export_rtstruct(segmentationNode, Path(path), ctNode, segmentID)
 
@@ -215,9 +215,9 @@ class GTVAutoSegTest(ScriptedLoadableModuleTest):
     def test_segment_on_voxels(self) -> None:
         """A mask lands on the voxels of its CT, with our terms, and one step back removes it."""
         import numpy as np
-        from GTVAutoSegSlicer.segmentation import put_segment
+        from GTVAutoSegSlicer.scene.segmentation import put_segment
 
-        from GTVAutoSegLib.segment_info import SegmentInfo
+        from GTVAutoSegLib.images.segment_info import SegmentInfo
 
         ct = self._add_ct()
         mask = np.zeros((12, 64, 64), np.uint8)

@@ -6,13 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .loading import load_model
-    from .volume_io import read_volume
+    from .cascade.load import load_model
+    from .images.read import read_volume
+    from .images.write import write_mask
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_model", "read_volume"]
+__all__ = ["__version__", "load_model", "read_volume", "write_mask"]
 
-_HOMES = {"load_model": ".loading", "read_volume": ".volume_io"}
+_HOMES = {"load_model": ".cascade.load", "read_volume": ".images.read", "write_mask": ".images.write"}
 
 
 def __getattr__(name: str) -> Any:

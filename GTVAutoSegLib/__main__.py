@@ -2,8 +2,8 @@
 
 import sys
 
-from .allocator import keep_freed_memory
 from .cli import main
+from .system.allocator import keep_freed_memory
 
 
 def run() -> None:

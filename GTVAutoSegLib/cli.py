@@ -16,18 +16,18 @@ from typing import NoReturn
 from . import __version__
 from .errors import Cancelled, GTVAutoSegError, InputError
 
-# name: (module with add_arguments and run, help). Modules are imported only when their command is given.
+# name: (module in commands/ with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
-    "segment": ("GTVAutoSegLib.commands.segment", "segment the gross tumour volume on one CT"),
-    "batch": ("GTVAutoSegLib.commands.batch", "segment many CTs: a folder, DICOM studies, or a table"),
-    "import": ("GTVAutoSegLib.commands.import_", "make a data set from DICOM CT series and their structure sets"),
-    "train": ("GTVAutoSegLib.commands.train", "train a cascade on a data set, or continue to"),
-    "samples": ("GTVAutoSegLib.commands.samples", "draw what the networks see during training"),
-    "evaluate": ("GTVAutoSegLib.commands.evaluate", "measure models, or masks of any origin, on a data set"),
-    "bench": ("GTVAutoSegLib.commands.bench", "measure time and memory on this machine, also beside other systems"),
-    "reproduce": ("GTVAutoSegLib.commands.reproduce", "train and compare every system of the paper on a data set"),
-    "export-nnunet": ("GTVAutoSegLib.commands.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),
-    "model": ("GTVAutoSegLib.commands.model", "list, show, verify, install, remove and export model bundles"),
+    "segment": ("segment", "segment the gross tumour volume on one CT"),
+    "batch": ("batch", "segment many CTs: a folder, DICOM studies, or a table"),
+    "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),
+    "train": ("learning.train", "train a cascade on a data set, or continue to"),
+    "samples": ("learning.samples", "draw what the networks see during training"),
+    "evaluate": ("learning.evaluate", "measure models, or masks of any origin, on a data set"),
+    "bench": ("study.bench", "measure time and memory on this machine, also beside other systems"),
+    "reproduce": ("study.reproduce", "train and compare every system of the paper on a data set"),
+    "export-nnunet": ("study.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),
+    "model": ("model", "list, show, verify, install, remove and export model bundles"),
 }
 
 EXIT_CODES = (
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module, text) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name in arguments[:1]:
-            chosen = import_module(module)
+            chosen = import_module(f".commands.{module}", __package__)
             chosen.add_arguments(subparser)
             subparser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     values = parser.parse_args(arguments)

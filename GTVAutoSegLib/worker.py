@@ -21,14 +21,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .allocator import give_back_freed_memory, keep_freed_memory
 from .commands.segment import slice_range
 from .errors import Cancelled, GTVAutoSegError, InputError
-from .precision import PRECISIONS
-from .standard_input import StandardInput
+from .model.precision import PRECISIONS
+from .system.allocator import give_back_freed_memory, keep_freed_memory
+from .system.standard_input import StandardInput
 
 if TYPE_CHECKING:
-    from .cascade import Cascade
+    from .cascade.cascade import Cascade
 
 # A second click comes soon or not at all, and the memory may be wanted for something else.
 IDLE_S = 300.0
@@ -88,9 +88,9 @@ class Worker:
 
         self._send("stage", stage="loading")
         _stop_if(cancelled())
-        from .mask_writer import write_mask
-        from .summary import summarise
-        from .volume_io import read_volume
+        from .cascade.result import summarise
+        from .images.read import read_volume
+        from .images.write import write_mask
 
         model = self._load(values)
         _stop_if(cancelled())
@@ -117,7 +117,7 @@ class Worker:
 
     def _load(self, values: argparse.Namespace) -> Cascade:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""
-        from .loading import load_model
+        from .cascade.load import load_model
         from .model.bundle import read_bundle
 
         options = {"device": values.device, "precision": values.precision}
@@ -131,12 +131,12 @@ class Worker:
 
     def _probe(self, _: argparse.Namespace) -> None:
         """Try every device with a tiny convolution and send what there is."""
-        from .loading import check_torch
+        from .cascade.load import check_torch
 
         check_torch()
         import torch
 
-        from . import device
+        from .cascade import device
 
         devices = []
         for candidate in [*device.gpus(), torch.device("cpu")]:

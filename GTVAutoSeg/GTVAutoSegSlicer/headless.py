@@ -13,10 +13,10 @@ import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
-from .child import Child
-from .job import Ended, Job
 from .models import find_bundle
-from .python_slicer import child_environment, python_slicer
+from .run.child import Child
+from .run.job import Ended, Job
+from .run.python_slicer import child_environment, python_slicer
 
 LOG = "gtv_batch.log"
 WAIT_S = 0.1

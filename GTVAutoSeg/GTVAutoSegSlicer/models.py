@@ -8,8 +8,8 @@ from pathlib import Path
 import slicer
 
 from GTVAutoSegLib.errors import ModelError
+from GTVAutoSegLib.images.segment_info import is_gtv
 from GTVAutoSegLib.model.bundle import Bundle, iterate_bundles, model_folders, read_bundle, user_folder
-from GTVAutoSegLib.segment_info import is_gtv
 
 FOLDER_SETTING = "GTVAutoSeg/ModelFolder"
 

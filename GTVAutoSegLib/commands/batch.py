@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..precision import PRECISIONS
+from ..model.precision import PRECISIONS
 from .counts import at_least
 
 if TYPE_CHECKING:
-    from ..cohort.batch import Batch, Engine
-    from ..cohort.batch_case import Outcome
-    from ..cohort.earlier import Earlier
-    from ..cohort.search import Cohort
+    from ..batch.case import Outcome
+    from ..batch.earlier import Earlier
+    from ..batch.find import Cohort
+    from ..batch.run import Batch, Engine
     from ..model.bundle import Bundle
 
 SOME_FAILED = 1
@@ -71,12 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the cases, do them, and say what became of each."""
-    from ..cohort.batch import plan_batch, run_batch
-    from ..cohort.formats import without_unwritable
-    from ..cohort.plan import BatchSettings
+    from ..batch.formats import without_unwritable
+    from ..batch.plan import BatchSettings
+    from ..batch.run import plan_batch, run_batch
     from ..errors import Cancelled
-    from ..files import make_folder
     from ..model.bundle import read_bundle
+    from ..system.files import make_folder
 
     bundle = read_bundle(arguments.model)
     check_options(arguments)
@@ -119,8 +119,8 @@ def conclude(batch: Batch, outcomes: Sequence[Outcome]) -> int:
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that no case could be done with."""
     from ..errors import InputError
-    from ..mask_writer import FORMATS
-    from ..settings import check_threshold
+    from ..images.write import FORMATS
+    from ..system.settings import check_threshold
 
     for suffix in arguments.format or ():
         if suffix.lower() not in FORMATS:
@@ -134,9 +134,9 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 def find(arguments: argparse.Namespace) -> Cohort:
     """Find the cases, and say what is left aside; raises InputError when there is nothing to do."""
-    from ..cohort.search import find_cohort
+    from ..batch.find import find_cohort
     from ..errors import InputError
-    from ..terminal import progress_bar
+    from ..system.progress import progress_bar
 
     with progress_bar("file") as progress:
         looking = None if progress is None else partial(progress, "looking")
@@ -155,7 +155,7 @@ def find(arguments: argparse.Namespace) -> Cohort:
 
 def preview(batch: Batch) -> None:
     """Print what would be done."""
-    from ..case_names import shown
+    from ..system.names import shown
 
     for name, text in batch.cohort.failed:
         print(f"{name}: will fail: {text}")
@@ -174,7 +174,7 @@ def _state(earlier: Earlier) -> str:
 
 def check_earlier(batch: Batch, resume: bool) -> None:
     """Raise InputError rather than replace results that nobody spoke of."""
-    from ..cohort.plan import RESULT
+    from ..batch.plan import RESULT
     from ..errors import InputError
 
     there = sum((plan.folder / RESULT).exists() for plan in batch.plans)
@@ -187,10 +187,10 @@ def check_earlier(batch: Batch, resume: bool) -> None:
 
 def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -> Engine | None:
     """What does the cases: this process, or Dask workers; a damaged model is said at once."""
-    from ..cohort.batch import run_here
-    from ..loading import load_model
+    from ..batch.run import run_here
+    from ..cascade.load import load_model
     from ..model.bundle import verify_model
-    from ..standard_input import StandardInput
+    from ..system.standard_input import StandardInput
 
     cancelled = StandardInput().closed if arguments.watch_stdin else None
     if not needed:
@@ -198,7 +198,7 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     if arguments.scheduler is None and arguments.workers == 1:
         model = load_model(bundle.path, arguments.device, arguments.precision)
         return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
-    from ..cohort.batch_dask import Work, run_on_cluster
+    from ..batch.dask import Work, run_on_cluster
 
     verify_model(bundle.path)
     work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.precision, arguments.threshold)

@@ -113,10 +113,10 @@ def install(arguments: argparse.Namespace) -> int:
 
 def calibrate(arguments: argparse.Namespace) -> int:
     """Measure ranges on one data set, compare on another, and write both into the description."""
-    from ..calibration import calibrate as measure
-    from ..dataset import find_cases
-    from ..loading import load_model
-    from ..terminal import progress_bar
+    from ..cascade.load import load_model
+    from ..system.progress import progress_bar
+    from ..training.data.dataset import find_cases
+    from ..training.results.calibration import calibrate as measure
 
     check_recordable(arguments.model)
     cases, others = find_cases(arguments.dataset), find_cases(arguments.compare)

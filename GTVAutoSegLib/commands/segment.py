@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..precision import PRECISIONS
-from ..settings import check_threshold
+from ..model.precision import PRECISIONS
+from ..system.settings import check_threshold
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
-    from ..files import check_writable, write_text
-    from ..loading import load_model
-    from ..mask_writer import check_outputs, mask_format, write_mask
+    from ..cascade.load import load_model
+    from ..cascade.result import describe_segment, summarise
+    from ..images.read import read_volume
+    from ..images.volume import check_ct
+    from ..images.write import check_outputs, mask_format, write_mask
     from ..model.bundle import read_bundle
-    from ..summary import describe_segment, summarise
-    from ..terminal import progress_bar
-    from ..volume import check_ct
-    from ..volume_io import read_volume
+    from ..system.files import check_writable, write_text
+    from ..system.progress import progress_bar
 
     bundle = read_bundle(arguments.model)
     for path in arguments.output:
@@ -100,7 +100,7 @@ def _check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
 
 
 def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:
-    from ..summary import sentence
+    from ..cascade.result import sentence
 
     for warning in summary["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)

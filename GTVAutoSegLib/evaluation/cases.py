@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import SUFFIXES, Case, read_label
+from ..cascade.load import check_torch, load_model
 from ..errors import InputError, RunError
-from ..loading import check_torch, load_model
+from ..images.metrics import Agreement, SliceCounts, compare, count_slices
+from ..images.placement import tumour_slices
+from ..images.read import read_volume
+from ..images.volume import Volume
 from ..model.bundle import read_bundle
-from ..placement import tumour_slices
-from ..volume import Volume
-from ..volume_io import read_volume
-from .metrics import Agreement, SliceCounts, compare, count_slices
+from ..training.data.dataset import SUFFIXES, Case, read_label
 
 CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
 PREDICTIONS = "predictions"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..dataset import Case
 from ..errors import InputError
 from ..model.bundle import DESCRIPTION
-from ..store import content_of
 from ..training.configuration import Configuration, read_configuration
-from ..training.folds import read_dataset
+from ..training.data.dataset import Case
+from ..training.data.folds import read_dataset
+from ..training.data.slice_store import content_of
 from .cases import Failure, Measurement, Subject, evaluate
 
 EPOCHS_REMARK = (

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..images.metrics import SURFACE_DICE_MM
 from .cases import Measurement
-from .metrics import SURFACE_DICE_MM
 from .report import VARIANTS
 
 SPREAD = 0.22

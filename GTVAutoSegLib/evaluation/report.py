@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..images.metrics import Agreement, SliceCounts
 from .cases import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
-from .metrics import Agreement, SliceCounts
 
 MODELS, FOLDS = "models", "folds"
 VARIANTS = {

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
-from ..resources import resource_folders
-from ..settings import parse_settings
+from ..system.resources import resource_folders
+from ..system.settings import parse_settings
 from .info import ModelInfo
 
 SCHEMA = 1

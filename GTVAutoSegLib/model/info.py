@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..precision import Calibration
-from ..segment_info import SegmentInfo
-from ..settings import PostprocessSettings, PreprocessSettings
+from ..images.segment_info import SegmentInfo
+from ..system.settings import PostprocessSettings, PreprocessSettings
+from .precision import Calibration
 
 LONGEST_ROI = 16
 COMBINATIONS = ("mean", "vote")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DiskError, InputError, ModelError
-from ..files import check_writable, whole_file, write_text
+from ..system.files import check_writable, whole_file, write_text
 from .bundle import (
     DESCRIPTION,
     Bundle,

@@ -8,17 +8,17 @@ from typing import Any
 
 from torch import nn
 
-from .att_unet import AttUNet
+from .baselines.att_unet import AttUNet
+from .baselines.res_unet import ResUNet
+from .baselines.sfnet import SFNet
+from .baselines.transunet import TransUNet
+from .baselines.unet import DeepLabV3Plus, UNet, UNetPlusPlus
+from .baselines.utnet import UTNet
 from .blocks import channels_last
 from .classifier import SliceClassifier
 from .encoders import ENCODERS
 from .multitask import MultiTaskSANet
-from .res_unet import ResUNet
 from .sanet import SANet
-from .sfnet import SFNet
-from .transunet import TransUNet
-from .unet import DeepLabV3Plus, UNet, UNetPlusPlus
-from .utnet import UTNet
 
 CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {name: partial(SliceClassifier, encoder=name) for name in ENCODERS}
 SEGMENTERS: dict[str, Callable[..., nn.Module]] = {

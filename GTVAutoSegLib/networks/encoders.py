@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from .baselines.swin import Swin
 from .blocks import Encoder
 from .resnet import Bottleneck, ResNet
-from .swin import Swin
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "resnet18": ResNet,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..files import whole_file
-from ..volume import Volume
+from ..images.volume import Volume
+from ..system.files import whole_file
 from .framing import body_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..cascade import CascadeResult
+    from ..cascade.cascade import CascadeResult
 
 COLUMNS, ROWS = 6, 3
 MODEL_COLOR, REFERENCE_COLOR = "#ff4d4d", "#39d353"
@@ -96,7 +96,7 @@ def _outline(panel: Axes, mask: np.ndarray, color: str) -> None:
 
 
 def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.ndarray | None) -> None:
-    from ..placement import tumour_slices
+    from ..images.placement import tumour_slices
 
     slices = np.arange(len(result.slice_probability))
     panel.step(slices, result.slice_probability, where="mid", color="black", linewidth=1.2, label="slice probability")

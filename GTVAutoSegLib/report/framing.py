@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..volume import bounding_box
+from ..images.volume import bounding_box
 
 MARGIN_MM = 15.0
 BODY_HU = -500.0

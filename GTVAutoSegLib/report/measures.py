@@ -8,9 +8,9 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..placement import to_border
-from ..runs import Runs, sizes_of
-from ..volume import Volume, bounding_box
+from ..images.placement import to_border
+from ..images.runs import Runs, sizes_of
+from ..images.volume import Volume, bounding_box
 
 NAMED_COMPONENTS = 10
 

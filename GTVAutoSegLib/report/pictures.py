@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..volume import Volume, bounding_box
+from ..images.volume import Volume, bounding_box
 from .framing import body_frame
 
 # Pictures hold grey values, and one colour: three times smaller, and quicker made, than red, green and blue.

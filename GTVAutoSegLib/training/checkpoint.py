@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..errors import RunError
-from ..files import whole_file, write_text
+from ..system.files import whole_file, write_text
 
 STATE, WEIGHTS, LOG = "state.pt", "weights.safetensors", "log.jsonl"
 COUNTERS = {"history", "step", "best", "best_epoch"}  # of every state, beside networks and optimiser

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import write_text
-from ..settings import parse_settings
-from ..tasks import Task
+from ..system.files import write_text
+from ..system.settings import parse_settings
+from .data.tasks import Task
 from .presets import Preset
 
 FILE = "run.json"
@@ -23,7 +23,7 @@ class Configuration:
     Attributes:
         task: with the size and width that are trained.
         preset: hyper-parameters.
-        cases: hash of image and label of each case, by name; see `GTVAutoSegLib.store.content_of`.
+        cases: hash of image and label of each case, by name; see `slice_store.content_of`.
         folds: names of the validation cases of each fold, by its folder's name.
     """
 

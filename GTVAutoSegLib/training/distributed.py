@@ -10,7 +10,7 @@ import torch.distributed
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ..device import resolve_device
+from ..cascade.device import resolve_device
 
 # By the name a user gives: what Lightning Fabric calls it.
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}

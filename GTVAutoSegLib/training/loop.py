@@ -16,14 +16,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-from ..augmentation import augment, draw
-from ..device import describe, is_out_of_memory
+from ..cascade.device import describe, is_out_of_memory
 from ..errors import Cancelled, InputError, OutOfMemoryError, RunError
-from ..losses import LOSSES, output_loss
 from ..networks.blocks import channels_last
-from .batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
+from .data.augmentation import augment, draw
+from .data.batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .distributed import share_batch_norm
+from .losses import LOSSES, output_loss
 from .monitor import Monitor
 from .presets import TrainSettings
 from .stages import Stage, f1_score

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..augmentation import AugmentationSettings
-from ..losses import LOSSES, SLICE_LOSSES
-from ..resources import load_resource, shipped
+from ..system.resources import load_resource, shipped
+from .data.augmentation import AugmentationSettings
+from .losses import LOSSES, SLICE_LOSSES
 
 PAPER = "paper"
 STAGES = ("classifier", "segmenter")

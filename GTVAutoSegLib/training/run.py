@@ -14,22 +14,22 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from ..dataset import read_patients
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
-from ..slices import SliceSet, StoredCase
-from ..store import build_store
-from ..tasks import Task
-from .bundle import build_bundles, restore_bundles
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
-from .folds import FILE as FOLDS
-from .folds import Fold, check_fold, load_folds, read_dataset, save_folds
+from .data.dataset import read_patients
+from .data.folds import FILE as FOLDS
+from .data.folds import Fold, check_fold, load_folds, read_dataset, save_folds
+from .data.slice_store import build_store
+from .data.slices import SliceSet, StoredCase
+from .data.tasks import Task
 from .loop import Job, fit
 from .monitor import LiveMonitor, Monitor, show_count
 from .presets import Preset
-from .report import write_report
+from .results.bundles import build_bundles, restore_bundles
+from .results.report import write_report
 from .stages import STAGES
 from .starting import first_network
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import InputError, ModelError
 from ..model.bundle import Bundle
 from ..model.info import NetworkInfo
-from ..tasks import Task
+from .data.tasks import Task
 
 
 def began_with(task: Task, start: Bundle) -> Task:

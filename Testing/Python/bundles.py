@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS
-from GTVAutoSegLib.segment_info import GTV_TERMINOLOGY
 
 
 def make_bundle(folder: Path, *, width: int = 4, size: int = 64, bias: float = 0.0, **changes) -> Path:

@@ -8,9 +8,9 @@ import numpy as np
 import pydicom
 from slicer_samples import ball
 
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.dicom.series import read_dicom_series
-from GTVAutoSegLib.segment_info import SegmentInfo
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.segment_info import SegmentInfo
 
 SHAPE = (10, 64, 72)
 INFO = SegmentInfo("GTVp", (1.0, 0.5, 0.0), tags={"GTVAutoSeg.Model": "m", "GTVAutoSeg.Version": "1.0.0"})
@@ -36,7 +36,7 @@ def load_dicom(folder: Path):
 
 
 def put(ct, mask=None):
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     undo = put_segment(None, ct, ball(SHAPE) if mask is None else mask, INFO)
     return undo.node, undo.segment_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.volume import Volume
 
 
 def body_ct(shape=(10, 64, 72), seed: int = 0) -> np.ndarray:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from datasets import write_dataset, write_preset, write_task
 
-from GTVAutoSegLib.reproduce.parts import Setup
-from GTVAutoSegLib.reproduce.request import Request
-from GTVAutoSegLib.reproduce.run import prepare
-from GTVAutoSegLib.tasks import load_task
+from GTVAutoSegLib.study.reproduce.parts import Setup
+from GTVAutoSegLib.study.reproduce.request import Request
+from GTVAutoSegLib.study.reproduce.run import prepare
+from GTVAutoSegLib.training.data.tasks import load_task
 from GTVAutoSegLib.training.presets import load_preset
 
 

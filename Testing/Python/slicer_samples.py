@@ -84,7 +84,7 @@ def voxel_in_world(ct, index_zyx) -> np.ndarray:
 
 def use_fake_worker(monkeypatch, behaviour: str) -> None:
     """Let runs start `fake_worker` instead of the library's worker."""
-    from GTVAutoSegSlicer import python_slicer
+    from GTVAutoSegSlicer.run import python_slicer
 
     fake = str(Path(__file__).with_name("fake_worker.py"))
     monkeypatch.setattr(python_slicer, "worker_command", lambda *arguments: [sys.executable, fake, *arguments])

@@ -9,11 +9,11 @@ import pydicom
 from dicom_samples import patient_array, stack_positions, write_series
 from scipy import ndimage
 
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.dicom.rtstruct_writer import write_rtstruct
-from GTVAutoSegLib.dicom.series import read_dicom_series
-from GTVAutoSegLib.segment_info import SegmentInfo
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
 
 SHAPE = (6, 30, 34)
 LUNG = "~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"

@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import resource, sys
 import numpy as np
-from GTVAutoSegLib.allocator import keep_freed_memory
+from GTVAutoSegLib.system.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 np.ones(1 << 20)

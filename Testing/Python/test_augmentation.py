@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from GTVAutoSegLib.augmentation import AugmentationSettings, Draw, augment, draw
+from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, Draw, augment, draw
 
 NOTHING = AugmentationSettings(zoom=(1.0, 1.0), rotation=0.0, flip_vertical=0.0, distortion=0.0, erasing=0.0, noise=0.0)
 N = 48

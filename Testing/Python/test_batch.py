@@ -18,14 +18,14 @@ from dicom_samples import write_series
 from phantoms import body_ct
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.case_names import short_hash
-from GTVAutoSegLib.cohort import batch as batch_module
-from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
-from GTVAutoSegLib.cohort.search import find_cohort
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.batch import run as batch_module
+from GTVAutoSegLib.batch.find import find_cohort
+from GTVAutoSegLib.batch.run import plan_batch, run_batch, run_here
 from GTVAutoSegLib.errors import Cancelled
-from GTVAutoSegLib.lock import locked
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.system.lock import locked
+from GTVAutoSegLib.system.names import short_hash
 
 SERIES = "1.2.826.0.1.3680043.8.498.88"
 

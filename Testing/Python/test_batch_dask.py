@@ -12,13 +12,13 @@ import SimpleITK as sitk
 from batches import rows, run, stamps, start, wait_for_results, write_cts
 from bundles import make_bundle
 
-from GTVAutoSegLib import cluster as cluster_jobs
-from GTVAutoSegLib.cascade import Cascade
-from GTVAutoSegLib.cohort import batch_dask
-from GTVAutoSegLib.cohort.batch import plan_batch, run_batch
-from GTVAutoSegLib.cohort.search import find_cohort
+from GTVAutoSegLib.batch import dask as batch_dask
+from GTVAutoSegLib.batch.find import find_cohort
+from GTVAutoSegLib.batch.run import plan_batch, run_batch
+from GTVAutoSegLib.cascade.cascade import Cascade
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.system import processes as cluster_jobs
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from bundles import make_bundle
 from dicom_samples import stack_positions, write_series
 from phantoms import body_ct
 
-from GTVAutoSegLib.cohort.formats import without_unwritable
-from GTVAutoSegLib.cohort.search import find_cohort
-from GTVAutoSegLib.lock import locked
+from GTVAutoSegLib.batch.find import find_cohort
+from GTVAutoSegLib.batch.formats import without_unwritable
+from GTVAutoSegLib.system.lock import locked
 
 SERIES = "1.2.826.0.1.3680043.8.498.88"
 
@@ -72,7 +72,7 @@ def test_a_format_whose_package_is_missing_is_refused_with_the_command_that_inst
     capsys, tmp_path, bundle, monkeypatch
 ):
     write_series(tmp_path / "in", body_ct(SHAPE), series=SERIES)
-    monkeypatch.setattr("GTVAutoSegLib.dicom.segmentation.find_spec", lambda name: None)
+    monkeypatch.setattr("GTVAutoSegLib.images.dicom.segmentation.find_spec", lambda name: None)
     code, _, err = run(
         capsys, tmp_path / "in", tmp_path / "out", "--model", bundle, "--format", ".seg.dcm", "--dry-run"
     )

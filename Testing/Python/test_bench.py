@@ -10,22 +10,31 @@ import pytest
 from torch import nn
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.bench import opponent_child
-from GTVAutoSegLib.bench.fitted_bundle import write_fitted_bundle
-from GTVAutoSegLib.bench.guard import INTEGERS, LARGE, NARROW, SMALL, compare, ratios, read_table, write_table
-from GTVAutoSegLib.bench.phantom import make_phantom
-from GTVAutoSegLib.bench.process import Child
-from GTVAutoSegLib.bench.roofline import stage_operations
-from GTVAutoSegLib.bench.run import CHILD, Bench
-from GTVAutoSegLib.bench.scaling import Line, Point, Scaling, ScalingSettings, fit_line, scaling_text
-from GTVAutoSegLib.bench.scaling_plot import plot
-from GTVAutoSegLib.bench.settings import BenchSettings, Row, Variant
-from GTVAutoSegLib.bench.table import STEPS, bench_text, guard_table
+from GTVAutoSegLib.cascade.int8.layers import missing_support
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError, RunError
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import read_bundle
-from GTVAutoSegLib.quantisation.layers import missing_support
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.study.bench.fitted_bundle import write_fitted_bundle
+from GTVAutoSegLib.study.bench.guard.check import (
+    INTEGERS,
+    LARGE,
+    NARROW,
+    SMALL,
+    compare,
+    ratios,
+    read_table,
+    write_table,
+)
+from GTVAutoSegLib.study.bench.opponents import child as opponent_child
+from GTVAutoSegLib.study.bench.phantom import make_phantom
+from GTVAutoSegLib.study.bench.process import Child
+from GTVAutoSegLib.study.bench.run import CHILD, Bench
+from GTVAutoSegLib.study.bench.scaling.growth import Line, Point, Scaling, ScalingSettings, fit_line, scaling_text
+from GTVAutoSegLib.study.bench.scaling.plot import plot
+from GTVAutoSegLib.study.bench.scaling.roofline import stage_operations
+from GTVAutoSegLib.study.bench.settings import BenchSettings, Row, Variant
+from GTVAutoSegLib.study.bench.table import STEPS, bench_text, guard_table
 
 TINY = {"width": 4, "size": 64, "threads": 1, "precision": "fp32", "side": 96, "slices": 12, "positive": 3}
 

@@ -12,11 +12,11 @@ from bundles import make_bundle
 from phantoms import phantom
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.applicability import applicability_warnings
-from GTVAutoSegLib.cascade import fill_gaps
+from GTVAutoSegLib.cascade.applicability import applicability_warnings
+from GTVAutoSegLib.cascade.cascade import fill_gaps
 from GTVAutoSegLib.errors import Cancelled, InputError
-from GTVAutoSegLib.settings import PostprocessSettings
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.system.settings import PostprocessSettings
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_only_the_largest_components_are_kept(cascade):
     bundle = cascade.bundle
     info = replace(bundle.info, postprocessing=PostprocessSettings(keep_components=1))
     keeping = replace(cascade, bundle=replace(bundle, info=info))
-    from GTVAutoSegLib.cascade import _Run
+    from GTVAutoSegLib.cascade.cascade import _Run
 
     mask = np.zeros((10, 64, 72), np.uint8)
     mask[2:4, 10:30, 10:30] = 1

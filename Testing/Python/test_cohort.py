@@ -12,14 +12,14 @@ import SimpleITK as sitk
 from dicom_samples import patient_array, slice_dataset, stack_positions, write_series, write_structure_set
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
-from GTVAutoSegLib.case_names import LONGEST, safe_name, short_hash, tell_apart, without_paths
+from GTVAutoSegLib.batch.find import find_cohort
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.cohort.search import find_cohort
-from GTVAutoSegLib.dicom.tree import scan
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.files import check_writable
-from GTVAutoSegLib.mask_writer import check_outputs
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.dicom.tree import scan
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.write import check_outputs
+from GTVAutoSegLib.system.files import check_writable
+from GTVAutoSegLib.system.names import LONGEST, safe_name, short_hash, tell_apart, without_paths
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
 CT = patient_array((6, 20, 24))

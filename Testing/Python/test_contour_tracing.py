@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from GTVAutoSegLib.dicom.contour_tracing import trace
-from GTVAutoSegLib.dicom.contours import fill_polygons
+from GTVAutoSegLib.images.dicom.contour_tracing import trace
+from GTVAutoSegLib.images.dicom.contours import fill_polygons
 
 
 def picture(*rows: str) -> np.ndarray:

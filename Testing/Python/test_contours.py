@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.dicom.contours import fill_polygons, rasterise, to_index
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.dicom.contours import fill_polygons, rasterise, to_index
+from GTVAutoSegLib.images.volume import Volume
 
 SPACING = (0.9, 1.3, 2.5)
 ORIGIN = (-31.0, 12.0, -140.0)

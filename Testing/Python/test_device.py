@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from GTVAutoSegLib.device import is_out_of_memory
+from GTVAutoSegLib.cascade.device import is_out_of_memory
 
 # A convolution whose output of 67 MB has to fit into so many MB above what the process has.
 PROGRAM = """
 import resource, sys, torch
-from GTVAutoSegLib.device import is_out_of_memory
+from GTVAutoSegLib.cascade.device import is_out_of_memory
 network, image = torch.nn.Conv2d(1, 32, 3), torch.rand(2, 1, 512, 512)
 network(image[..., :8, :8])
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -9,13 +9,13 @@ import pydicom
 import pytest
 from dicom_samples import patient_array, stack_positions, write_series
 
-from GTVAutoSegLib.dicom.segmentation import make_dicom_seg
-from GTVAutoSegLib.dicom.series import read_dicom_series
-from GTVAutoSegLib.dicom.source import read_source
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.mask_writer import check_outputs, write_mask
-from GTVAutoSegLib.segment_info import SegmentInfo
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.dicom.segmentation import make_dicom_seg
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.dicom.source import read_source
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.images.write import check_outputs, write_mask
 
 REGION = "~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
 GTV = f"Segmentation category and type - GTVAutoSeg~DCM^130041^RT Target~DCM^130052^GTV Primary~^^{REGION}"
@@ -102,7 +102,7 @@ def test_without_highdicom_the_command_that_installs_it_is_named(tmp_path, monke
     volume = ct(tmp_path / "ct")
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        "GTVAutoSegLib.dicom.segmentation.find_spec", lambda name: None if name == "highdicom" else real(name)
+        "GTVAutoSegLib.images.dicom.segmentation.find_spec", lambda name: None if name == "highdicom" else real(name)
     )
     with pytest.raises(InputError, match=r"pip install 'gtvautoseg\[dicom-seg\]'"):
         check_outputs([tmp_path / "gtv.seg.dcm"], volume)

@@ -6,7 +6,7 @@ from dicom_samples import patient_array, stack_positions, write_series, write_st
 from pydicom.uid import RLELossless
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
 
 
 def refused(folder, *words, series=None):

@@ -19,13 +19,13 @@ from datasets import save, write_case, write_dataset
 
 from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases, read_label
 from GTVAutoSegLib.errors import RunError
 from GTVAutoSegLib.evaluation.cases import CASCADE, PREDICTIONS, Measurement, Subject, evaluate
-from GTVAutoSegLib.evaluation.metrics import Agreement, SliceCounts, compare
 from GTVAutoSegLib.evaluation.report import cases_csv, summarise_evaluation, table
-from GTVAutoSegLib.placement import tumour_slices
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.metrics import Agreement, SliceCounts, compare
+from GTVAutoSegLib.images.placement import tumour_slices
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.training.data.dataset import find_cases, read_label
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_without_matplotlib_the_plot_is_left_out_and_said(tmp_path, dataset, mon
     for case in find_cases(dataset):
         shutil.copy(case.label, predictions / f"{case.name}.nii.gz")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("GTVAutoSegLib.commands.evaluate.find_spec", lambda name: None)
+    monkeypatch.setattr("GTVAutoSegLib.commands.learning.evaluate.find_spec", lambda name: None)
 
     assert run(dataset, "--predictions", predictions, "--output", tmp_path / "out") == 0
     assert "evaluation.png was not drawn" in capsys.readouterr().err

@@ -12,12 +12,12 @@ import pytest
 from datasets import SIDE, save, write_case, write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.evaluation.cases import CASCADE, Subject, evaluate
 from GTVAutoSegLib.evaluation.folds import Part, evaluate_folds, held_out
 from GTVAutoSegLib.model.bundle import read_bundle
-from GTVAutoSegLib.store import content_of
-from GTVAutoSegLib.training.bundle import restore_bundles
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import content_of
+from GTVAutoSegLib.training.results.bundles import restore_bundles
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_fold_s_threshold_comes_from_the_other_folds(data, run, tmp_path, monk
     (tmp_path / "run").mkdir()
     folds = {"folds": [["patient0"], ["patient1", "patient2", "patient3"]]}
     (tmp_path / "run" / "folds.json").write_text(json.dumps(folds))
-    monkeypatch.setattr("GTVAutoSegLib.training.bundle.best_threshold", best)
+    monkeypatch.setattr("GTVAutoSegLib.training.results.bundles.best_threshold", best)
     train(tmp_path, data, combine="mean")
     assert asked == [3, 1, 4]  # of the other fold, of the other fold, of both for the ensemble
     thresholds = [read_bundle(tmp_path / "run" / place / "phantom").info.thresholds.slice for place in ("fold_0", ".")]

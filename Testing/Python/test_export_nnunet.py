@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from datasets import save, write_case, write_dataset
 
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.training.folds import FILE, as_folds, make_folds
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.folds import FILE, as_folds, make_folds
 
 
 class Sick:

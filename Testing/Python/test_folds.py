@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from datasets import write_case, write_dataset
 
-from GTVAutoSegLib.dataset import read_patients
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.training.folds import load_folds, make_folds, read_dataset
+from GTVAutoSegLib.training.data.dataset import read_patients
+from GTVAutoSegLib.training.data.folds import load_folds, make_folds, read_dataset
 
 NAMES = [f"case_{letter}" for letter in "abcdefgh"]
 PATIENTS = {name: name for name in NAMES} | {"case_d": "case_a", "case_h": "case_a", "case_f": "case_c"}

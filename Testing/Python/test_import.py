@@ -15,14 +15,14 @@ import pytest
 from dicom_samples import patient_array, slice_dataset, stack_positions, write_series
 from rtstruct_samples import square, write_rtstruct
 
-from GTVAutoSegLib import dicom_import
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases, read_label, read_patients
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
-from GTVAutoSegLib.dicom_import import write_case
 from GTVAutoSegLib.errors import DiskError
-from GTVAutoSegLib.volume import Volume
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.training.data import dicom_import
+from GTVAutoSegLib.training.data.dataset import find_cases, read_label, read_patients
+from GTVAutoSegLib.training.data.dicom_import import write_case
 
 TUMOUR = [square(-5, -10, 5, 4, height) for height in (-27, -24)]
 NODE = [square(6, -10, 9, 4, -24)]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from GTVAutoSegLib.cascade.inference import BatchRunner, vote
 from GTVAutoSegLib.errors import OutOfMemoryError, RunError
-from GTVAutoSegLib.inference import BatchRunner, vote
 
 
 class Limited(nn.Module):

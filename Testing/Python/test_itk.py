@@ -10,8 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from datasets import save
 
-from GTVAutoSegLib.itk import quiet_itk, write_image
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.itk import quiet_itk, write_image
+from GTVAutoSegLib.images.read import read_volume
 
 
 def test_threads_take_turns_in_itk_s_readers(tmp_path, monkeypatch):

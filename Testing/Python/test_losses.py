@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from GTVAutoSegLib.losses import LOSSES, SLICE_LOSSES, output_loss
 from GTVAutoSegLib.networks.multitask import PixelsAndSlice
+from GTVAutoSegLib.training.losses import LOSSES, SLICE_LOSSES, output_loss
 
 
 def batch(seed: int = 0, count: int = 3, side: int = 8) -> tuple[torch.Tensor, torch.Tensor]:

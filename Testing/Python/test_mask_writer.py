@@ -11,10 +11,10 @@ from dicom_samples import patient_array, stack_positions, write_series
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.mask_writer import FORMATS, check_outputs, mask_format, write_mask
-from GTVAutoSegLib.segment_info import GTV_TERMINOLOGY, SegmentInfo
-from GTVAutoSegLib.volume import Volume
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY, SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.images.write import FORMATS, check_outputs, mask_format, write_mask
 
 # DICOM results need a CT read from DICOM: test_rtstruct_writer.py, test_dicom_seg.py.
 IMAGE_FORMATS = [suffix for suffix in FORMATS if not suffix.endswith(".dcm")]
@@ -249,8 +249,8 @@ FULL_DISK = """
 import resource, sys
 import numpy as np
 from GTVAutoSegLib.errors import DiskError
-from GTVAutoSegLib.mask_writer import write_mask
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.images.volume import Volume
 
 shape = (20, 64, 64)
 mask = np.random.default_rng(0).integers(0, 2, shape).astype(np.uint8)

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 import torch
 from monai.metrics import SurfaceDiceMetric, SurfaceDistanceMetric, compute_hausdorff_distance
 
-from GTVAutoSegLib.evaluation.metrics import SliceCounts, compare, count_slices, surface_distances
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.metrics import SliceCounts, compare, count_slices, surface_distances
+from GTVAutoSegLib.images.volume import Volume
 
 SPACING = (0.9, 1.1, 4.0)  # x, y, z
 

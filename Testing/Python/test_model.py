@@ -176,7 +176,7 @@ class Rest:
     def find_spec(name, path=None, target=None):
         return None if name == "torch" else real(name, path, target)
 sys.meta_path[:0] = [Hide, Rest]
-from GTVAutoSegLib.loading import load_model
+from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.errors import ModelError
 try:
     load_model({str(bundle)!r})

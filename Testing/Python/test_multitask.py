@@ -7,11 +7,11 @@ import torch
 from datasets import write_dataset
 from safetensors.torch import load_file
 
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.networks import SEGMENTERS, build_network
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet
-from GTVAutoSegLib.store import build_store
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet
 from GTVAutoSegLib.training.distributed import make_fabric
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings

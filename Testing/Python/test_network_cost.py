@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS, build_network
-from GTVAutoSegLib.networks.catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS
-from GTVAutoSegLib.networks.cost import multiply_adds, table
-from GTVAutoSegLib.networks.volumetric import VOLUME_NETWORKS
+from GTVAutoSegLib.study.catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS
+from GTVAutoSegLib.study.cost import multiply_adds, table
+from GTVAutoSegLib.study.volumetric.networks import VOLUME_NETWORKS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS, build_network
-from GTVAutoSegLib.networks.cost import count_parameters
+from GTVAutoSegLib.study.cost import count_parameters
 
 REGISTRIES = {"classifier": CLASSIFIERS, "segmenter": SEGMENTERS}
 ALL = [(stage, name) for stage, registry in REGISTRIES.items() for name in registry]

@@ -11,7 +11,7 @@ from phantoms import body_ct
 from scipy import ndimage
 
 from GTVAutoSegLib import read_volume
-from GTVAutoSegLib.preprocess import (
+from GTVAutoSegLib.cascade.preprocess import (
     Box,
     apply_window,
     body_box,
@@ -20,7 +20,7 @@ from GTVAutoSegLib.preprocess import (
     paste_back,
     stretch_mask,
 )
-from GTVAutoSegLib.settings import PreprocessSettings
+from GTVAutoSegLib.system.settings import PreprocessSettings
 
 SAMPLES = Path(__file__).resolve().parents[1] / "Data" / "sts-gtv"
 ELLIPSE = np.array([[0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0]], bool)

@@ -14,20 +14,21 @@ from datasets import write_dataset
 from torch import nn
 from torch.nn import functional as F
 
-from GTVAutoSegLib import assembly, load_model, read_volume
-from GTVAutoSegLib.assembly import chosen_precision, in_precision
-from GTVAutoSegLib.calibration import compare, measure_ranges
+from GTVAutoSegLib import load_model, read_volume
+from GTVAutoSegLib.cascade import assembly
+from GTVAutoSegLib.cascade.assembly import chosen_precision, in_precision
+from GTVAutoSegLib.cascade.int8.convert import NotQuantisableError, quantise
+from GTVAutoSegLib.cascade.int8.layers import QuantisedConv, folded, max_pool, missing_support, rounded, sample
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import InputError, ModelError
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.precision import Agreement
 from GTVAutoSegLib.model.store import export_model, record
 from GTVAutoSegLib.networks import SANet, SliceClassifier
 from GTVAutoSegLib.networks.blocks import conv_bn
 from GTVAutoSegLib.networks.sanet import SpatialAlignment
-from GTVAutoSegLib.precision import Agreement
-from GTVAutoSegLib.quantisation.convert import NotQuantisableError, quantise
-from GTVAutoSegLib.quantisation.layers import QuantisedConv, folded, max_pool, missing_support, rounded, sample
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.results.calibration import compare, measure_ranges
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "Testing" / "Data" / "sts-gtv"
@@ -207,7 +208,7 @@ def test_forms_that_both_outline_nothing_are_not_compared(tmp_path):
 
 
 def test_cases_without_tumour_cannot_show_that_masks_stay(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("GTVAutoSegLib.calibration.missing_support", lambda: "")
+    monkeypatch.setattr("GTVAutoSegLib.training.results.calibration.missing_support", lambda: "")
     data = write_dataset(tmp_path / "data", 2, tumour=False)
     bundle = make_bundle(tmp_path / "random")
     before = (bundle / "model.json").read_bytes()
@@ -234,7 +235,7 @@ def test_without_the_operator_auto_is_fp32(shipped, monkeypatch):
         raise AttributeError("'_OpNamespace' 'onednn' object has no attribute 'qconv_prepack'")
 
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
-    monkeypatch.setattr("GTVAutoSegLib.quantisation.layers.QuantisedConv.__init__", absent)
+    monkeypatch.setattr("GTVAutoSegLib.cascade.int8.layers.QuantisedConv.__init__", absent)
     assert "this PyTorch has no 8-bit convolution" in missing_support()
     assert chosen_precision(shipped, "auto") == "fp32"
 

@@ -11,13 +11,13 @@ import pytest
 from phantoms import body_ct, phantom
 from scipy.spatial.distance import pdist
 
-from GTVAutoSegLib.placement import border_warnings
+from GTVAutoSegLib.images.placement import border_warnings
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.report.case_report import _overview_caption, report_page
 from GTVAutoSegLib.report.framing import body_frame
 from GTVAutoSegLib.report.measures import measure
 from GTVAutoSegLib.report.pages import RESEARCH_ONLY
 from GTVAutoSegLib.report.pictures import OUTLINE, PALETTE, draw, encode_png, key_pictures, thumbnail
-from GTVAutoSegLib.volume import Volume
 
 WINDOW = (-160.0, 240.0)
 
@@ -141,7 +141,7 @@ def test_key_slices_run_through_the_tumour_and_captions_count_as_stored():
 
 
 def record(mask, volume, **changes):
-    from GTVAutoSegLib.placement import extent_mm, tumour_slices, volume_ml
+    from GTVAutoSegLib.images.placement import extent_mm, tumour_slices, volume_ml
 
     found = {
         "case": "case_<1>",

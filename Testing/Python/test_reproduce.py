@@ -22,21 +22,21 @@ from datasets import write_dataset, write_preset, write_task
 from reproductions import prepared, request_of, write_inputs
 from scipy import stats
 
+from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.loading import load_model
-from GTVAutoSegLib.reproduce.caption import Caption
-from GTVAutoSegLib.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
-from GTVAutoSegLib.reproduce.predictions import pack, unpack
-from GTVAutoSegLib.reproduce.run import prepare, reproduce, shorten
-from GTVAutoSegLib.reproduce.scores import Pair, mask_of
-from GTVAutoSegLib.reproduce.split import read_split
-from GTVAutoSegLib.reproduce.statistics import compare_systems, summarise
-from GTVAutoSegLib.reproduce.systems import HCF, TABLES
-from GTVAutoSegLib.reproduce.timing import Speed, epochs_within, makespan, network_of
-from GTVAutoSegLib.reproduce.training import do_part, is_done
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.study.reproduce.pages.caption import Caption
+from GTVAutoSegLib.study.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
+from GTVAutoSegLib.study.reproduce.run import prepare, reproduce, shorten
+from GTVAutoSegLib.study.reproduce.scoring.predictions import pack, unpack
+from GTVAutoSegLib.study.reproduce.scoring.scores import Pair, mask_of
+from GTVAutoSegLib.study.reproduce.scoring.statistics import compare_systems, summarise
+from GTVAutoSegLib.study.reproduce.split import read_split
+from GTVAutoSegLib.study.reproduce.systems import HCF, TABLES
+from GTVAutoSegLib.study.reproduce.timing import Speed, epochs_within, makespan, network_of
+from GTVAutoSegLib.study.reproduce.training import do_part, is_done
 from GTVAutoSegLib.training.presets import load_preset
-from GTVAutoSegLib.volume_io import read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,12 +13,12 @@ import distributed
 import pytest
 from reproductions import prepared, write_inputs
 
-from GTVAutoSegLib import cluster as cluster_jobs
-from GTVAutoSegLib.reproduce import execution
-from GTVAutoSegLib.reproduce.execution import run_on_scheduler
-from GTVAutoSegLib.reproduce.parts import Part, Setup, make_part
-from GTVAutoSegLib.reproduce.systems import HCF
-from GTVAutoSegLib.reproduce.training import LogMonitor, do_part, is_done
+from GTVAutoSegLib.study.reproduce import execution
+from GTVAutoSegLib.study.reproduce.execution import run_on_scheduler
+from GTVAutoSegLib.study.reproduce.parts import Part, Setup, make_part
+from GTVAutoSegLib.study.reproduce.systems import HCF
+from GTVAutoSegLib.study.reproduce.training import LogMonitor, do_part, is_done
+from GTVAutoSegLib.system import processes as cluster_jobs
 from GTVAutoSegLib.training.checkpoint import read_log
 
 

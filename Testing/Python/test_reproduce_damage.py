@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from reproductions import prepared, request_of, write_inputs
 
-from GTVAutoSegLib.dataset import Case
 from GTVAutoSegLib.errors import DiskError, InputError, OutOfMemoryError, RunError
-from GTVAutoSegLib.reproduce.parts import make_part
-from GTVAutoSegLib.reproduce.pool import over_cases
-from GTVAutoSegLib.reproduce.predictions import load_predictions, save_predictions
-from GTVAutoSegLib.reproduce.run import execute, prepare
-from GTVAutoSegLib.reproduce.scores import Pair, score_pairs
-from GTVAutoSegLib.reproduce.split import keep_split
-from GTVAutoSegLib.reproduce.systems import HCF, TABLES
-from GTVAutoSegLib.reproduce.tables import make_rows
-from GTVAutoSegLib.reproduce.timing import Speed, measure_speeds, network_of
-from GTVAutoSegLib.reproduce.training import MEASURED, is_done, keep_failure, read_figures
-from GTVAutoSegLib.reproduce.volume_timing import measure_volume
+from GTVAutoSegLib.study.reproduce.pages.tables import make_rows
+from GTVAutoSegLib.study.reproduce.parts import make_part
+from GTVAutoSegLib.study.reproduce.run import execute, prepare
+from GTVAutoSegLib.study.reproduce.scoring.pool import over_cases
+from GTVAutoSegLib.study.reproduce.scoring.predictions import load_predictions, save_predictions
+from GTVAutoSegLib.study.reproduce.scoring.scores import Pair, score_pairs
+from GTVAutoSegLib.study.reproduce.split import keep_split
+from GTVAutoSegLib.study.reproduce.systems import HCF, TABLES
+from GTVAutoSegLib.study.reproduce.timing import Speed, measure_speeds, network_of
+from GTVAutoSegLib.study.reproduce.training import MEASURED, is_done, keep_failure, read_figures
+from GTVAutoSegLib.study.reproduce.volume_timing import measure_volume
+from GTVAutoSegLib.study.volumetric import VolumeSettings
+from GTVAutoSegLib.training.data.dataset import Case
 from GTVAutoSegLib.training.distributed import make_fabric
-from GTVAutoSegLib.volumetric import VolumeSettings
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def timed(data, tmp_path, monkeypatch):
         asked.append(part)
         return Speed(1.0, 2, 0.5)
 
-    monkeypatch.setattr("GTVAutoSegLib.reproduce.timing._measure", measure)
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.timing._measure", measure)
     setup = prepared(data, tmp_path / "run", folds=1)
     return setup, make_part(setup, HCF.classifier, setup.folds[0]), asked
 
@@ -64,7 +64,7 @@ def test_damaged_timings_are_measured_anew(timed):
 def test_a_timing_of_another_processor_is_not_used(timed, monkeypatch):
     setup, part, asked = timed
     measure_speeds([part], setup)
-    monkeypatch.setattr("GTVAutoSegLib.reproduce.timing.processor", lambda: "a slower one")
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.timing.processor", lambda: "a slower one")
     measure_speeds([part], setup)
     assert len(asked) == 2
 
@@ -162,8 +162,8 @@ def test_a_disk_that_is_full_when_a_failure_is_noted_stops_no_other_training(dat
     def full(part, failure):
         raise DiskError("the disk is full")
 
-    monkeypatch.setattr("GTVAutoSegLib.reproduce.run.run_in_processes", die)
-    monkeypatch.setattr("GTVAutoSegLib.reproduce.run.keep_failure", full)
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.run.run_in_processes", die)
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.run.keep_failure", full)
     said: list[str] = []
     assert execute(plan, plan.parts, request, said.append) == len(plan.parts) == len(said)
     assert said[-1].endswith("its process died; the tables will not say so: the disk is full")
@@ -179,7 +179,7 @@ def test_memory_that_runs_out_while_a_3d_network_is_timed_is_one_sentence(monkey
     def broken(*_: object) -> None:
         raise RuntimeError("CUDA error: out of memory")
 
-    monkeypatch.setattr("GTVAutoSegLib.reproduce.volume_timing._timed", broken)
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.volume_timing._timed", broken)
     settings = VolumeSettings(patch=(16, 32, 32), width=4)
     setup = SimpleNamespace(volume_settings=lambda recipe, fold: settings)
     part = SimpleNamespace(recipe=SimpleNamespace(network="vnet3d"), fold=None)

@@ -9,9 +9,9 @@ from datasets import write_dataset, write_preset, write_task
 from test_reproduce import prepared, request_of
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.reproduce.run import prepare
-from GTVAutoSegLib.reproduce.systems import VOLUME, Recipe
-from GTVAutoSegLib.volumetric import VolumeSettings
+from GTVAutoSegLib.study.reproduce.run import prepare
+from GTVAutoSegLib.study.reproduce.systems import VOLUME, Recipe
+from GTVAutoSegLib.study.volumetric import VolumeSettings
 
 
 @pytest.fixture

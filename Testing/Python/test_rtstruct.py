@@ -8,9 +8,9 @@ import pytest
 from dicom_samples import patient_array, write_series, write_structure_set
 from rtstruct_samples import square, write_rtstruct
 
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
+from GTVAutoSegLib.images.read import read_volume
 
 # The series of dicom_samples: 5 slices of 20 x 24 from z = -30, 3 mm apart, pixels of 1.25 x 1.5 mm from (-10, -20).
 HEIGHTS = [-30.0, -27.0, -24.0, -21.0, -18.0]

@@ -9,12 +9,12 @@ from dicom_samples import patient_array, write_series
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from structure_sets import GTV, SEGMENT, blobs, ct, read_back
 
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set
-from GTVAutoSegLib.dicom.rtstruct_writer import write_rtstruct
-from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.segment_info import SegmentInfo
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
+from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
 
 
 def test_a_region_is_added_to_a_structure_set_as_a_new_file(tmp_path):

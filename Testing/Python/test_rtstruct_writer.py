@@ -12,12 +12,12 @@ from highdicom._standard_utils import get_iod_module_map, get_module_attribute_m
 from pydicom import Dataset
 from structure_sets import GTV, SCANS, SEGMENT, SHAPE, blobs, ct, read_back, written
 
-from GTVAutoSegLib.dicom.rtstruct_writer import NOT_CHECKED, write_rtstruct
-from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.mask_writer import check_outputs, write_mask
-from GTVAutoSegLib.segment_info import SegmentInfo
-from GTVAutoSegLib.volume import Volume
+from GTVAutoSegLib.images.dicom.rtstruct_writer import NOT_CHECKED, write_rtstruct
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.images.write import check_outputs, write_mask
 
 
 @pytest.mark.parametrize("scan", SCANS)

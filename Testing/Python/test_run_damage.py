@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.lock import locked
+from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.training.checkpoint import save_state
 
 

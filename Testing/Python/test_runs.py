@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from GTVAutoSegLib.runs import Runs, keep_largest, sizes_of
+from GTVAutoSegLib.images.runs import Runs, keep_largest, sizes_of
 
 
 def noise(shape, share, seed):

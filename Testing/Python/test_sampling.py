@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.sampling import RATIOS, balanced_indices
+from GTVAutoSegLib.training.data.sampling import RATIOS, balanced_indices
 
 ABNORMAL = np.arange(100) % 10 == 3  # 10 of 100
 

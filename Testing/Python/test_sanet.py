@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from GTVAutoSegLib.networks import SANet
-from GTVAutoSegLib.networks.cost import count_parameters
 from GTVAutoSegLib.networks.encoders import ENCODERS
 from GTVAutoSegLib.networks.sanet import SpatialAlignment
+from GTVAutoSegLib.study.cost import count_parameters
 
 FULL = 12_712_770
 ALIGNMENTS, PYRAMID, REDUCTION = 56_064, 394_496, 512 * 128 + 2 * 128

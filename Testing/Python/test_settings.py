@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from GTVAutoSegLib.settings import PreprocessSettings, parse_settings
+from GTVAutoSegLib.system.settings import PreprocessSettings, parse_settings
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dicom_samples import patient_array, stack_positions, write_series
 from dicom_scenes import INFO, SHAPE, draw, files_gone, load_dicom, not_from_dicom, put, read_back
 from slicer_samples import add_ct, ball, linear_transform
 
-from GTVAutoSegLib.dicom.rtstruct import read_structure_set
-from GTVAutoSegLib.dicom.series import read_dicom_series
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
+from GTVAutoSegLib.images.dicom.series import read_dicom_series
 
 TURN = np.radians(20)
 TURNED = np.array([[np.cos(TURN), 0, -np.sin(TURN)], [0, 1, 0], [np.sin(TURN), 0, np.cos(TURN)]])
@@ -59,7 +59,7 @@ def test_the_contours_are_the_segment_on_the_slices_of_the_ct(logic, tmp_path, n
 
 
 def test_of_two_models_segments_the_one_that_is_named_is_exported(logic, scan, tmp_path):
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     ct = load_dicom(scan)
     node, first = put(ct)
@@ -105,7 +105,7 @@ def test_an_edited_segment_is_exported_as_it_is_now_and_as_semiautomatic(logic, 
 
 
 def test_a_second_run_is_automatic_again_and_its_undo_semiautomatic(logic, scan, tmp_path):
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     ct = load_dicom(scan)
     node, segment_id = put(ct)
@@ -315,7 +315,7 @@ def test_a_place_that_cannot_be_written_to_is_said(logic, scan, tmp_path):
 
 
 def test_contours_that_do_not_read_back_as_the_segment_are_not_put_in_place(logic, scan, tmp_path, monkeypatch):
-    from GTVAutoSegSlicer import export
+    from GTVAutoSegSlicer.scene import export
 
     def one_slice_off(mask, *arguments):
         return make(np.roll(mask, 1, axis=0), *arguments)

@@ -33,7 +33,7 @@ def fake(logic, monkeypatch):
 
 
 def kept():
-    from GTVAutoSegSlicer.kept_worker import KEPT_WORKER
+    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
 
     return KEPT_WORKER
 
@@ -63,7 +63,7 @@ def test_a_second_click_uses_the_same_process_and_gets_the_result_of_its_own_ct(
 
 
 def test_a_real_run_is_cancelled_and_the_worker_stays_for_the_next(logic, bundle, monkeypatch):
-    from GTVAutoSegSlicer import job
+    from GTVAutoSegSlicer.run import job
 
     monkeypatch.setattr(job, "CANCEL_GRACE_S", 60)  # for a busy machine
     logic.segment(add_ct(), bundle, "cpu")
@@ -82,7 +82,7 @@ def test_a_real_run_is_cancelled_and_the_worker_stays_for_the_next(logic, bundle
 
 
 def test_another_model_or_device_or_a_changed_library_gets_a_fresh_process(logic, fake, bundle, tmp_path, monkeypatch):
-    from GTVAutoSegSlicer import kept_worker
+    from GTVAutoSegSlicer.run import kept_worker
 
     other = tmp_path / "other"
     shutil.copytree(bundle, other)
@@ -104,7 +104,7 @@ def test_another_model_or_device_or_a_changed_library_gets_a_fresh_process(logic
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_worker_that_died_or_hangs_between_clicks_is_replaced_without_a_word(logic, fake, bundle, monkeypatch, how):
-    from GTVAutoSegSlicer import job
+    from GTVAutoSegSlicer.run import job
 
     monkeypatch.setattr(job, "ANSWER_S", 0.5)
     ct = add_ct()
@@ -180,7 +180,7 @@ def test_the_idle_worker_is_ended_when(load_module, slicer_runtime, bundle, monk
     elif what == "the module is unloaded":
         slicer.modules.GTVAutoSegWidget.cleanup()
     else:
-        from GTVAutoSegSlicer import setup_part
+        from GTVAutoSegSlicer.setup import setup_part
 
         monkeypatch.setattr(setup_part, "extension_is_there", lambda: True)
         nothing = types.SimpleNamespace(commands=[[sys.executable, "-c", ""]], settle=lambda: None)
@@ -203,7 +203,7 @@ def test_a_slicer_that_crashes_leaves_no_worker(bundle, tmp_path):
         from slicer_samples import MODULE, add_ct
         logic = load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
         logic.segment(add_ct(), {str(bundle)!r}, "cpu")
-        from GTVAutoSegSlicer.kept_worker import KEPT_WORKER
+        from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
         print(KEPT_WORKER._child.process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """)

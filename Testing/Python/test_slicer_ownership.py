@@ -7,7 +7,7 @@ import pytest
 from dicom_scenes import SHAPE, draw, load_dicom, read_back
 from slicer_samples import MODULE, add_ct, ball, voxels
 
-from GTVAutoSegLib.segment_info import SegmentInfo
+from GTVAutoSegLib.images.segment_info import SegmentInfo
 
 INFO = SegmentInfo(name="GTVp", tags={"GTVAutoSeg.Model": "m"})
 CORRECTED = np.roll(ball(), 4, axis=1)
@@ -17,7 +17,7 @@ SECOND = np.roll(ball(), 7, axis=2)
 @pytest.fixture
 def put(load_module):
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     return put_segment
 
@@ -87,8 +87,8 @@ def test_a_second_run_leaves_what_a_person_has_touched_and_adds_its_own(put, tou
 
 
 def test_the_kept_segment_still_tells_where_it_came_from_and_that_it_was_edited(put):
-    from GTVAutoSegSlicer.ownership import MASK_TAG, ROI_TAG, is_result, our_segments, tag
-    from GTVAutoSegSlicer.scene import mask_sha256
+    from GTVAutoSegSlicer.scene.files import mask_sha256
+    from GTVAutoSegSlicer.scene.ownership import MASK_TAG, ROI_TAG, is_result, our_segments, tag
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
@@ -116,7 +116,7 @@ def test_the_run_after_that_replaces_only_the_new_one(put):
 
 
 def test_a_copy_is_not_overwritten_whether_the_original_is_there_or_not(put):
-    from GTVAutoSegSlicer.ownership import our_segments
+    from GTVAutoSegSlicer.scene.ownership import our_segments
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
@@ -133,7 +133,7 @@ def test_a_copy_is_not_overwritten_whether_the_original_is_there_or_not(put):
 
 
 def test_without_the_new_result_the_corrected_segment_is_taken_and_not_a_copy_of_the_uncorrected(put):
-    from GTVAutoSegSlicer.ownership import our_segments
+    from GTVAutoSegSlicer.scene.ownership import our_segments
 
     ct = add_ct("CT")
     first = put(None, ct, ball(), INFO)
@@ -158,8 +158,8 @@ def test_another_phase_with_the_same_grid_gets_a_segment_of_its_own(put):
 
 
 def test_undo_of_the_run_beside_it_makes_the_edited_segment_the_result_again(put):
-    from GTVAutoSegSlicer.ownership import our_segments
-    from GTVAutoSegSlicer.segmentation import Undone
+    from GTVAutoSegSlicer.scene.ownership import our_segments
+    from GTVAutoSegSlicer.scene.segmentation import Undone
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
@@ -174,7 +174,7 @@ def test_undo_of_the_run_beside_it_makes_the_edited_segment_the_result_again(put
 @pytest.mark.parametrize("touch", [edit, rename, draw_beyond_the_ct, draw_between_the_voxels])
 @pytest.mark.parametrize("runs", [1, 2])
 def test_undo_keeps_a_result_that_was_touched_since_and_says_so(put, touch, runs):
-    from GTVAutoSegSlicer.segmentation import Undone
+    from GTVAutoSegSlicer.scene.segmentation import Undone
 
     ct = add_ct()
     undo = put(None, ct, SECOND if runs == 2 else ball(), INFO)
@@ -188,7 +188,7 @@ def test_undo_keeps_a_result_that_was_touched_since_and_says_so(put, touch, runs
 
 def test_undo_of_a_segment_that_was_deleted_by_hand_says_that_it_is_gone(put):
     import slicer
-    from GTVAutoSegSlicer.segmentation import Undone
+    from GTVAutoSegSlicer.scene.segmentation import Undone
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
@@ -199,7 +199,7 @@ def test_undo_of_a_segment_that_was_deleted_by_hand_says_that_it_is_gone(put):
 
 
 def test_undo_brings_back_what_a_run_replaced_though_its_result_was_deleted_by_hand(put):
-    from GTVAutoSegSlicer.segmentation import Undone
+    from GTVAutoSegSlicer.scene.segmentation import Undone
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
@@ -211,7 +211,7 @@ def test_undo_brings_back_what_a_run_replaced_though_its_result_was_deleted_by_h
 
 def test_a_result_loaded_from_a_file_is_still_known_as_left_or_as_edited(put, tmp_path):
     import slicer
-    from GTVAutoSegSlicer.ownership import is_as_left
+    from GTVAutoSegSlicer.scene.ownership import is_as_left
 
     ct = add_ct()
     left = put(None, ct, ball(), INFO)
@@ -225,8 +225,8 @@ def test_a_result_loaded_from_a_file_is_still_known_as_left_or_as_edited(put, tm
 
 
 def test_a_failure_while_building_leaves_an_existing_node_as_it_was(put, monkeypatch):
-    import GTVAutoSegSlicer.segmentation as segmentation
-    from GTVAutoSegSlicer.ownership import is_result
+    import GTVAutoSegSlicer.scene.segmentation as segmentation
+    from GTVAutoSegSlicer.scene.ownership import is_result
 
     def fails(*_):
         raise MemoryError
@@ -242,7 +242,7 @@ def test_a_failure_while_building_leaves_an_existing_node_as_it_was(put, monkeyp
 
 
 def test_the_new_result_is_exported_and_the_kept_segment_when_it_is_named(logic, scan, tmp_path):
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     ct = load_dicom(scan)
     first = put_segment(None, ct, ball(SHAPE), INFO)

@@ -135,9 +135,9 @@ def test_segment_editor_gets_segmentation_volume_and_segment(panel, until):
 
 def test_beside_the_result_of_another_model_the_selected_models_segment_is_edited(panel, until):
     import slicer
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
-    from GTVAutoSegLib.segment_info import SegmentInfo
+    from GTVAutoSegLib.images.segment_info import SegmentInfo
 
     ct = add_ct()
     other = put_segment(None, ct, ball()[:, ::-1], SegmentInfo(name="PTV70"))

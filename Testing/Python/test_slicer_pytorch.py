@@ -35,7 +35,8 @@ def test_opening_the_module_looks_for_pytorch_once(load_module, user, until, mon
 @pytest.fixture
 def pytorch_extension(monkeypatch, tmp_path, panel, slicer_runtime):
     """The PyTorch extension, and a PythonSlicer that writes down what it is asked to do."""
-    from GTVAutoSegSlicer import python_slicer, torch_remains
+    from GTVAutoSegSlicer.run import python_slicer
+    from GTVAutoSegSlicer.setup import torch_remains
 
     class PyTorchUtilsLogic:
         @staticmethod
@@ -78,7 +79,7 @@ def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pyto
 
 
 def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_extension, until, monkeypatch):
-    from GTVAutoSegSlicer import setup_part
+    from GTVAutoSegSlicer.setup import setup_part
 
     with monkeypatch.context() as patch:
         patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
@@ -121,8 +122,8 @@ def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkey
 )
 def test_known_causes_of_a_failed_installation_are_explained(load_module, line, hint):
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.job import Ended
-    from GTVAutoSegSlicer.setup_part import install_failure
+    from GTVAutoSegSlicer.run.job import Ended
+    from GTVAutoSegSlicer.setup.setup_part import install_failure
 
     failure = install_failure(Ended(1, None, None, False, ("Collecting torch", line)))
     assert line in failure.message
@@ -187,7 +188,7 @@ def test_whatever_the_extension_fails_with_is_a_card_and_installing_can_be_tried
 def test_a_step_that_cannot_be_started_ends_the_installation(
     panel, pytorch_extension, until, monkeypatch, tmp_path, step
 ):
-    from GTVAutoSegSlicer import installation
+    from GTVAutoSegSlicer.setup import installation
 
     make_commands = installation.Installation._make_commands
 
@@ -205,7 +206,8 @@ def test_a_step_that_cannot_be_started_ends_the_installation(
 
 
 def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pytorch_extension, until, monkeypatch):
-    from GTVAutoSegSlicer import child, job, setup_part
+    from GTVAutoSegSlicer.run import child, job
+    from GTVAutoSegSlicer.setup import setup_part
 
     with monkeypatch.context() as patch:
         patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
@@ -254,7 +256,7 @@ def test_while_a_run_goes_on_nothing_can_be_installed(panel, pytorch_extension, 
 
 @pytest.mark.parametrize("code", ["memory", "disk"])
 def test_while_pytorch_is_being_installed_no_run_starts(panel, pytorch_extension, until, code):
-    from GTVAutoSegSlicer.failures import Failure
+    from GTVAutoSegSlicer.run.failures import Failure
 
     add_ct()
     panel._show_failure(Failure(code, "it failed"))

@@ -47,8 +47,8 @@ def segmentation_count():
 def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_all, tmp_path):
     import SimpleITK as sitk
     import slicer
-    from GTVAutoSegSlicer.scene import write_ct
-    from GTVAutoSegSlicer.segmentation import tag
+    from GTVAutoSegSlicer.scene.files import write_ct
+    from GTVAutoSegSlicer.scene.segmentation import tag
 
     from GTVAutoSegLib.cli import main
 
@@ -213,7 +213,7 @@ def test_lines_that_are_no_events_are_all_handed_out(logic, finds_all, fake):
 
 
 def test_a_python_that_is_not_there_is_one_sentence(logic, finds_all, monkeypatch):
-    from GTVAutoSegSlicer import python_slicer
+    from GTVAutoSegSlicer.run import python_slicer
 
     monkeypatch.setattr(python_slicer, "worker_command", lambda *arguments: ["/no/such/PythonSlicer", *arguments])
     with pytest.raises(RunError, match="/no/such/PythonSlicer could not be started"):
@@ -291,7 +291,7 @@ def test_a_deformable_transform_is_refused(logic, finds_all):
 
 def test_a_mask_that_was_changed_on_its_way_is_not_believed(logic, finds_all, tmp_path):
     import SimpleITK as sitk
-    from GTVAutoSegSlicer.scene import read_mask, write_ct
+    from GTVAutoSegSlicer.scene.files import read_mask, write_ct
 
     ct = add_ct()
     written = write_ct(ct, tmp_path / "ct.nrrd")

@@ -13,7 +13,7 @@ from slicer_samples import ROOT, add_ct, temporary_folders, use_fake_worker
 HOLD = """
 import sys
 from pathlib import Path
-from GTVAutoSegSlicer.run_folder import RunFolder
+from GTVAutoSegSlicer.run.run_folder import RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 folder.ct.write_text("a patient's CT")
 print(folder.path.name, flush=True)
@@ -49,9 +49,9 @@ def run_folder(load_module):
     from slicer_samples import MODULE
 
     load_module(MODULE, with_widget=False)
-    import GTVAutoSegSlicer.run_folder
+    import GTVAutoSegSlicer.run.run_folder
 
-    return GTVAutoSegSlicer.run_folder
+    return GTVAutoSegSlicer.run.run_folder
 
 
 def test_the_next_run_removes_the_ct_that_a_crashed_slicer_has_left(logic, another_slicer, tmp_path, monkeypatch):

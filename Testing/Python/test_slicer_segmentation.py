@@ -7,7 +7,7 @@ import pytest
 from slicer_samples import MODULE, add_ct, ball, linear_transform, oblique, voxel_in_world, voxels
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.segment_info import SegmentInfo
+from GTVAutoSegLib.images.segment_info import SegmentInfo
 
 INFO = SegmentInfo(name="GTVp", tags={"GTVAutoSeg.Model": "m", "GTVAutoSeg.Version": "1.0.0"})
 
@@ -15,7 +15,7 @@ INFO = SegmentInfo(name="GTVp", tags={"GTVAutoSeg.Model": "m", "GTVAutoSeg.Versi
 @pytest.fixture
 def put(load_module):
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.segmentation import put_segment
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
 
     return put_segment
 
@@ -97,7 +97,7 @@ def test_the_node_is_named_after_the_ct_and_lies_beside_it_in_the_study(put):
 
 def test_the_segment_carries_name_colour_terminology_and_origin(put):
     import slicer
-    from GTVAutoSegSlicer.segmentation import reference_volume, tag
+    from GTVAutoSegSlicer.scene.segmentation import reference_volume, tag
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
@@ -148,7 +148,7 @@ def test_one_undo_brings_the_old_segment_back(put):
     theirs = add_segment(first.node, ct, np.roll(ball(), 3, axis=1))
     second = put(first.node, ct, np.roll(ball(), 7, axis=2), SegmentInfo(name="GTVp", tags={"GTVAutoSeg.Version": "2"}))
     second.restore()
-    from GTVAutoSegSlicer.segmentation import tag
+    from GTVAutoSegSlicer.scene.segmentation import tag
 
     assert np.array_equal(voxels(first.node, first.segment_id, ct), ball())
     assert tag(first.node.GetSegmentation().GetSegment(first.segment_id), "GTVAutoSeg.Version") == "1.0.0"
@@ -182,7 +182,7 @@ def test_undo_after_the_scene_was_closed_does_nothing(put):
 
 
 def test_an_output_under_another_transform_is_refused(put):
-    from GTVAutoSegSlicer.segmentation import check_output
+    from GTVAutoSegSlicer.scene.segmentation import check_output
 
     ct = add_ct()
     node = put(None, ct, ball(), INFO).node
@@ -194,7 +194,7 @@ def test_an_output_under_another_transform_is_refused(put):
 def test_an_output_of_surfaces_is_refused(put):
     import slicer
     import vtk
-    from GTVAutoSegSlicer.segmentation import check_output
+    from GTVAutoSegSlicer.scene.segmentation import check_output
 
     ct = add_ct()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "RTSTRUCT")
@@ -208,7 +208,7 @@ def test_an_output_of_surfaces_is_refused(put):
 
 def test_a_segmentation_that_knew_no_ct_belongs_to_it_from_then_on(put):
     import slicer
-    from GTVAutoSegSlicer.segmentation import reference_volume
+    from GTVAutoSegSlicer.scene.segmentation import reference_volume
 
     ct, node = add_ct(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Loaded")
     node.CreateDefaultDisplayNodes()
@@ -233,7 +233,7 @@ def test_an_output_whose_surfaces_were_all_deleted_takes_the_mask(put):
 
 
 def test_a_failure_while_building_leaves_no_node(put, monkeypatch):
-    import GTVAutoSegSlicer.segmentation as segmentation
+    import GTVAutoSegSlicer.scene.segmentation as segmentation
     import slicer
 
     def fails(*_):

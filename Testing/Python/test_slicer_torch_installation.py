@@ -95,7 +95,8 @@ def panel(load_module, slicer_runtime, site, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=logic))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     widget = load_module(MODULE).widget
-    from GTVAutoSegSlicer import python_slicer, torch_remains
+    from GTVAutoSegSlicer.run import python_slicer
+    from GTVAutoSegSlicer.setup import torch_remains
 
     monkeypatch.setattr(torch_remains, "site_packages", lambda: site)
     monkeypatch.setattr(python_slicer, "python_slicer", lambda: str(tmp_path / "python" / "bin" / "python"))
@@ -222,6 +223,6 @@ def test_slicers_own_packages_and_torchvision_are_left_alone(panel, site, until)
     ],
 )
 def test_of_what_the_extension_asks_for_only_torch_and_options_are_kept(panel, given, kept):
-    from GTVAutoSegSlicer.installation import kept_arguments
+    from GTVAutoSegSlicer.setup.installation import kept_arguments
 
     assert kept_arguments(given) == kept

@@ -13,7 +13,7 @@ from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model.bundle import read_bundle
-from GTVAutoSegLib.tasks import load_task
+from GTVAutoSegLib.training.data.tasks import load_task
 from GTVAutoSegLib.training.starting import began_with, first_network
 
 

@@ -16,14 +16,14 @@ import SimpleITK as sitk
 import torch
 from datasets import save, write_case, write_dataset
 
-from GTVAutoSegLib import store
-from GTVAutoSegLib.dataset import find_cases, read_label
+from GTVAutoSegLib.cascade.preprocess import body_box, network_input, stretch_mask
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.preprocess import body_box, network_input, stretch_mask
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet, StoredCase
-from GTVAutoSegLib.store import build_store
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data import slice_store as store
+from GTVAutoSegLib.training.data.dataset import find_cases, read_label
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet, StoredCase
 
 SETTINGS = PreprocessSettings(window=(-160, 240), size=32, channels=3)
 
@@ -69,8 +69,12 @@ def test_a_second_build_reads_no_image(tmp_path, monkeypatch):
     cases = find_cases(write_dataset(tmp_path / "data", 2))
     first = build_store(cases, SETTINGS, tmp_path / "store")
     before = contents(tmp_path / "store")
-    monkeypatch.setattr("GTVAutoSegLib.store.read_volume", lambda path: pytest.fail(f"{path} was read"))
-    monkeypatch.setattr("GTVAutoSegLib.store._sha256", lambda path: pytest.fail(f"{path} was hashed"))
+    monkeypatch.setattr(
+        "GTVAutoSegLib.training.data.slice_store.read_volume", lambda path: pytest.fail(f"{path} was read")
+    )
+    monkeypatch.setattr(
+        "GTVAutoSegLib.training.data.slice_store._sha256", lambda path: pytest.fail(f"{path} was hashed")
+    )
     assert build_store(cases, SETTINGS, tmp_path / "store") == first
     after = contents(tmp_path / "store")
     assert {k: v for k, v in before.items() if "/" in k} == {k: v for k, v in after.items() if "/" in k}
@@ -120,8 +124,9 @@ def test_a_scan_stored_sagittally_gives_the_same_slices(tmp_path):
 def test_killed_half_way_it_is_finished_by_the_next_run(tmp_path):
     data = write_dataset(tmp_path / "data", 6, slices=60)
     code = (
-        "import sys; from pathlib import Path; from GTVAutoSegLib.dataset import find_cases;"
-        "from GTVAutoSegLib.settings import PreprocessSettings; from GTVAutoSegLib.store import build_store;"
+        "import sys; from pathlib import Path; from GTVAutoSegLib.training.data.dataset import find_cases;"
+        "from GTVAutoSegLib.system.settings import PreprocessSettings;"
+        "from GTVAutoSegLib.training.data.slice_store import build_store;"
         "build_store(find_cases(Path(sys.argv[1])), PreprocessSettings(size=256), Path(sys.argv[2]))"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(data), str(tmp_path / "store")])

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
 

@@ -8,7 +8,7 @@ from datasets import write_preset, write_task
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.networks import SANet
-from GTVAutoSegLib.tasks import load_task
+from GTVAutoSegLib.training.data.tasks import load_task
 from GTVAutoSegLib.training.presets import load_preset
 
 SHIPPED = ("npc-gtv", "lung-gtv", "sts-gtv", "hn-ptv70")

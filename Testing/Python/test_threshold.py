@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.training.threshold import SliceFigures, best_threshold
+from GTVAutoSegLib.training.results.threshold import SliceFigures, best_threshold
 
 
 def figures(probability, overlap, outlined, truth) -> SliceFigures:

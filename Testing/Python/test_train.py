@@ -16,14 +16,14 @@ import pytest
 from datasets import write_case, write_dataset, write_preset, write_task
 from two_processes import main as train_alone
 
-from GTVAutoSegLib.applicability import applicability_warnings
+from GTVAutoSegLib.cascade.applicability import applicability_warnings
+from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import Cancelled
-from GTVAutoSegLib.loading import load_model
+from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.model.bundle import verify_model
+from GTVAutoSegLib.training.results.threshold import CANDIDATES
 from GTVAutoSegLib.training.stages import STAGES
-from GTVAutoSegLib.training.threshold import CANDIDATES
-from GTVAutoSegLib.volume_io import read_volume
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}

@@ -12,14 +12,14 @@ from datasets import write_dataset
 from safetensors.torch import load_file
 from torch import nn
 
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.networks import SliceClassifier
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet
-from GTVAutoSegLib.store import build_store
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.folds import make_folds
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet
 from GTVAutoSegLib.training.distributed import make_fabric
-from GTVAutoSegLib.training.folds import make_folds
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.monitor import Monitor, clock
 from GTVAutoSegLib.training.presets import TrainSettings

@@ -9,7 +9,7 @@ from batches import write_cts
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.files import make_folder
+from GTVAutoSegLib.system.files import make_folder
 
 
 def refused(capsys, *arguments):

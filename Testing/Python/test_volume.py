@@ -5,7 +5,7 @@ import pytest
 from dicom_samples import patient_array
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume import Volume, check_ct, narrow
+from GTVAutoSegLib.images.volume import Volume, check_ct, narrow
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 

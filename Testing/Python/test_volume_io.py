@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from dicom_samples import patient_array
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
 
 SUFFIXES = [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"]
 SINGLE_FILES = [".nii", ".nii.gz", ".nrrd", ".mha"]

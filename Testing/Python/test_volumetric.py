@@ -10,17 +10,11 @@ import torch
 from datasets import save
 from safetensors.torch import load_file, save_file
 
-from GTVAutoSegLib.augmentation import AugmentationSettings, augment, draw
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.errors import InputError, RunError
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.networks import build_network
-from GTVAutoSegLib.networks.volumetric import VOLUME_NETWORKS
-from GTVAutoSegLib.training.checkpoint import read_log
-from GTVAutoSegLib.training.distributed import make_fabric
-from GTVAutoSegLib.training.presets import TrainSettings
-from GTVAutoSegLib.volume import Volume
-from GTVAutoSegLib.volume_io import read_volume
-from GTVAutoSegLib.volumetric import (
+from GTVAutoSegLib.study.volumetric import (
     COARSE,
     FINE,
     SYSTEMS,
@@ -30,9 +24,15 @@ from GTVAutoSegLib.volumetric import (
     predict_case,
     train_system,
 )
-from GTVAutoSegLib.volumetric.grid import axial_spacing, body_box, box_around, resize, shape_at
-from GTVAutoSegLib.volumetric.patches import PatchSet, PreparedVolume, TileSet, keep_volume
-from GTVAutoSegLib.volumetric.systems import FEWEST_PATCHES
+from GTVAutoSegLib.study.volumetric.grid import axial_spacing, body_box, box_around, resize, shape_at
+from GTVAutoSegLib.study.volumetric.networks import VOLUME_NETWORKS
+from GTVAutoSegLib.study.volumetric.patches import PatchSet, PreparedVolume, TileSet, keep_volume
+from GTVAutoSegLib.study.volumetric.systems import FEWEST_PATCHES
+from GTVAutoSegLib.training.checkpoint import read_log
+from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.presets import TrainSettings
 
 NONE = AugmentationSettings(zoom=(1.0, 1.0), rotation=0.0, flip_vertical=0.0, distortion=0.0, erasing=0.0, noise=0.0)
 TINY = VolumeSettings(
@@ -201,7 +201,7 @@ def test_tiles_cover_every_voxel_of_every_volume(balls):
 
 
 def test_an_epoch_has_as_many_patches_as_cover_the_volumes_and_a_few_where_one_does(balls):
-    from GTVAutoSegLib.volumetric.training import _covering
+    from GTVAutoSegLib.study.volumetric.training import _covering
 
     assert _covering(balls, (5, 16, 16)) == 3 * 3 * 3
     assert _covering(balls, (12, 40, 44)) == FEWEST_PATCHES
@@ -251,7 +251,7 @@ def test_an_unfinished_system_is_not_opened(tmp_path):
 
 
 def test_one_patch_over_the_whole_volume_is_the_network_s_own_answer():
-    from GTVAutoSegLib.volumetric.prediction import slide
+    from GTVAutoSegLib.study.volumetric.prediction import slide
 
     torch.manual_seed(0)
     network = build_network(VOLUME_NETWORKS, "vnet3d", {"width": 4}).eval()

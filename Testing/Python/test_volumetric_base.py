@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from GTVAutoSegLib.networks import channels_last
-from GTVAutoSegLib.volumetric import SYSTEMS, VolumeSettings
-from GTVAutoSegLib.volumetric.systems import build
+from GTVAutoSegLib.study.volumetric import SYSTEMS, VolumeSettings
+from GTVAutoSegLib.study.volumetric.systems import build
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from GTVAutoSegLib.dataset import find_cases
 from GTVAutoSegLib.networks import SANet, SliceClassifier
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet
-from GTVAutoSegLib.store import build_store
-from GTVAutoSegLib.training.batches import as_input
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.batches import as_input
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet
 from GTVAutoSegLib.training.distributed import make_fabric
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from kornia import augmentation as K
 
-from GTVAutoSegLib.augmentation import AugmentationSettings, augment, draw
+from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
 
 
 def main() -> None:

@@ -25,12 +25,12 @@ import psutil
 import SimpleITK as sitk
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.allocator import keep_freed_memory
-from GTVAutoSegLib.cohort.batch import plan_batch, run_batch, run_here
-from GTVAutoSegLib.cohort.batch_case import Outcome
-from GTVAutoSegLib.cohort.batch_dask import Work, run_on_cluster
-from GTVAutoSegLib.cohort.search import find_cohort
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.batch.case import Outcome
+from GTVAutoSegLib.batch.dask import Work, run_on_cluster
+from GTVAutoSegLib.batch.find import find_cohort
+from GTVAutoSegLib.batch.run import plan_batch, run_batch, run_here
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.system.allocator import keep_freed_memory
 from Testing.Python.bundles import make_bundle
 from Testing.Python.phantoms import body_ct
 

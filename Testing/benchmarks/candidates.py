@@ -27,14 +27,14 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.allocator import keep_freed_memory
-from GTVAutoSegLib.calibration import measure_ranges
-from GTVAutoSegLib.cascade import Cascade
-from GTVAutoSegLib.dataset import find_cases, read_label
+from GTVAutoSegLib.cascade.cascade import Cascade
+from GTVAutoSegLib.cascade.int8.convert import quantise
+from GTVAutoSegLib.cascade.int8.layers import QuantisedConv, to_levels
+from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.networks import SliceClassifier, channels_last
-from GTVAutoSegLib.quantisation.convert import quantise
-from GTVAutoSegLib.quantisation.layers import QuantisedConv, to_levels
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.system.allocator import keep_freed_memory
+from GTVAutoSegLib.training.data.dataset import find_cases, read_label
+from GTVAutoSegLib.training.results.calibration import measure_ranges
 
 ROUNDS = 5
 BATCHES = (1, 2, 4)

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from GTVAutoSegLib.slices import SliceSet, StoredCase, open_case
-from GTVAutoSegLib.training.batches import as_input
 from GTVAutoSegLib.training.configuration import Configuration, read_configuration
+from GTVAutoSegLib.training.data.batches import as_input
+from GTVAutoSegLib.training.data.slices import SliceSet, StoredCase, open_case
 
 BATCH = 32
 WANTED = 0.98

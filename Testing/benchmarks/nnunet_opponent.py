@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from GTVAutoSegLib.volume_io import read_volume
+from GTVAutoSegLib.images.read import read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 NNUNET = "nnunetv2==2.8.1"

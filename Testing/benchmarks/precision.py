@@ -18,12 +18,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.allocator import keep_freed_memory
-from GTVAutoSegLib.calibration import compare, measure_ranges
-from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.inference import CPU_BATCH_PIXELS, MAX_BATCH
+from GTVAutoSegLib.cascade.inference import CPU_BATCH_PIXELS, MAX_BATCH
+from GTVAutoSegLib.cascade.int8.convert import quantise
 from GTVAutoSegLib.networks import SANet, SliceClassifier, channels_last
-from GTVAutoSegLib.quantisation.convert import quantise
+from GTVAutoSegLib.system.allocator import keep_freed_memory
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.results.calibration import compare, measure_ranges
 
 ROUNDS = 5
 

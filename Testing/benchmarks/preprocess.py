@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from GTVAutoSegLib.allocator import keep_freed_memory
-from GTVAutoSegLib.preprocess import Box, body_box, network_input
-from GTVAutoSegLib.settings import PreprocessSettings
+from GTVAutoSegLib.cascade.preprocess import Box, body_box, network_input
+from GTVAutoSegLib.system.allocator import keep_freed_memory
+from GTVAutoSegLib.system.settings import PreprocessSettings
 from Testing.Python.phantoms import body_ct
 
 BATCH = 4

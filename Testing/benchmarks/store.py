@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet
-from GTVAutoSegLib.store import build_store
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet
 from Testing.Python.phantoms import body_ct
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from GTVAutoSegLib.augmentation import AugmentationSettings, augment, draw
-from GTVAutoSegLib.dataset import find_cases
-from GTVAutoSegLib.losses import LOSSES
 from GTVAutoSegLib.networks import SANet, SliceClassifier
-from GTVAutoSegLib.settings import PreprocessSettings
-from GTVAutoSegLib.slices import SliceSet
-from GTVAutoSegLib.store import build_store
-from GTVAutoSegLib.training.batches import as_input
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
+from GTVAutoSegLib.training.data.batches import as_input
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.data.slices import SliceSet
+from GTVAutoSegLib.training.losses import LOSSES
 from GTVAutoSegLib.training.stages import STAGES
 from Testing.benchmarks.store import write_case
 

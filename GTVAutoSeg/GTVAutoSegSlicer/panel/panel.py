@@ -1,0 +1,313 @@
+"""The panel: puts its parts together, and starts and ends runs."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.images.segment_info import is_gtv
+
+from ..run.failures import Failure
+from ..run.kept_worker import KEPT_WORKER
+from ..run.run import Outcome, Run
+from ..scene.export import Exported
+from ..scene.ownership import our_segments
+from ..scene.segmentation import reference_volume
+from ..scene.views import open_in_segment_editor, show_segment
+from ..setup.diagnostics import diagnostics
+from ..setup.setup_part import SetupPart
+from .device_part import DevicePart
+from .export_part import ExportPart
+from .failure_card import FailureCard
+from .log_part import LogPart
+from .model_part import ModelPart
+from .models_section import ModelsSection
+from .progress_part import ProgressPart
+from .result_part import ResultPart
+
+
+class Panel(VTKObservationMixin):
+    """The module's panel.
+
+    Args:
+        ui: the widgets of GTVAutoSeg.ui by name.
+        logic: a GTVAutoSegLogic.
+    """
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self.ui, self.logic = ui, logic
+        self._run: Run | None = None
+        self._started = 0.0
+        self._outcome: Outcome | None = None
+        self._parameters: Any = None
+        self._gui_tag: int | None = None
+        self._entered = False
+        self.log = LogPart(ui)
+        self.models = ModelPart(ui, self._on_model_selected)
+        self.devices = DevicePart(ui, self._on_device_selected)
+        self.progress = ProgressPart(ui)
+        self.result = ResultPart(ui)
+        self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
+        self.card = FailureCard(ui, self._card_actions())
+        self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
+        self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
+        ui.segmentButton.connect("clicked(bool)", self._on_segment)
+        ui.editButton.connect("clicked(bool)", self._on_edit)
+        ui.undoButton.connect("clicked(bool)", self._on_undo)
+        ui.copyDiagnosticsButton.connect("clicked(bool)", self._on_copy_diagnostics)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_replaced)
+        self.addObserver(scene, scene.EndImportEvent, self._on_scene_replaced)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self._on_parameters_modified)
+        self._update()
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self._entered = True
+        self._follow(self.logic.getParameterNode())
+        if slicer.util.mainWindow() is not None and not slicer.app.testingEnabled():
+            self.setup.start()
+
+    def exit(self) -> None:
+        """The user turns to another module; a run goes on."""
+        self._entered = False
+
+    def cleanup(self) -> None:
+        """End whatever runs or waits, and let go of the scene."""
+        self._end_run()
+        KEPT_WORKER.end()
+        self.setup.abort()
+        self._follow(None)
+        self.removeObservers()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is in progress."""
+        return self._run is not None
+
+    def _card_actions(self) -> dict[str, Any]:
+        return {
+            "select-ct": lambda: self.ui.inputSelector.setFocus(),
+            "open-transforms": lambda: slicer.util.selectModule("Transforms"),
+            "open-models": self.models_section.open,
+            "install-torch": lambda: self.setup.install(),
+            "reinstall-torch": lambda: self.setup.reinstall(),
+            "run-on-cpu": self._run_on_cpu,
+            "run-again": self._start,
+            "edit-segment": self._on_edit,
+            "open-dicom": lambda: slicer.util.selectModule("DICOM"),
+            "export-again": lambda: self.export.ask(),
+            "crop-ct": lambda: slicer.util.selectModule("CropVolume"),
+            "copy-diagnostics": self._on_copy_diagnostics,
+        }
+
+    # The parameter node
+
+    def _follow(self, parameters: Any) -> None:
+        """Show and write a parameter node, or none."""
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_modified)
+        self._parameters = parameters
+        if parameters is None:
+            return
+        if parameters.input_volume is None:
+            # Of that very class, as the selector lists them: a label map is a scalar volume too.
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            exact = (volume for volume in volumes if volume.GetClassName() == "vtkMRMLScalarVolumeNode")
+            parameters.input_volume = next(exact, None)
+        if not parameters.model:
+            parameters.model = self.models.selected_id
+        self._gui_tag = parameters.connectGui(self.ui)
+        self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_modified)
+        self._update()
+
+    def _on_parameters_modified(self, _caller: Any = None, _event: Any = None) -> None:
+        if self._parameters is None:
+            return
+        # While a scene is added, CT and segmentation change one after the other; the end of that comes here too.
+        if not self.running and not slicer.mrmlScene.IsBatchProcessing():
+            self._match_output()
+        self._update()
+
+    def _match_output(self) -> None:
+        """A segmentation made for one CT is not the place for the result of another."""
+        output, ct = self._parameters.output_segmentation, self._parameters.input_volume
+        if output is not None and reference_volume(output) not in (None, ct):
+            self._parameters.output_segmentation = None
+
+    def _on_model_selected(self, model_id: str) -> None:
+        if self._parameters is not None:
+            self._parameters.model = model_id
+        self._update()
+
+    def _on_device_selected(self, device: str) -> None:
+        if self._parameters is not None:
+            self._parameters.device = device
+
+    def _on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
+        self._end_run()
+        self._outcome = None
+        self._follow(None)
+        self.result.clear()
+        self.export.clear()
+        self.card.hide()
+
+    def _on_scene_replaced(self, _caller: Any = None, _event: Any = None) -> None:
+        needs_parameters = self._entered or self.running
+        self._follow(self.logic.getParameterNode() if needs_parameters else None)
+
+    # Runs
+
+    def _on_segment(self) -> None:
+        if self._run is None:
+            self._start()
+        elif time.monotonic() - self._started > slicer.app.doubleClickInterval / 1000:  # no double click
+            self._run.cancel()
+            self.progress.cancelling()
+
+    def _start(self) -> None:
+        """Start a run with the panel's values; none beside another, nor while PyTorch is being installed."""
+        if self._run is not None or self._parameters is None:
+            return
+        if missing := self._what_is_missing(self._parameters.input_volume):
+            self.result.show_text(missing)
+            return
+        self.card.hide()
+        self.result.clear()
+        self.export.clear()
+        parameters = self._parameters
+        try:
+            self._run = self.logic.segment(
+                parameters.input_volume,
+                self.models.selected or "",
+                parameters.device,
+                output=parameters.output_segmentation,
+                on_finished=self._finished,
+                on_event=self._on_event,
+                on_line=self.log.add,
+            )
+        except GTVAutoSegError as error:
+            self._show_failure(Failure.of(error))
+        except Exception as error:
+            # Slicer would print it where nobody looks.
+            message = f"the run could not be started ({type(error).__name__}: {error}); report it with the details"
+            self._show_failure(Failure("internal", message, details=traceback.format_exc()))
+        else:
+            self._started = time.monotonic()
+            self.log.add(f"run: model {self.models.selected_id}, device {parameters.device}")
+            self.progress.start()
+        self._update()
+
+    def _run_on_cpu(self) -> None:
+        self._parameters.device = "cpu"
+        self._start()
+
+    def _end_run(self) -> None:
+        if self._run is not None:
+            self._run.abort()
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        self.log.event(event)
+        self.progress.event(event)
+
+    def _finished(self, outcome: Outcome) -> None:
+        self._run = None
+        self.progress.stop()
+        if outcome.failure is not None:
+            self._show_failure(outcome.failure)
+        else:
+            self._show_result(outcome)
+        self._update()
+
+    def _show_result(self, outcome: Outcome) -> None:
+        self.result.show(outcome)
+        if outcome.undo is None:
+            return
+        self._outcome = outcome
+        self._parameters.output_segmentation = outcome.segmentation
+        if self._entered:  # in another module the views would jump under the user's brush
+            show_segment(outcome.segmentation, outcome.segment_id)
+
+    def _show_failure(self, failure: Failure) -> None:
+        self.log.add(f"failure: {failure.code}")
+        if failure.code == "cancelled":
+            self.result.show_text(str(failure))
+        else:
+            self.card.show(failure, on_gpu=self.devices.may_use_gpu)
+
+    # Buttons
+
+    def _on_edit(self) -> None:
+        output = self._parameters.output_segmentation
+        open_in_segment_editor(output, self._segment_id(), self._parameters.input_volume)
+
+    def _export(self, path: Path) -> Exported:
+        self.card.hide()
+        parameters = self._parameters
+        return self.logic.exportRTSTRUCT(
+            parameters.output_segmentation, path, parameters.input_volume, self._segment_id()
+        )
+
+    def _segment_id(self) -> str:
+        """The result of the last run of the selected model's region; without one, that of another region, or ""."""
+        output = self._parameters.output_segmentation if self._parameters is not None else None
+        segments = our_segments(output) if output is not None else {}
+        return segments.get(self.models.region, next(iter(segments.values()), ""))
+
+    def _on_undo(self) -> None:
+        undone = self._outcome.undo.restore()
+        self.export.clear()
+        self._outcome = None
+        self.result.show_undone(undone)
+        self._update()
+
+    def _on_copy_diagnostics(self) -> None:
+        report = diagnostics(self.devices.selected, self.setup.answer, self.card.failure, self.log.text)
+        slicer.app.clipboard().setText(report)
+
+    def _update(self) -> None:
+        """Bring every widget in line with the parameter node and the run."""
+        parameters, ui = self._parameters, self.ui
+        ct = parameters.input_volume if parameters is not None else None
+        output = parameters.output_segmentation if parameters is not None else None
+        if parameters is not None:
+            self.models.select(parameters.model)
+            self.devices.select(parameters.device)
+        missing = self._what_is_missing(ct)
+        ui.segmentButton.text = _("Cancel") if self.running else self._action()
+        ui.segmentButton.enabled = self.running or not missing
+        ui.segmentButton.toolTip = missing or (
+            _("End the run; the scene stays as it was.") if self.running else _("Outline the tumour on the CT.")
+        )
+        for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):
+            selector.enabled = not self.running
+        self.setup.lock(self.running)
+        self.card.lock(self.running)
+        has_segment = bool(self._segment_id())
+        ui.show3DButton.setSegmentationNode(output)
+        ui.show3DButton.enabled = has_segment
+        ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
+        ui.undoButton.enabled = self._outcome is not None and not self.running
+
+    def _action(self) -> str:
+        """What a click does; a model of another volume, such as a PTV, must not be taken for one of the GTV."""
+        region = self.models.region
+        return _("Segment GTV") if is_gtv(region) or not region else _("Segment {region}").format(region=region)
+
+    def _what_is_missing(self, ct: Any) -> str:
+        if self.setup.installing:
+            return _("PyTorch is being installed.")
+        if ct is None:
+            return _("Select a CT.")
+        return "" if self.models.selected is not None else _("Install a model.")

@@ -1,0 +1,83 @@
+"""What a run found, in one line, with the warnings beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..run.run import Outcome
+from ..scene.segmentation import Undo, Undone
+
+
+class ResultPart:
+    """Shows the last result."""
+
+    def __init__(self, ui: Any) -> None:
+        self._label = ui.resultLabel
+        self.clear()
+
+    def show(self, outcome: Outcome) -> None:
+        """Show what a run that did not fail has found."""
+        report = outcome.report
+        lines = [describe_result(outcome)]
+        if outcome.undo is not None and outcome.undo.kept:
+            lines.append(describe_kept(outcome.undo))
+        lines += [_("Warning: {text}").format(text=warning) for warning in report["warnings"]]
+        self.show_text("\n".join(lines))
+
+    def show_undone(self, undone: Undone) -> None:
+        """Show what became of the wish to take the last run back."""
+        self.show_text(describe_undone(undone))
+
+    def show_text(self, text: str) -> None:
+        """Show a sentence instead."""
+        self._label.text = text
+        self._label.visible = True
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._label.text = ""
+        self._label.visible = False
+
+
+def describe_result(outcome: Outcome) -> str:
+    """Volume in mL, slices and extent in mm; or that, and why, no tumour was found."""
+    report, name = outcome.report, outcome.request.ct.GetName()
+    if outcome.undo is None:
+        text = _("{ct}: no tumour found; {reason}.").format(ct=name, reason=report["reason"])
+        return text + (_(" The scene is as it was.") if outcome.request.output is not None else "")
+    slices = report["tumour_slices"]
+    return _("{ct}: {roi} {volume:.1f} mL on {count} slices ({numbers}), {x:.0f} x {y:.0f} x {z:.0f} mm").format(
+        ct=name,
+        roi=outcome.request.bundle.info.task.roi,
+        volume=report["volume_ml"],
+        count=len(slices),
+        numbers=ranges(slices),
+        **dict(zip("xyz", report["extent_mm"])),
+    )
+
+
+def describe_kept(undo: Undo) -> str:
+    """That the result lies beside an earlier one, and why."""
+    return _("'{kept}' was edited or copied, so it stays as it is; the new result is '{name}'.").format(
+        kept=undo.kept, name=undo.name
+    )
+
+
+def describe_undone(undone: Undone) -> str:
+    """What became of the wish to take the last run back."""
+    if undone is Undone.EDITED:
+        return _("The result was edited since the run, so it stays as it is; delete it by hand if it shall go.")
+    if undone is Undone.GONE:
+        return _("The result of the last run is no longer there, so nothing was taken back.")
+    return _("The last run was taken back.")
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending whole numbers with runs put together: ``3-5, 9``."""
+    starts = [numbers[0]] + [after for before, after in pairwise(numbers) if after != before + 1]
+    ends = [before for before, after in pairwise(numbers) if after != before + 1] + [numbers[-1]]
+    return ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends))

@@ -1,0 +1,221 @@
+"""One segmentation run: CT node, temporary folder, child process, segmentation node."""
+
+from __future__ import annotations
+
+import operator
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from GTVAutoSegLib.cascade.result import describe_segment
+from GTVAutoSegLib.errors import GTVAutoSegError, InputError
+from GTVAutoSegLib.model.bundle import Bundle
+
+from ..scene.files import check_ct, holds, read_mask, write_ct
+from ..scene.segmentation import Undo, check_output, put_segment
+from .failures import Failure, failure_of, not_valid
+from .job import Ended
+from .kept_worker import KEPT_WORKER
+from .poller import Poller
+from .run_folder import RunFolder
+
+CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
+
+
+def _bounds(slices: range | tuple[int, int]) -> tuple[int, int]:
+    """The first slice and the one after the last."""
+    pair = (slices.start, slices.stop) if isinstance(slices, range) and slices.step == 1 else slices
+    try:
+        first, stop = map(operator.index, pair)
+    except (TypeError, ValueError):
+        first = stop = -1
+    if isinstance(pair, range) or not 0 <= first < stop:
+        raise InputError(
+            f"slices is {slices}, expected a range or a pair with 0 <= first < stop; give slices=(40, 80), say, for "
+            "the 40 slices from 40 on"
+        )
+    return first, stop
+
+
+def ignore(_: Any) -> None:
+    """Do nothing with what a callback is told."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to segment, and how.
+
+    Attributes:
+        ct: vtkMRMLScalarVolumeNode.
+        bundle: the model.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        output: vtkMRMLSegmentationNode, or None to make one.
+        threshold: slice probability from which a slice is segmented, or None for the model's own.
+        slices: a range, or the first slice and the one after the last, or None for all.
+    """
+
+    ct: Any
+    bundle: Bundle
+    device: str = "auto"
+    output: Any = None
+    threshold: float | None = None
+    slices: range | tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        request: what was asked for.
+        report: the worker's "result" event: volume_ml, tumour_slices, extent_mm, warnings, reason and so on.
+        failure: why there is none, or None.
+        undo: brings the scene back; holds the segmentation node and the segment's id. None when nothing was found,
+            and the scene is then as it was.
+    """
+
+    request: Request
+    report: dict[str, Any]
+    failure: Failure | None = None
+    undo: Undo | None = None
+
+    @property
+    def segmentation(self) -> Any:
+        """The segmentation node with the result, or None."""
+        return self.undo.node if self.undo else None
+
+    @property
+    def segment_id(self) -> str:
+        """Id of the segment with the result, or ""."""
+        return self.undo.segment_id if self.undo else ""
+
+
+class Run:
+    """A run in progress. It ends by itself when its CT or its output leaves the scene or Slicer quits.
+
+    Args:
+        request: what to do.
+        on_event: called with each event of the worker.
+        on_line: called with each further line it prints.
+        on_finished: called exactly once.
+
+    Raises:
+        GTVAutoSegError: the request cannot be carried out; nothing was started.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        on_finished: Callable[[Outcome], None],
+        on_event: Callable[[dict[str, Any]], None] = ignore,
+        on_line: Callable[[str], None] = ignore,
+    ) -> None:
+        check_ct(request.ct)
+        check_output(request.output, request.ct)
+        self._slices = _bounds(request.slices) if request.slices is not None else None
+        self.request = request
+        self._on_finished = on_finished
+        self._gone = False
+        self._folder = RunFolder(Path(slicer.app.temporaryPath))
+        try:
+            self._written = write_ct(request.ct, self._folder.ct)
+            self._job = KEPT_WORKER.job(
+                self._arguments(),
+                (request.bundle.path, request.bundle.digest, request.device),
+                self._ended,
+                on_event=on_event,
+                on_line=on_line,
+                cancel_file=self._folder.cancel,
+            )
+        except BaseException:
+            self._folder.remove()
+            raise
+        self._poller = Poller(self.poll)
+        slicer.app.connect("aboutToQuit()", self.abort)
+
+    def follow(self) -> None:
+        """Let Qt's event loop carry the run on."""
+        self._poller.start()
+
+    def wait(self) -> None:
+        """Carry the run on until it has ended; blocks."""
+        while not self.poll():
+            self._job.wait(0.05)
+
+    def poll(self) -> bool:
+        """Carry the run on without waiting; return whether it has ended."""
+        if not self._gone and not all(self._is_in_scene(node) for node in (self.request.ct, self.request.output)):
+            self._gone = True
+            self._job.kill()
+        return self._job.poll()
+
+    def cancel(self) -> None:
+        """Ask for the end; it comes within two seconds."""
+        self._job.cancel()
+
+    def abort(self) -> None:
+        """End now; when this returns there is neither process nor file."""
+        self._job.kill()
+
+    def _arguments(self) -> list[str]:
+        request = self.request
+        arguments = ["segment", "--input", str(self._folder.ct), "--output", str(self._folder.mask)]
+        arguments += ["--model", str(request.bundle.path), "--device", request.device]
+        arguments += ["--cancel-file", str(self._folder.cancel), "--watch-stdin"]
+        if request.threshold is not None:
+            arguments += ["--threshold", str(request.threshold)]
+        if self._slices is not None:
+            arguments += ["--slices", "{}:{}".format(*self._slices)]
+        return arguments
+
+    @staticmethod
+    def _is_in_scene(node: Any) -> bool:
+        return node is None or node.GetScene() is not None
+
+    def _ended(self, ended: Ended) -> None:
+        self._poller.stop()
+        slicer.app.disconnect("aboutToQuit()", self.abort)
+        try:
+            outcome = self._outcome(ended)
+        except Exception as error:
+            # Whatever it was, the caller has to learn that the run is over.
+            message = f"the result could not be put into the scene ({type(error).__name__}: {error}); report it"
+            outcome = Outcome(self.request, {}, Failure("internal", message, details=traceback.format_exc()))
+        finally:
+            self._folder.remove()
+        self._on_finished(outcome)
+
+    def _outcome(self, ended: Ended) -> Outcome:
+        report = ended.result or {}
+        failure = failure_of(ended)
+        if failure is not None:
+            if self._gone:
+                failure = Failure("cancelled", CT_GONE)
+            return Outcome(self.request, {}, failure)
+        try:
+            return Outcome(self.request, report, undo=self._put(report))
+        except GTVAutoSegError as error:
+            return Outcome(self.request, {}, Failure.of(error))
+
+    def _put(self, report: dict[str, Any]) -> Undo | None:
+        """Bring the mask into the scene; None when it is empty."""
+        ct, bundle = self.request.ct, self.request.bundle
+        if report["model"]["digest"] != bundle.digest:
+            raise not_valid("the model was changed during the run")
+        mask = read_mask(self._folder.mask, self._written, report["mask_sha256"])
+        if not holds(ct, self._folder.ct):
+            raise not_valid("the CT was changed during the run")
+        if not mask.any():
+            return None
+        check_output(self.request.output, ct)
+        info = describe_segment(bundle)
+        parameters = {
+            "GTVAutoSeg.Threshold": f"{report['threshold']:g}",
+            "GTVAutoSeg.Device": report["device"],
+            "GTVAutoSeg.Precision": report["precision"],
+        }
+        return put_segment(self.request.output, ct, mask, replace(info, tags={**info.tags, **parameters}))

@@ -1,0 +1,1 @@
+"""Nodes of the scene: CT, segments, and what leaves it."""

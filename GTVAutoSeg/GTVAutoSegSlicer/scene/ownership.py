@@ -1,0 +1,153 @@
+"""Which segments runs have left, which of them is the last result, and whether a person has touched it since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from .files import mask_sha256
+
+# Which task's region a segment shows; a segment without it was drawn by somebody else.
+ROI_TAG = "GTVAutoSeg.ROI"
+# sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
+MASK_TAG = "GTVAutoSeg.MaskSHA256"
+# The id of the result of the last run, at that segment itself; a copy carries it under another id. A person's segment
+# beside which a new result was put has the second instead.
+RESULT_TAG = "GTVAutoSeg.Result"
+FORMER_TAG = "GTVAutoSeg.FormerResult"
+# The name a run gave: whether a segment was renamed since.
+NAME_TAG = "GTVAutoSeg.Name"
+# A voxel on the CT's border is inside it.
+VOXEL_TOLERANCE = 1e-3
+
+
+def our_segments(node: Any) -> dict[str, str]:
+    """The segment of the last run, by region.
+
+    Where there is none any more, it is the last that was: edited or renamed since; without those it is a copy.
+
+    Args:
+        node: vtkMRMLSegmentationNode.
+
+    Returns:
+        Id by region, in the order of the segmentation.
+    """
+    segmentation = node.GetSegmentation()
+    found: dict[str, list[str]] = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        if region := tag(segmentation.GetSegment(segment_id), ROI_TAG):
+            found.setdefault(region, []).append(segment_id)
+    return {region: _foremost(node, ids) for region, ids in found.items()}
+
+
+def _foremost(node: Any, ids: Sequence[str]) -> str:
+    for name in (RESULT_TAG, FORMER_TAG):
+        if marked := [i for i in ids if tag(node.GetSegmentation().GetSegment(i), name) == i]:
+            return marked[-1]
+    return ids[-1]
+
+
+def is_result(node: Any, segment_id: str) -> bool:
+    """Whether a segment is the result of the last run of its region."""
+    return tag(node.GetSegmentation().GetSegment(segment_id), RESULT_TAG) == segment_id
+
+
+def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
+    """Whether a segment is the result of the last run of its region with the voxels and the name that run gave it.
+
+    Args:
+        node: vtkMRMLSegmentationNode, under the same transform as the CT.
+        segment_id: of a segment in it.
+        ct: the CT of the run; on another one the answer is no.
+    """
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if not is_result(node, segment_id) or segment.GetName() != tag(segment, NAME_TAG):
+        return False
+    # The phases of a 4D CT have one grid; a segmentation is of one of them.
+    if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) not in (None, ct):
+        return False
+    mask = own_mask(node, segment_id, ct)
+    return mask is not None and mask_sha256(mask) == tag(segment, MASK_TAG)
+
+
+def disown(node: Any, region: str) -> list[str]:
+    """Let no segment of a region count as the result of the last run any more; where they came from stays.
+
+    Returns:
+        Ids of those that did.
+    """
+    segmentation = node.GetSegmentation()
+    ids = [i for i in segmentation.GetSegmentIDs() if tag(segmentation.GetSegment(i), ROI_TAG) == region]
+    ids = [segment_id for segment_id in ids if is_result(node, segment_id)]
+    for segment_id in ids:
+        segmentation.GetSegment(segment_id).RemoveTag(RESULT_TAG)
+        segmentation.GetSegment(segment_id).SetTag(FORMER_TAG, segment_id)
+    return ids
+
+
+def own_again(node: Any, segment_ids: Sequence[str]) -> None:
+    """Let segments count as the result of the last run again; those that are gone are passed over."""
+    for segment_id in segment_ids:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        if segment is not None:
+            segment.RemoveTag(FORMER_TAG)
+            segment.SetTag(RESULT_TAG, segment_id)
+
+
+def tag(segment: Any, name: str) -> str:
+    """A segment's tag, or ""."""
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
+    """How many voxels of a segment lie outside a CT under the same transform."""
+    return int(np.count_nonzero(~_inside(_places(node, segment_id, ct), ct)))
+
+
+def own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
+    """A segment's voxels as they are stored, uint8 (z, y, x) on the CT's grid; None when they are not all on it.
+
+    Unlike with a resampled segment, an edit between or beyond the CT's voxels cannot go unnoticed.
+    """
+    if ct.GetImageData() is None:
+        return None
+    places = _places(node, segment_id, ct)
+    indices = np.rint(places).astype(int)
+    if not np.allclose(places, indices, rtol=0, atol=VOXEL_TOLERANCE) or not _inside(places, ct).all():
+        return None
+    mask = np.zeros(ct.GetImageData().GetDimensions()[::-1], np.uint8)
+    mask[tuple(indices.T[::-1])] = 1
+    return mask
+
+
+def _places(node: Any, segment_id: str, ct: Any) -> np.ndarray:
+    """Where a segment's voxels are, counted in voxels of the CT: (n, 3), x, y, z."""
+    labelmap = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+    to_ras, ct_to_ras = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(to_ras)
+    ct.GetIJKToRASMatrix(ct_to_ras)
+    to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
+    return _indices(labelmap) @ to_ct[:3, :3].T + to_ct[:3, 3]
+
+
+def _indices(labelmap: Any) -> np.ndarray:
+    """Where a labelmap is set: (n, 3), x, y, z."""
+    x0, x1, y0, y1, z0, z1 = labelmap.GetExtent()
+    scalars = labelmap.GetPointData().GetScalars()
+    if scalars is None or x1 < x0 or y1 < y0 or z1 < z0:
+        return np.zeros((0, 3), int)
+    array = vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
+    return np.argwhere(array)[:, ::-1] + (x0, y0, z0)
+
+
+def _inside(places: np.ndarray, ct: Any) -> np.ndarray:
+    """Which places (n, 3), in voxels of the CT, lie in it."""
+    margin = 0.5 + VOXEL_TOLERANCE
+    return ((places > -margin) & (places < np.array(ct.GetImageData().GetDimensions()) - 1 + margin)).all(axis=1)

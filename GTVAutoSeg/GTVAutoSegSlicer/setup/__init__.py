@@ -1,0 +1,1 @@
+"""Setting up PyTorch, and saying what is there."""

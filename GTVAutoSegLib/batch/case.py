@@ -1,0 +1,155 @@
+"""One case of a batch: reading it, writing its results, and saying what became of it.
+
+A case's folder holds the masks, ``thumbnail.png`` and ``report.html``; ``result.json`` is the commit mark, see
+`earlier.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cascade.applicability import applicability_warnings
+from ..cascade.result import describe_segment, sentence, summarise
+from ..errors import GTVAutoSegError, InputError
+from ..images.dicom.headers import read_header
+from ..images.dicom.series import stack
+from ..images.placement import border_warnings
+from ..images.read import read_volume
+from ..images.volume import Volume, check_ct
+from ..images.write import mask_format, write_mask
+from ..model.bundle import Bundle
+from ..report.case_report import report_page
+from ..report.measures import measure
+from ..report.pictures import key_pictures, thumbnail
+from ..system.files import make_folder, whole_file, write_text
+from .earlier import clear, seal
+from .plan import REPORT, RESULT, THUMBNAIL, Plan
+
+if TYPE_CHECKING:
+    from ..cascade.cascade import CascadeResult
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case; nothing in it may name a patient.
+
+    Attributes:
+        case: its name.
+        text: what was found, or the sentence of the error.
+        warnings: sentences for the user.
+        failed: whether there is no result.
+        check: whether a person has to look before the result is used for anything: the CT is in doubt, nothing was
+            found, or the outline reaches the border of the scan.
+        details: traceback of an error nobody foresaw, or "".
+    """
+
+    case: str
+    text: str
+    warnings: tuple[str, ...] = ()
+    failed: bool = False
+    check: bool = False
+    details: str = ""
+
+
+def failure(plan: Plan, error: Exception) -> Outcome:
+    """The outcome of a case whose reading, segmentation or writing raised an error."""
+    name, neutral = plan.case.name, plan.case.neutral
+    if isinstance(error, GTVAutoSegError):
+        return Outcome(name, neutral(str(error)), failed=True)
+    if isinstance(error, MemoryError):
+        return Outcome(name, "the case does not fit into memory; close other programs and resume", failed=True)
+    text = f"the case failed unexpectedly ({type(error).__name__}: {error}); report it with batch.log"
+    details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Outcome(name, neutral(text), failed=True, details=neutral(details))
+
+
+def read_case(plan: Plan) -> Volume:
+    """Read a case's CT.
+
+    Raises:
+        InputError: it cannot be read, is no CT, or fits in none of the formats.
+    """
+    case = plan.case
+    if case.is_dicom:
+        headers = [(file, read_header(Path(file))) for file in case.files]
+        for file, header in headers:
+            if header is None:
+                raise InputError(f"{file} is no image any more; expected the CT as it was when the batch began")
+        volume = stack([header for _, header in headers if header is not None], case.source)
+    else:
+        volume = read_volume(case.files[0])
+    check_ct(volume)
+    for path in plan.masks:
+        mask_format(path)[1].check(volume, path)
+    return replace(volume, notes=(*volume.notes, *case.notes))
+
+
+def doubts(plan: Plan, volume: Volume, bundle: Bundle) -> list[str]:
+    """Why a CT may be none, may be incomplete, or is unlike those the model was trained on; one sentence each."""
+    found = (*volume.notes, *applicability_warnings(volume, bundle.info.training_data))
+    return [plan.case.neutral(text) for text in found]
+
+
+def refuse_doubts(plan: Plan, volume: Volume, bundle: Bundle) -> None:
+    """Raise InputError for a CT in doubt where the plan is strict."""
+    found = doubts(plan, volume, bundle) if plan.strict else []
+    if found:
+        raise InputError(f"refused by --strict: {'; '.join(found)}")
+
+
+def write_or_fail(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> Outcome:
+    """Write all results of a case, ``result.json`` last; an error becomes a failed outcome."""
+    try:
+        record = _write(plan, volume, result, bundle)
+    except Exception as error:
+        with suppress(OSError):  # the first error is the one to be told
+            clear(plan)
+        return failure(plan, error)
+    return describe(record)
+
+
+def describe(record: dict[str, Any]) -> Outcome:
+    """A finished case in words."""
+    return Outcome(record["case"], sentence(record), tuple(record["warnings"]), check=record["check"])
+
+
+def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
+    make_folder(plan.folder)
+    clear(plan)
+    for path in plan.masks:
+        write_mask(result.mask, volume, path, describe_segment(bundle, result))
+    record = _record(plan, volume, result, bundle)
+    window = bundle.info.preprocessing.window
+    overview = thumbnail(result.mask, volume, window)
+    with whole_file(plan.folder / THUMBNAIL) as temporary:
+        temporary.write_bytes(overview)
+    pictures = key_pictures(result.mask, volume, window)
+    write_text(plan.folder / REPORT, report_page(record, overview, pictures))
+    seal(record, [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT])
+    write_text(plan.folder / RESULT, json.dumps(record, indent=2) + "\n")
+    return record
+
+
+def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
+    record = summarise(result, volume, bundle)
+    measures = measure(result.mask, volume)
+    doubtful = doubts(plan, volume, bundle)
+    at_border = border_warnings(result.mask, volume)
+    record["input"]["source"] = plan.case.source
+    record["warnings"] = [plan.case.neutral(text) for text in result.warnings]
+    finished = datetime.now().astimezone().isoformat(timespec="seconds")
+    return {
+        "case": plan.case.name,
+        "finished": finished,
+        "check": bool(doubtful or result.reason or at_border),
+        "doubts": doubtful,
+        "key": plan.key,
+        **record,
+        "measures": measures,
+    }

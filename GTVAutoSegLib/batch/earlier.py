@@ -1,0 +1,178 @@
+"""What an earlier run left in a case's folder: whether it is still good, and what a person changed since.
+
+``result.json`` is written last and removed first, so whatever a killed run left behind without it is no result. It
+holds the hashes of the other files: one that differs was changed by a person, and stays as it is while the result is up
+to date. What is out of date is packed into an archive before a run begins: no planning system, and nobody in a hurry,
+takes it for the current result then. An archive never takes the place of an earlier one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from ..images.write import FORMATS
+from ..system.files import whole_file
+from .plan import OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What lies in a case's folder.
+
+    Attributes:
+        record: ``result.json``; None when it is not there.
+        todo: why the case has to be done, in words; "" when its results are there and up to date.
+        changed: names of the result's files that a person changed since.
+    """
+
+    record: dict[str, Any] | None
+    todo: str = ""
+    changed: tuple[str, ...] = ()
+
+    @property
+    def edited(self) -> bool:
+        """Whether a mask was changed: the figures, the report and the other masks are not its own then."""
+        return any(name not in (REPORT, THUMBNAIL) for name in self.changed)
+
+    @property
+    def check(self) -> bool:
+        """Whether an up-to-date result has to be looked at before any use; an edited one was."""
+        return self.record is not None and not self.todo and not self.edited and bool(self.record["check"])
+
+    @property
+    def kept(self) -> str:
+        """A sentence on changed files that stay as they are; "" when there are none."""
+        if self.todo or not self.changed:
+            return ""
+        text = f"{_were_changed(self.changed)}; kept as {'it is' if len(self.changed) == 1 else 'they are'}"
+        return f"{text}. Report, figures and other files are of the outline before the change" if self.edited else text
+
+
+def look(plan: Plan) -> Earlier:
+    """Look at what lies in a case's folder."""
+    record = read_record(plan)
+    if record is None:
+        return _without_record(plan)
+    changed = _changed(plan, record)
+    todo = _missing(plan, record, edited=Earlier(record, "", changed).edited)
+    if todo and changed:
+        todo += f"; {_were_changed(changed)}, and packed into {_free_archive(plan).name}"
+    return Earlier(record, todo, changed)
+
+
+def _without_record(plan: Plan) -> Earlier:
+    """A killed run has left masks, or a person has drawn what the model did not find."""
+    masks = tuple(path.name for path in _possible_masks(plan) if path.is_file())
+    todo = "no result yet"
+    if masks:
+        todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan).name}"
+    return Earlier(None, todo, masks)
+
+
+def _possible_masks(plan: Plan) -> list[Path]:
+    return [plan.folder / f"{plan.case.name}{suffix}" for suffix in FORMATS]
+
+
+def read_record(plan: Plan) -> dict[str, Any] | None:
+    """``result.json`` of a case; None when it is not there."""
+    try:
+        record = json.loads((plan.folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def seal(record: dict[str, Any], files: list[Path]) -> None:
+    """Note the sizes and hashes of a result's files in its record, by which changes are seen later."""
+    record["files"] = {path.name: path.stat().st_size for path in files}
+    record["sha256"] = {path.name: _sha256(path) for path in files}
+
+
+def set_aside(plan: Plan) -> None:
+    """Pack what lies in the way of new results into an archive, and remove what a killed run was writing.
+
+    Masks without ``result.json`` are packed as well: a person may have drawn what the model did not find.
+
+    Raises:
+        DiskError: the archive could not be written; nothing was removed then.
+        OSError: a file could not be removed.
+    """
+    record = read_record(plan) or {}
+    masks = [path.name for path in _possible_masks(plan)]
+    # The mark first: what a kill leaves of the others is no result.
+    names = dict.fromkeys([RESULT, *(Path(name).name for name in record.get("files", ())), *masks, REPORT, THUMBNAIL])
+    there = [path for path in (plan.folder / name for name in names) if path.is_file()]
+    if there:
+        with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
+            for path in there:
+                archive.write(path, path.name)
+    for path in there:
+        path.unlink(missing_ok=True)
+    clear(plan)
+
+
+def _archive(path: Path) -> ZipFile:
+    # Some file systems have no times; ZIP has none before 1980.
+    return ZipFile(path, "w", ZIP_DEFLATED, strict_timestamps=False)
+
+
+def clear(plan: Plan) -> None:
+    """Remove what this run has written of a case, finished or not."""
+    for path in (*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT, *plan.folder.glob(".gtv-*")):
+        path.unlink(missing_ok=True)
+
+
+def _missing(plan: Plan, record: dict[str, Any], edited: bool) -> str:
+    key = record.get("key", {})
+    differing = [name for name, value in plan.key.items() if key.get(name) != value]
+    if differing:
+        return f"made with another {', '.join(differing)}"
+    if edited:  # what is missing or in doubt is no reason to take a corrected mask away
+        return ""
+    gone = [name for name in record["files"] if not (plan.folder / name).is_file()]
+    if gone:
+        return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing"
+    return "its CT is in doubt, which --strict refuses" if plan.strict and record["doubts"] else ""
+
+
+def _changed(plan: Plan, record: dict[str, Any]) -> tuple[str, ...]:
+    """Times are not compared: copying a folder to another disk changes them."""
+    hashes = record.get("sha256", {})
+    changed = []
+    for name, size in record.get("files", {}).items():
+        path = plan.folder / name
+        if path.is_file() and (path.stat().st_size != size or _sha256(path) != hashes.get(name, _sha256(path))):
+            changed.append(name)
+    return tuple(changed)
+
+
+def _were_changed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} changed since"
+
+
+def _free_archive(plan: Plan) -> Path:
+    """outdated.zip, outdated-2.zip, ...: the first that is not there."""
+    first = plan.folder / OUTDATED
+    paths = (first if number == 1 else first.with_stem(f"{first.stem}-{number}") for number in count(1))
+    return next(path for path in paths if not path.exists())
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file; "" for one that cannot be read, which nothing equals."""
+    try:
+        status = path.stat()
+        return _sha256_of(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@cache
+def _sha256_of(path: Path, size: int, time: int) -> str:  # noqa: ARG001  a run looks several times, and reads once
+    return hashlib.sha256(path.read_bytes()).hexdigest()

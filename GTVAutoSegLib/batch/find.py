@@ -1,0 +1,299 @@
+"""Finding the CTs of a batch in a folder or a table, and saying what is left aside and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..images.dicom.headers import SliceHeader, read_header, read_modality
+from ..images.itk import names_for_itk, reading_image
+from ..images.read import IMAGE_IO
+from ..system.files import files_below
+from ..system.names import safe_name, short_hash, shown, tell_apart, without_paths
+from .table import read_rows
+
+# Localizers have one or two slices; a scan that shows a tumour has more than a handful.
+FEWEST_SLICES = 5
+# Secondary Capture Image Storage and its multi-frame siblings (DICOM PS3.4 B.5).
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A CT to segment.
+
+    Attributes:
+        name: of its folder in the output.
+        files: the file of a volume, or those of a series' slices, in no particular order.
+        is_dicom: which of the two.
+        source: what results call the input: a path below the input folder, or the name where a path may name a patient.
+        notes: remarks the user should see, one sentence each.
+        series: SeriesInstanceUID of a DICOM case, by which the archive finds the patient; "" for a volume.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    is_dicom: bool
+    source: str
+    notes: tuple[str, ...] = ()
+    series: str = ""
+
+    def neutral(self, text: str) -> str:
+        """A sentence about the case without the paths of its files."""
+        return without_paths(text, self.files, self.source)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something that is not segmented.
+
+    Attributes:
+        what: it is, without anything that may name a patient.
+        reason: why it is left aside.
+        path: where it lies, or the first of several; for the person at the screen only.
+        files: how many it is.
+    """
+
+    what: str
+    reason: str
+    path: str
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What a batch has to do with its input.
+
+    Attributes:
+        cases: by name.
+        skipped: what is left aside.
+        failed: name and reason of rows in a table that give no case.
+    """
+
+    cases: tuple[Case, ...]
+    skipped: tuple[Skipped, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def skipped_files(self) -> str:
+        """How many files are left aside, in words."""
+        return _count(sum(one.files for one in self.skipped), "file")
+
+
+Progress = Callable[[int, int], None]
+
+
+def find_cohort(
+    source: Path, output: Path | None = None, by_patient: bool = False, progress: Progress | None = None
+) -> Cohort:
+    """Find the CTs in a folder of volumes or DICOM files in any nesting, or in a .csv with the columns name and path.
+
+    Args:
+        source: the folder or the table; paths in a table are relative to it.
+        output: where results go; nothing below it is looked at.
+        by_patient: name DICOM cases by PatientID and the hash of the series instead of by the hash alone.
+        progress: called with files done, and files in all.
+
+    Raises:
+        InputError: no such folder or table, or the table cannot be read.
+    """
+    if source.is_file() and source.suffix.lower() == ".csv":
+        return _from_table(source)
+    if not source.is_dir():
+        raise InputError(f"{source} is neither a folder nor a .csv table; expected the folder with the CTs")
+    return _search(source, output, by_patient, progress)
+
+
+@dataclass
+class _Series:
+    """The files of a series, sorted by why they are no slices of a CT; "" for those that are."""
+
+    identity: str
+    uid: str
+    patient: str
+    files: dict[str, dict[tuple[object, ...], str]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, header: SliceHeader) -> None:
+        # The same instance may have been exported into two folders.
+        self.files[_unfit(header)].setdefault(header.identity, str(header.path))
+
+
+def _search(root: Path, output: Path | None, by_patient: bool, progress: Progress | None) -> Cohort:
+    volumes: list[Path] = []
+    series: dict[str, _Series] = {}
+    others: dict[str, list[Path]] = defaultdict(list)
+    paths = _walk(root, output)
+    for done, path in enumerate(paths, 1):
+        if _suffix(path):
+            volumes.append(path)
+        else:
+            _look_at(path, series, others)
+        if progress is not None:
+            progress(done, len(paths))
+    found, skipped = _volumes(volumes, root)
+    more, unfit = _series_cases(series.values(), others, by_patient)
+    skipped += unfit
+    skipped += [Skipped(_count(files, "file"), reason, str(files[0]), len(files)) for reason, files in others.items()]
+    cases = [*found, *more]
+    names = tell_apart([case.name for case in cases], [case.source for case in cases])
+    cases = [replace(case, name=name) for case, name in zip(cases, names)]
+    return Cohort(tuple(sorted(cases, key=lambda case: case.name)), tuple(skipped))
+
+
+def _walk(root: Path, output: Path | None) -> list[Path]:
+    """All files below a folder, hidden ones and those of the output left out."""
+    excluded = None if output is None else output.resolve()
+    found = files_below(root, lambda folder: folder.name.startswith(".") or folder.resolve() == excluded)
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _look_at(path: Path, series: dict[str, _Series], others: dict[str, list[Path]]) -> None:
+    try:
+        if path.stat().st_size == 0:
+            others["empty, 0 bytes"].append(path)
+            return
+        header = read_header(path)
+    except (InputError, OSError):
+        others["damaged DICOM"].append(path)
+        return
+    if header is None:
+        modality = read_modality(path)
+        others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
+        return
+    identity = header.series or f"{header.study} {path.parent}"
+    series.setdefault(identity, _Series(identity, header.series, header.patient)).add(header)
+
+
+def _unfit(header: SliceHeader) -> str:
+    """Why an image is no slice of a CT, or ""."""
+    if header.modality != "CT":
+        return f"{header.modality or 'no modality given'}, not CT"
+    if header.sop_class.startswith(SECONDARY_CAPTURE):
+        return "secondary capture"
+    if "LOCALIZER" in header.image_type:
+        return "scout (localizer)"
+    if header.frames == 1 and header.missing:
+        return f"no place in space ({', '.join(header.missing)} missing)"
+    return ""
+
+
+def _series_cases(
+    series: Iterable[_Series], others: dict[str, list[Path]], by_patient: bool
+) -> tuple[list[Case], list[Skipped]]:
+    cases, skipped = [], []
+    for one in series:
+        label = f"series_{short_hash(one.identity)}"
+        for reason, files in one.files.items():
+            paths = tuple(files.values())
+            # A single file may hold all frames of a scan; reading it says what to do with it.
+            too_few = not reason and len(paths) < FEWEST_SLICES and not _has_frames(paths)
+            if reason or too_few:
+                why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
+                skipped.append(Skipped(f"{label}, {_count(paths, 'image')}", why, paths[0], len(paths)))
+                continue
+            hashed = short_hash(one.identity)
+            name = f"case_{hashed}"
+            if by_patient and safe_name(one.patient):
+                name = f"{safe_name(one.patient)}_{hashed}"
+            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, others), one.uid))
+    return cases, skipped
+
+
+def _has_frames(paths: tuple[str, ...]) -> bool:
+    header = read_header(Path(paths[0]))
+    return header is not None and header.frames > 1
+
+
+def _notes(paths: tuple[str, ...], others: dict[str, list[Path]]) -> tuple[str, ...]:
+    """What lies beside a series and may have belonged to it."""
+    folders = {Path(path).parent for path in paths}
+    notes = []
+    for reason in ("empty, 0 bytes", "damaged DICOM"):
+        beside = [path for path in others.get(reason, ()) if path.parent in folders]
+        if beside:
+            notes.append(f"{_count(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")
+    return tuple(notes)
+
+
+def _volumes(paths: list[Path], root: Path) -> tuple[list[Case], list[Skipped]]:
+    cases, skipped = [], []
+    for path in paths:
+        relative = shown(path.relative_to(root).as_posix())
+        reason = _unfit_volume(path)
+        if reason:
+            skipped.append(Skipped(relative, reason, str(path)))
+        else:
+            cases.append(Case(_volume_name(path, root), (str(path),), False, relative))
+    return cases, skipped
+
+
+def _unfit_volume(path: Path) -> str:
+    """Why a volume is no CT as far as its header tells, or "". One that cannot be read is left to fail by name."""
+    suffix = _suffix(path)
+    if path.name.lower().endswith(".seg.nrrd"):
+        return "a segmentation"
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(IMAGE_IO[suffix])
+    try:
+        with reading_image(), names_for_itk([path]) as names:
+            reader.SetFileName(names[0])
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return ""
+    if reader.GetPixelID() in (sitk.sitkUInt8, sitk.sitkInt8):
+        return "8-bit voxels: a label map or a preview, not HU"
+    if path.name.lower() == f"label{suffix}" and path.with_name(f"data{path.name[-len(suffix) :]}").exists():
+        return "the label of a data set"
+    if reader.GetDimension() == 3 and min(reader.GetSize()) < FEWEST_SLICES:
+        return f"too few slices for a CT, expected at least {FEWEST_SLICES}"
+    return ""
+
+
+def _volume_name(path: Path, root: Path) -> str:
+    """The path below the root; a data set's ``<case>/data.nii.gz`` is called after its folder."""
+    relative = path.relative_to(root)
+    stem = path.name[: -len(_suffix(path))]
+    parts = relative.parts[:-1] if stem == "data" and len(relative.parts) > 1 else (*relative.parts[:-1], stem)
+    return safe_name("_".join(parts)) or f"case_{short_hash(relative.as_posix())}"
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default="")
+
+
+def _count(files: Sequence[object] | int, unit: str) -> str:
+    number = files if isinstance(files, int) else len(files)
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
+def _from_table(table: Path) -> Cohort:
+    cases: list[Case] = []
+    skipped: list[Skipped] = []
+    failed = []
+    rows = read_rows(table)
+    names = tell_apart([safe_name(row.name) or f"row{row.number}" for row in rows], [row.path for row in rows])
+    for name, row in zip(names, rows):
+        where = table.parent / row.path
+        try:
+            if where.is_dir():
+                inside = _search(where, None, False, None)
+                skipped += inside.skipped
+                if len(inside.cases) != 1:
+                    raise InputError(f"row {row.number} names a folder with {len(inside.cases)} CTs; expected one")
+                cases.append(replace(inside.cases[0], name=name, source=name))
+            elif where.is_file():
+                cases.append(Case(name, (str(where),), False, name))
+            else:
+                raise InputError(f"row {row.number} names a path that does not exist; expected a volume or a folder")
+        except InputError as error:
+            failed.append((name, str(error)))
+        except OSError as error:
+            why = f"cannot be looked at ({error.strerror}); expected a volume or a folder"
+            failed.append((name, f"row {row.number} names a path that {why}"))
+    return Cohort(tuple(sorted(cases, key=lambda case: case.name)), tuple(skipped), tuple(failed))

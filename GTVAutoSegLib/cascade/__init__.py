@@ -1,0 +1,1 @@
+"""From a CT and a model to a mask."""

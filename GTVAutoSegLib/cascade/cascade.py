@@ -1,0 +1,244 @@
+"""The cascade: a classifier picks the axial slices that show tumour, a segmenter outlines it on those only."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..images.placement import border_warnings, range_warnings, voxels_ml
+from ..images.runs import keep_largest
+from ..images.volume import Volume, check_ct
+from ..system.settings import check_threshold
+from .applicability import applicability_warnings
+from .device import describe
+from .inference import BatchRunner
+from .preprocess import Box, body_box, network_input, paste_back
+
+if TYPE_CHECKING:
+    from ..model.bundle import Bundle
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CascadeResult:
+    """What the cascade found.
+
+    A slice index counts along the stored axis that is closest to head-feet, as a viewer of the file counts it.
+
+    Attributes:
+        mask: uint8 (z, y, x) on the CT's own grid, 1 is tumour.
+        slice_probability: float32 (slices,), the classifier's output; NaN for slices left out by ``slices``.
+        threshold: slice probability from which a slice was segmented.
+        picked: bool (slices,), which slices were segmented.
+        reason: why nothing was found, or "" when something was.
+        warnings: sentences for the user.
+        device: where it ran.
+        precision: in which numbers.
+        timings: seconds by step.
+    """
+
+    mask: np.ndarray
+    slice_probability: np.ndarray
+    threshold: float
+    picked: np.ndarray
+    reason: str
+    warnings: tuple[str, ...]
+    device: str
+    precision: str = "fp32"
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A model bundle, loaded.
+
+    Attributes:
+        bundle: where it came from; holds preprocessing, thresholds and identity.
+        classifiers: slice classifiers, an ensemble where there are several.
+        segmenters: segmentation networks, the same.
+        device: where they run.
+        precision: "fp32", "int8" or "fp16".
+    """
+
+    bundle: Bundle
+    classifiers: tuple[nn.Module, ...]
+    segmenters: tuple[nn.Module, ...]
+    device: torch.device
+    precision: str = "fp32"
+
+    def segment(
+        self,
+        volume: Volume,
+        *,
+        progress: Progress | None = None,
+        slices: range | None = None,
+        threshold: float | None = None,
+        picked: np.ndarray | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> CascadeResult:
+        """Outline the tumour on a CT.
+
+        Args:
+            volume: the CT, in any axis order.
+            progress: called with stage ("classifying" or "segmenting"), slices done, and slices in all.
+            slices: only look at these slice indices; the others stay empty.
+            threshold: slice probability from which a slice is segmented; the bundle's own by default.
+            picked: bool (slices,), segment just these slices; the classifier is not asked. For measuring the stages
+                apart.
+            cancelled: asked between batches; the run stops when it returns True.
+
+        Raises:
+            InputError: the volume is not a usable CT, or ``slices`` or ``threshold`` are out of range.
+            Cancelled: ``cancelled`` returned True.
+            RunError: memory ran out on the CPU as well.
+        """
+        check_ct(volume)
+        return _Run(self, volume, progress, cancelled).result(slices, threshold, picked)
+
+
+class _Run:
+    """One pass of a cascade over one volume; everything in here counts axial slices."""
+
+    def __init__(
+        self, cascade: Cascade, volume: Volume, progress: Progress | None, cancelled: Callable[[], bool] | None
+    ) -> None:
+        self.info = cascade.bundle.info
+        self.cascade = cascade
+        self.volume = volume
+        self.hu = volume.axial.of(volume.array)
+        self.boxes: dict[int, Box] = {}
+        self.timings: dict[str, float] = defaultdict(float)
+        half = cascade.precision == "fp16"
+        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled, half=half)
+
+    def result(self, slices: range | None, threshold: float | None, given: np.ndarray | None) -> CascadeResult:
+        if threshold is None:
+            threshold = self.info.thresholds.slice
+        check_threshold(threshold)
+        started = time.perf_counter()
+        wanted = self._wanted(slices)
+        probability = self._classify(wanted if given is None else np.zeros_like(wanted))
+        # NaN compares false: slices left out are never picked.
+        picked = fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
+        if given is not None:
+            picked = wanted & self._as_stored(given)
+        # Only seen in axial order: the mask of a large CT is not to be there twice.
+        stored = np.zeros(self.volume.array.shape, np.uint8)
+        mask = self.volume.axial.of(stored)
+        self._segment(np.flatnonzero(picked), mask)
+        self._keep_components(mask)
+        self.timings["total"] = time.perf_counter() - started
+        found = applicability_warnings(self.volume, self.info.training_data)
+        stored = np.ascontiguousarray(self.volume.axial.undo(mask))
+        ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
+        return CascadeResult(
+            mask=stored,
+            slice_probability=self._as_stored(probability),
+            threshold=threshold,
+            picked=self._as_stored(picked),
+            reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
+            warnings=(*self.volume.notes, *found, *self.runner.notes, *ends),
+            device=describe(self.runner.device),
+            precision=self._precision(),
+            timings=dict(self.timings),
+        )
+
+    def _precision(self) -> str:
+        """In which numbers it ran: on the CPU, where it may have had to go, not in half precision."""
+        return "fp32" if self.cascade.precision == "fp16" and not self.runner.half else self.cascade.precision
+
+    def _wanted(self, slices: range | None) -> np.ndarray:
+        count = len(self.hu)
+        wanted = np.zeros(count, bool)
+        if slices is None:
+            wanted[:] = True
+        elif len(slices) == 0 or min(slices) < 0 or max(slices) >= count:
+            raise InputError(f"slices {slices.start}:{slices.stop} are not in this volume, expected some of 0:{count}")
+        else:
+            wanted[slices] = True
+        return self._as_stored(wanted)
+
+    def _as_stored(self, values: np.ndarray) -> np.ndarray:
+        """Slice values from axial to stored order; the same the other way."""
+        return values[::-1].copy() if 0 in self.volume.axial.flips else values
+
+    def _classify(self, wanted: np.ndarray) -> np.ndarray:
+        probability = np.full(len(self.hu), np.nan, np.float32)
+        indices = np.flatnonzero(wanted)
+        for chosen, output in self.runner.run(
+            "classifying", self.cascade.classifiers, indices, self._input, self._timed, self.info.classifier.combine
+        ):
+            probability[chosen] = output[:, 1].numpy()
+        return probability
+
+    def _segment(self, indices: np.ndarray, mask: np.ndarray) -> None:
+        threshold = self.info.thresholds.mask
+        for chosen, output in self.runner.run(
+            "segmenting", self.cascade.segmenters, indices, self._input, self._timed, self.info.segmenter.combine
+        ):
+            with self._timed("back-projection"):
+                for index, probability in zip(chosen, output[:, 1]):
+                    paste_back(probability, self.boxes[index], mask[index], threshold)
+
+    def _input(self, indices: Sequence[int]) -> torch.Tensor:
+        settings = self.info.preprocessing
+        with self._timed("preprocess"):
+            for index in indices:
+                # Not in threads: numpy's steps on one slice are so short that threads only wait for each other.
+                if index not in self.boxes:
+                    self.boxes[index] = body_box(self.hu[index], settings)
+            return network_input(self.hu, indices, [self.boxes[index] for index in indices], settings)
+
+    def _keep_components(self, mask: np.ndarray) -> None:
+        keep = self.info.postprocessing.keep_components
+        if keep == 0:
+            return
+        count, dropped = keep_largest(mask, keep)
+        if count > keep:
+            removed = voxels_ml(dropped, self.volume)
+            amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
+            more = count - keep
+            parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
+            largest = "the largest only" if keep == 1 else f"the {keep} largest"
+            self.runner.notes.append(f"{parts} left out: this model keeps {largest}")
+
+    @staticmethod
+    def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
+        if mask.any():
+            return ""
+        if np.isnan(probability).all():
+            return f"the segmenter outlined nothing on the {picked} slices it was given"
+        if picked:
+            return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
+        best = int(np.nanargmax(probability))
+        return (
+            f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "
+            f"{probability[best]:.4f}, at slice {best}"
+        )
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings[step] += time.perf_counter() - started
+
+
+def fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarray:
+    """Also pick runs of up to ``longest`` rejected slices between two picked ones."""
+    filled = picked.copy()
+    chosen = np.flatnonzero(picked)
+    for before, after in pairwise(chosen):
+        if after - before - 1 <= longest:
+            filled[before:after] = True
+    return filled & wanted

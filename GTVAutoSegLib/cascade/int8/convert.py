@@ -1,0 +1,239 @@
+"""The cascade's networks in 8-bit integers, for CPUs that multiply those four at a time.
+
+Batch normalisation is folded into the kernels, which become int8 with a scale for each output channel (Jacob et al.
+2018, CVPR, sections 2.1 and 3.2). Activations between convolutions are uint8 with one scale for each tensor, taken from
+the ranges that `calibration` has measured. What is not a convolution stays in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...networks import SANet, SliceClassifier
+from ...networks.classifier import averaged
+from ...networks.resnet import BasicBlock, ResNet
+from ...networks.sanet import POOL_SIZES, PyramidPooling, SpatialAlignment
+from .layers import LEVELS, MIDDLE, QuantisedConv, folded, max_pool, sample, step, to_levels
+
+Ranges = Mapping[str, float]
+
+
+class NotQuantisableError(ValueError):
+    """There is no 8-bit form of this network; the message says why."""
+
+
+def quantise(network: nn.Module, ranges: Ranges) -> nn.Module:
+    """The 8-bit form of a network, with the same input and output.
+
+    Args:
+        network: float, in evaluation mode, on the CPU.
+        ranges: largest activation by point; see `calibration.measure_ranges`.
+
+    Raises:
+        NotQuantisableError: there is no 8-bit form of it, or ``ranges`` are those of another network.
+    """
+    make = QUANTISED.get(type(network))
+    if make is None:
+        raise NotQuantisableError(f"network {type(network).__name__} has no 8-bit form")
+    # Integers have no NaN: what float32 networks show as an error would pass for "no tumour".
+    if not all(bool(torch.isfinite(values).all()) for values in network.state_dict().values()):
+        raise NotQuantisableError("some weights are no numbers")
+    try:
+        return make(network, ranges).eval()
+    except KeyError as error:
+        raise NotQuantisableError(f"the ranges lack {error}; calibrate the model again") from error
+
+
+class QuantisedBlock(nn.Module):
+    """`BasicBlock`; ``taken`` is the largest activation it is given."""
+
+    def __init__(self, block: Any, ranges: Ranges, name: str, taken: float) -> None:
+        super().__init__()
+        inner, made = ranges[f"{name}.conv1"], ranges[name]
+        self.conv1 = QuantisedConv(*_pair(block.conv1), taken, inner, relu=True)
+        if isinstance(block.shortcut, nn.Identity):
+            self.shortcut: nn.Module = block.shortcut
+            added, zero = taken, 0
+        else:
+            added, zero = ranges[f"{name}.shortcut"], MIDDLE
+            self.shortcut = QuantisedConv(*_pair(block.shortcut), taken, added)
+        self.conv2 = QuantisedConv(*_pair(block.conv2), inner, made, relu=True, added=added, added_zero=zero)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map uint8 (N, in, H, W) to uint8 (N, out, H / stride, W / stride)."""
+        return self.conv2(self.conv1(x), self.shortcut(x))
+
+
+class QuantisedTrunk(nn.Module):
+    """`ResNet` of `BasicBlock`; ``name`` is its name in the network."""
+
+    def __init__(self, trunk: Any, ranges: Ranges, name: str) -> None:
+        super().__init__()
+        if not _is_plain(trunk):
+            raise NotQuantisableError(f"encoder {type(trunk).__name__} of this kind has no 8-bit form")
+        taken = ranges[f"{name}.stem.3"]
+        self.stem = QuantisedConv(trunk.stem[0], trunk.stem[1], 1.0, taken, relu=True)
+        self.stages = nn.ModuleList()
+        for number, stage in enumerate(trunk.stages):
+            blocks = nn.Sequential()
+            for place, block in enumerate(stage):
+                point = f"{name}.stages.{number}.{place}"
+                blocks.append(QuantisedBlock(block, ranges, point, taken))
+                taken = ranges[point]
+            self.stages.append(blocks)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map float (N, C, H, W) in [0, 1] to the four stages' features, uint8."""
+        x = max_pool(self.stem(to_levels(x * LEVELS)))
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+class QuantisedClassifier(nn.Module):
+    """`SliceClassifier`."""
+
+    def __init__(self, network: Any, ranges: Ranges) -> None:
+        super().__init__()
+        self.trunk = QuantisedTrunk(network.trunk, ranges, "trunk")
+        self.made = step(ranges[_last_block(network.trunk, "trunk", 3)])
+        self.head = network.head
+        self.shrink = network.shrink
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float (N, C, H, W) in [0, 1] to logits (N, classes)."""
+        # Averaged before it is rounded to 8 bits.
+        return self.head(self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3)) * self.made)
+
+
+class QuantisedPyramid(nn.Module):
+    """`PyramidPooling`; the bottleneck's 1 x 1 kernel is split, because it commutes with resizing the pooled maps."""
+
+    def __init__(self, pyramid: Any, taken: float, made: float) -> None:
+        super().__init__()
+        weight, bias = folded(pyramid.bottleneck[0], pyramid.bottleneck[1])
+        size = pyramid.branches[0][0].out_channels
+        pooled = len(POOL_SIZES) * size
+        self.taken, self.made = step(taken), step(made)
+        self.branches = pyramid.branches
+        self.mixes = weight[:, :pooled].split(size, dim=1)
+        self.direct = QuantisedConv(_convolution(weight[:, pooled:], bias), None, taken)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map uint8 (N, in, H, W) to uint8 (N, out, H, W)."""
+        total = self.direct(x)
+        values = x.float() * self.taken
+        for bins, branch, mix in zip(POOL_SIZES, self.branches, self.mixes):
+            pooled = F.conv2d(branch(F.adaptive_avg_pool2d(values, bins)), mix)
+            total += F.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return to_levels(total / self.made)
+
+
+class QuantisedAlignment(nn.Module):
+    """`SpatialAlignment` and the sum with the fine map after it.
+
+    The convolutions that predict the flow have no activation between them, so each side's two are one.
+    """
+
+    def __init__(self, alignment: Any, fine: float, coarse: float, made: float) -> None:
+        super().__init__()
+        half = alignment.squeeze_fine.out_channels
+        flow = alignment.flow.weight
+        on_fine = torch.einsum("omyx,mi->oiyx", flow[:, :half], alignment.squeeze_fine.weight[:, :, 0, 0])
+        on_coarse = torch.einsum("omyx,mi->yxoi", flow[:, half:], alignment.squeeze_coarse.weight[:, :, 0, 0])
+        self.flow = QuantisedConv(_convolution(on_fine, padding=1), None, fine)
+        # Resizing comes between the two kernels of the coarse side: products by tap first, then their shifted sum.
+        self.products = (on_coarse.reshape(-1, on_coarse.shape[-1], 1, 1) * step(coarse)).contiguous()
+        self.shifts = torch.eye(18).view(3, 3, 2, 18).permute(2, 3, 0, 1).contiguous()
+        self.fine, self.coarse = step(fine) / step(made), step(coarse) / step(made)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Resample uint8 ``coarse`` (N, C, h, w) onto the grid of ``fine`` (N, C, H, W) and add that; uint8."""
+        size = fine.shape[2:]
+        values = coarse.float()
+        products = F.interpolate(F.conv2d(values, self.products), size=size, mode="bilinear", align_corners=False)
+        flow = self.flow(fine) + F.conv2d(products, self.shifts, padding=1)
+        return to_levels(sample(values * self.coarse, flow).add_(fine, alpha=self.fine))
+
+
+class QuantisedSANet(nn.Module):
+    """`SANet`."""
+
+    def __init__(self, network: Any, ranges: Ranges) -> None:
+        super().__init__()
+        plain = isinstance(network.pyramid, PyramidPooling) and isinstance(network.alignments[0], SpatialAlignment)
+        if network.compat or not plain:
+            raise NotQuantisableError("SANet with compat, or without one of its modules, has no 8-bit form")
+        self.encoder = QuantisedTrunk(network.encoder, ranges, "encoder")
+        features = [ranges[_last_block(network.encoder, "encoder", stage)] for stage in range(4)]
+        sums = [ranges[f"smoothings.{level}.input"] for level in range(3)]
+        # What the fusion is given needs one scale.
+        fused = max(ranges["pyramid"], *(ranges[f"smoothings.{level}"] for level in range(3)))
+        self.pyramid = QuantisedPyramid(network.pyramid, features[3], fused)
+        self.laterals, self.alignments, self.smoothings = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for level, coarse in enumerate((*sums[1:], fused)):
+            fine = ranges[f"laterals.{level}"]
+            self.laterals.append(QuantisedConv(*_pair(network.laterals[level]), features[level], fine, relu=True))
+            self.alignments.append(QuantisedAlignment(network.alignments[level], fine, coarse, sums[level]))
+            self.smoothings.append(QuantisedConv(*_pair(network.smoothings[level]), sums[level], fused, relu=True))
+        self.fusion = QuantisedConv(*_pair(network.fusion), fused, ranges["fusion"], relu=True)
+        self.head = QuantisedConv(network.head, None, ranges["fusion"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float (N, C, H, W) in [0, 1] to logits (N, classes, H, W)."""
+        *shallow, deep = self.encoder(x)
+        current = self.pyramid(deep)
+        levels = [current]
+        for index in (2, 1, 0):
+            current = self.alignments[index](self.laterals[index](shallow[index]), current)
+            levels.append(self.smoothings[index](current))
+        size = levels[-1].shape[2:]
+        coarse = [to_levels(F.interpolate(m.float(), size=size, mode="bilinear")) for m in levels[:-1]]
+        logits = self.head(self.fusion(torch.cat([levels[-1], *coarse[::-1]], dim=1)))
+        return F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
+QUANTISED: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    SliceClassifier: QuantisedClassifier,
+    SANet: QuantisedSANet,
+}
+
+
+def range_points(network: nn.Module) -> dict[str, tuple[nn.Module, bool]]:
+    """Where the ranges that `quantise` needs are measured: name -> (module, whether its input is meant).
+
+    Those are the outputs of everything that ends in an activation, of the shortcuts, and the sums that SANet smooths.
+    """
+    points = {
+        name: (module, False)
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Sequential, nn.MaxPool2d, BasicBlock, PyramidPooling))
+    }
+    smoothings = {name: module for name, (module, _) in points.items() if name.startswith("smoothings.")}
+    return {**points, **{f"{name}.input": (module, True) for name, module in smoothings.items()}}
+
+
+def _is_plain(trunk: Any) -> bool:
+    return isinstance(trunk, ResNet) and isinstance(trunk.get_submodule("stages.0.0"), BasicBlock)
+
+
+def _last_block(trunk: Any, name: str, stage: int) -> str:
+    return f"{name}.stages.{stage}.{len(trunk.stages[stage]) - 1}"
+
+
+def _pair(part: Any) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    return part[0], part[1]
+
+
+def _convolution(weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> nn.Conv2d:
+    outputs, inputs, *kernel = weight.shape
+    conv = nn.Conv2d(inputs, outputs, tuple(kernel), padding=padding, bias=bias is not None)  # type: ignore[arg-type]
+    conv.weight.data, conv.bias = weight, None if bias is None else nn.Parameter(bias)
+    return conv.requires_grad_(False)

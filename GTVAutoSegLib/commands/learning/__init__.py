@@ -1,0 +1,1 @@
+"""Commands from a clinic's data to a judged model."""

@@ -1,0 +1,165 @@
+"""``gtvautoseg evaluate``: models, or masks of any origin, against the labels of a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...evaluation.cases import Failure, Measurement
+
+    Measure = Callable[..., Iterator[list[Measurement] | Failure]]
+
+SOME_FAILED = 1
+FILES = ("cases.csv", "metrics.json", "evaluation.png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with <case>/data and <case>/label")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument(
+        "--model", action="append", help="id or path of a model; repeat it for the standard deviation over models"
+    )
+    subject.add_argument(
+        "--predictions", metavar="DIR", type=Path, help="masks of any other system: <case>.nii.gz or <case>/*.nii.gz"
+    )
+    subject.add_argument(
+        "--run",
+        type=Path,
+        help="folder of a training run on DATASET: every case is measured on the fold that did not learn from it",
+    )
+    parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
+    parser.add_argument(
+        "--record", action="store_true", help="also write the figures into the model's description (one --model)"
+    )
+    parser.epilog = (
+        "A cascade is measured three times: as it is, its segmenter on all slices, and its segmenter on the slices of "
+        "the label, which shows each stage's share of the error. Distances of an empty mask or label are undefined: "
+        "they are counted and left out of the means. A run is summed up over its folds and over its cases. Exit "
+        "codes: 0 all cases measured; 1 some failed."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, write, and print a table."""
+    from ...errors import InputError
+    from ...evaluation.cases import Failure
+    from ...system.files import make_folder
+    from ...system.progress import progress_bar
+
+    measure, origin = plan_folds(arguments) if arguments.run is not None else plan_models(arguments)
+    make_folder(arguments.output)
+    measurements: list[Measurement] = []
+    failures: list[Failure] = []
+    with progress_bar("case") as progress:
+        for result in measure(progress=None if progress is None else partial(progress, "evaluating")):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                measurements += result
+    for failure in failures:
+        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+    if not measurements:
+        raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
+    conclude(arguments, measurements, {**origin, "failed": [failure.case for failure in failures]})
+    return SOME_FAILED if failures else 0
+
+
+def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
+    """How models or predictions are measured on all cases, and what goes into the JSON about them.
+
+    Raises:
+        InputError: the options do not fit each other, or there is no data set.
+        ModelError: there is no such model.
+    """
+    from ...errors import InputError
+    from ...evaluation.cases import Subject, evaluate, model_names
+    from ...model.bundle import find_model
+    from ...training.data.dataset import find_cases
+
+    cases = find_cases(arguments.dataset)
+    models = tuple(find_model(model) for model in arguments.model or ())
+    if len(set(models)) < len(models):
+        raise InputError(f"a model is given twice ({', '.join(map(str, models))}); expected different ones")
+    if arguments.predictions is not None and not arguments.predictions.is_dir():
+        raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
+    if arguments.record and len(models) != 1:
+        raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
+    subject = Subject(models, arguments.predictions, arguments.device)
+    names = model_names(models)
+    origin = describe(dict(zip(names, models)))
+    alike = [f"{name} is {path}" for name, path in zip(names, models) if name != origin["bundles"][name]["id"]]
+    return partial(evaluate, cases, subject, arguments.workers), {**origin, **({"remarks": alike} if alike else {})}
+
+
+def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
+    """How the folds of a run are measured, and what goes into the JSON about them.
+
+    Raises:
+        InputError: the folder is no run on this data set, or has no model yet.
+    """
+    from ...errors import InputError
+    from ...evaluation.folds import evaluate_folds, held_out
+
+    if arguments.record:
+        raise InputError("--record was given with a run; expected exactly one --model")
+    parts, remarks = held_out(arguments.run, arguments.dataset)
+    origin = describe({part.name: part.bundle for part in parts})
+    return partial(evaluate_folds, parts, arguments.device, arguments.workers), {**origin, "remarks": remarks}
+
+
+def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
+    """Write the files and print the table; ``origin`` goes into the JSON as well."""
+    from ...evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
+    from ...model.store import record_metrics
+    from ...system.files import whole_file, write_text
+
+    split = arguments.dataset.resolve().name
+    if arguments.run is None:
+        summary = summarise_evaluation(measurements, split)
+    else:
+        split += ", each case by the fold that did not learn from it"
+        summary = summarise_evaluation(measurements, split, FOLDS)
+    written = [arguments.output / name for name in FILES]
+    write_text(written[0], cases_csv(measurements))
+    write_text(written[1], json.dumps({**origin, **summary}, indent=2, allow_nan=False) + "\n")
+    if find_spec("matplotlib") is None:
+        print(
+            f"warning: {written.pop()} was not drawn, which needs matplotlib; run: pip install 'gtvautoseg[report]'",
+            file=sys.stderr,
+        )
+    else:
+        from ...evaluation.plot import plot
+
+        with whole_file(written[2]) as temporary:
+            temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
+    if arguments.record and origin["failed"]:
+        print(f"warning: {len(origin['failed'])} cases failed, so nothing was recorded in the model", file=sys.stderr)
+    elif arguments.record:
+        written.append(record_metrics(arguments.model[0], summary["metrics"]))
+    print(f"{split}: {summary['cases']} cases, mean and standard deviation")
+    print(table(summary))
+    for remark in origin.get("remarks", ()):
+        print(f"note: {remark}")
+    print("written: " + ", ".join(map(str, written)))
+
+
+def describe(models: dict[str, Path]) -> dict[str, Any]:
+    """What was measured, by what; the models by the name that they have in the figures."""
+    from ... import __version__
+    from ...model.bundle import read_bundle
+
+    bundles = {
+        name: {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest}
+        for name, bundle in zip(models, map(read_bundle, models.values()))
+    }
+    return {"gtvautoseg": __version__, **({"bundles": bundles} if bundles else {})}

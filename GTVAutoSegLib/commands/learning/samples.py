@@ -1,0 +1,31 @@
+"""``gtvautoseg samples``: a picture of what the networks see during training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ...system.files import check_writable
+from .train import check_packages, load_settings
+
+COUNT = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("task", metavar="TASK", help="name of a task, or a .json file of your own")
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="data set folder, see 'train'")
+    parser.add_argument("output", metavar="OUT.png", type=Path, help="picture to write")
+    parser.add_argument("--preset", default="paper", help="its augmentation is shown (paper)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
+    check_packages()
+    check_writable(arguments.output)
+    task, preset = load_settings(arguments.task, arguments.preset)
+    from ...training.data.samples import write_samples
+
+    task = task.resized(preset.size, preset.width)
+    write_samples(arguments.dataset, task, preset, arguments.output, COUNT)
+    print(f"written: {arguments.output}")

@@ -1,0 +1,126 @@
+"""``gtvautoseg train``: a data set in, a model bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import Cancelled, InputError
+from ...system.resources import read_resource
+
+if TYPE_CHECKING:
+    from ...training.data.tasks import Task
+    from ...training.presets import Preset
+
+GPU_PRESET = "paper"
+# How each is imported, and how it is installed.
+NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "task", metavar="TASK", help="npc-gtv, lung-gtv, sts-gtv, hn-ptv70, or a .json file of your own"
+    )
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        help="folder with <case>/data.nii.gz and <case>/label.nii.gz; or with such folders named train and val, which "
+        "are used as they are",
+    )
+    parser.add_argument("output", metavar="OUT", type=Path, help="folder of the run; the model lands in OUT/<task id>")
+    parser.add_argument(
+        "--stage", choices=("classifier", "segmenter", "both"), default="both", help="which network to train (both)"
+    )
+    parser.add_argument("--fold", type=fold_number, metavar="K|all", help="0, 1, ... or all (default)")
+    parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
+    parser.add_argument(
+        "--start-from", metavar="MODEL", help="begin with this model's weights (id or path) instead of random ones"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="bf16 is faster where the processor computes in it; auto (default) uses it on GPUs only",
+    )
+    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+
+
+def fold_number(text: str) -> int | None:
+    """Parse a fold's number; "all" is None."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a fold, expected 0, 1, ... or all")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, and say where the model is."""
+    check_packages()
+    task, preset = load_settings(arguments.task, arguments.preset)
+    from ...model.bundle import verify_model
+    from ...training.distributed import make_fabric
+    from ...training.run import Run, train
+    from ...training.stages import STAGES
+    from ...training.starting import began_with, first_network
+
+    task = task.resized(preset.size, preset.width)
+    stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
+    start = verify_model(arguments.start_from) if arguments.start_from else None
+    if start is not None:
+        task = began_with(task, start)
+        for stage in stages:
+            first_network(task, stage, start)  # what does not fit is said at once
+    work = Run(
+        task=task,
+        preset=preset,
+        dataset=arguments.dataset,
+        folder=arguments.output,
+        store=arguments.store or arguments.output / "slices",
+        stages=stages,
+        fold=arguments.fold,
+        resume=arguments.resume,
+        start=start,
+    )
+    fabric = make_fabric(arguments.device, arguments.precision)
+    if fabric.device.type == "cpu" and fabric.is_global_zero and arguments.preset == GPU_PRESET:
+        print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset small", file=sys.stderr)
+    try:
+        bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
+    if fabric.is_global_zero:
+        print(f"report: {arguments.output / 'report.html'}")
+        print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+
+
+def load_settings(task: str, preset: str) -> tuple[Task, Preset]:
+    """Task and preset by their names or files, before what takes seconds to import.
+
+    Raises:
+        InputError: there is none, or a key or value in it is wrong; the message names it and lists what is allowed.
+    """
+    for name, kind in ((task, "Tasks"), (preset, "Presets")):
+        read_resource(name, kind)  # a wrong name is said before PyTorch is imported, which the classes need
+    from ...training.data.tasks import load_task
+    from ...training.presets import load_preset
+
+    return load_task(task), load_preset(preset)
+
+
+def check_packages() -> None:
+    """Check that what only training needs is installed.
+
+    Raises:
+        InputError: something is missing.
+    """
+    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
+    if missing:
+        raise InputError(f"packages are missing: {', '.join(missing)}; run: pip install 'gtvautoseg[train]'")

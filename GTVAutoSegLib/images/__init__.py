@@ -1,0 +1,1 @@
+"""Images and masks on their grids, in memory and as files."""

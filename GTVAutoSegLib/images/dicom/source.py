@@ -1,0 +1,206 @@
+"""The DICOM slices a result belongs to, and what a new DICOM object of the same patient and study takes from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom import Dataset
+
+from ... import __version__
+from ...errors import InputError
+from ..segment_info import SegmentInfo
+from ..volume import Volume
+from .headers import SliceHeader, read_header
+from .series import DIRECTION_TOLERANCE, POSITION_TOLERANCE_MM, SPACING_TOLERANCE
+
+MANUFACTURER = "GTVAutoSeg"
+# Longest value of VR LO.
+LONG_STRING = 64
+UTF_8 = "ISO_IR 192"
+# Present in every object, empty where the CT does not tell (type 2).
+_ALWAYS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "StudyID",
+)
+# Patient, study and trial (PS3.3 C.7.1.1, C.7.1.3, C.7.2.1 to C.7.2.3), with what says that identities were removed.
+_COPIED = (
+    *_ALWAYS,
+    "SpecificCharacterSet",
+    "StudyInstanceUID",
+    "StudyDescription",
+    "IssuerOfAccessionNumberSequence",
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "OtherPatientIDsSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+)
+
+
+@dataclass(frozen=True)
+class DicomSource:
+    """The slices of a volume.
+
+    Attributes:
+        volume: the volume.
+        slices: ``slices[i]`` belongs to ``volume.array[i]``.
+    """
+
+    volume: Volume
+    slices: tuple[SliceHeader, ...]
+
+    def __str__(self) -> str:
+        """Where the volume came from."""
+        return self.volume.source
+
+    def patient_and_study(self) -> Dataset:
+        """Attributes of patient and study, as the first slice has them, with its character set."""
+        header = read_without_pixels(self.slices[0].path)
+        data = Dataset()
+        with quiet_pydicom():
+            for name in _COPIED:
+                if name in header:
+                    data[name] = deepcopy(header[name])
+        fill_empty(data)
+        return data
+
+    def points(self, index: int, pixels: np.ndarray) -> np.ndarray:
+        """Bring points (n, 2), (x, y) in pixels of a slice, to (n, 3), LPS, mm (PS3.3 C.7.6.2.1.1)."""
+        header = self.slices[index]
+        row, column = np.reshape(header.orientation, (2, 3))
+        between_rows, between_columns = header.spacing
+        return header.position + pixels[:, :1] * between_columns * row + pixels[:, 1:] * between_rows * column
+
+
+def read_source(volume: Volume, path: Path) -> DicomSource:
+    """Read the headers of a volume's slices.
+
+    Args:
+        volume: read from DICOM.
+        path: the file that shall refer to them, for messages.
+
+    Raises:
+        InputError: the volume was not read from DICOM, its slices lack an identifier or are not where it has them.
+    """
+    if not volume.dicom_files:
+        raise InputError(
+            f"{path} has to refer to the DICOM slices of the CT, but {volume.source or 'the volume'} was not read from "
+            "DICOM; give the DICOM series, or write .seg.nrrd"
+        )
+    headers = [header for file in volume.dicom_files if (header := read_header(file)) is not None]
+    _check_place(headers, volume)
+    _check_identifiers(headers)
+    return DicomSource(volume, tuple(headers))
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's remarks on values longer than they should be off the terminal; they are copied as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_without_pixels(path: Path) -> Dataset:
+    """All of a slice's attributes but its pixels; raises InputError when the file went away."""
+    try:
+        with quiet_pydicom():
+            return pydicom.dcmread(path, stop_before_pixels=True)
+    except OSError as error:
+        raise InputError(f"{path} can no longer be read ({error}); expected the CT where it was") from None
+
+
+def fill_empty(data: Dataset) -> None:
+    """Add the attributes that every object has, empty, where they are missing."""
+    for name in _ALWAYS:
+        if name not in data:
+            setattr(data, name, None)
+
+
+def use_characters(data: Dataset, text: str) -> None:
+    """Change the data set to UTF-8 when a text needs more than ASCII; what is there already is kept."""
+    if not text.isascii():
+        data.decode()
+        data.SpecificCharacterSet = UTF_8
+
+
+def software_versions(segment: SegmentInfo) -> list[str]:
+    """This library's version and, where the segment names one, its model's."""
+    return [version[:LONG_STRING] for version in (__version__, model_name(segment)) if version]
+
+
+def model_name(segment: SegmentInfo) -> str:
+    """Id and version of the model that made a segment, or ""."""
+    parts = (segment.tags.get("GTVAutoSeg.Model", ""), segment.tags.get("GTVAutoSeg.Version", ""))
+    return " ".join(part for part in parts if part)
+
+
+def series_description(segment: SegmentInfo) -> str:
+    """What a list of series shows."""
+    return f"{segment.name}, {MANUFACTURER} {model_name(segment)}".rstrip()[:LONG_STRING]
+
+
+def _check_identifiers(headers: list[SliceHeader]) -> None:
+    for what in ("study", "series", "frame_of_reference", "sop_class"):
+        values = {getattr(header, what) for header in headers}
+        if len(values) != 1 or not all(values):
+            name = {"frame_of_reference": "frame of reference UID", "sop_class": "SOP class UID"}.get(
+                what, f"{what} UID"
+            )
+            raise InputError(
+                f"{headers[0].path.parent} has slices with {'several' if len(values) > 1 else 'no'} {name}; expected "
+                "one, which a DICOM result has to name, so export the series again or write .seg.nrrd"
+            )
+    if len({header.instance for header in headers if header.instance}) < len(headers):
+        raise InputError(
+            f"{headers[0].path.parent} has slices without a SOP instance UID of their own; expected one each, which a "
+            "DICOM result has to name, so export the series again or write .seg.nrrd"
+        )
+
+
+def _check_place(headers: list[SliceHeader], volume: Volume) -> None:
+    """Raise unless every slice lies where the volume has it: a result one slice off must never be written."""
+    count, rows, columns = volume.array.shape
+    steps = np.reshape(volume.direction, (3, 3)) * volume.spacing
+    fits = len(headers) == count and all(
+        (header.rows, header.columns) == (rows, columns)
+        and np.allclose(header.position, volume.origin + index * steps[:, 2], rtol=0, atol=2 * POSITION_TOLERANCE_MM)
+        and np.allclose(header.orientation, np.ravel(volume.direction)[[0, 3, 6, 1, 4, 7]], atol=DIRECTION_TOLERANCE)
+        and np.allclose(header.spacing, volume.spacing[1::-1], rtol=SPACING_TOLERANCE)
+        for index, header in enumerate(headers)
+    )
+    if not fits:
+        raise InputError(
+            f"{volume.source} does not lie where its DICOM slices in {volume.dicom_files[0].parent} do; expected the "
+            "CT as it was read, neither moved nor resampled and its files unchanged, so load it again"
+        )

@@ -1,0 +1,132 @@
+"""Small helpers around SimpleITK."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from .headers import HEADER_READERS, check_header
+from .stored_voxels import holds
+from .volume import Volume
+
+_WARNINGS = threading.Lock()
+_READERS = threading.Lock()
+
+
+@dataclass
+class _Quiet:
+    """How many want quiet, and whether warnings were shown before the first of them."""
+
+    users: int = 0
+    shown: bool = False
+
+
+_quiet = _Quiet()
+
+
+@contextmanager
+def quiet_itk() -> Iterator[None]:
+    """Keep ITK's C++ warnings off the terminal; what matters is raised or noted by the caller.
+
+    The switch belongs to the process: the last thread that leaves puts it back.
+    """
+    with _WARNINGS:
+        if not _quiet.users:
+            _quiet.shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+            sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        _quiet.users += 1
+    try:
+        yield
+    finally:
+        with _WARNINGS:
+            _quiet.users -= 1
+            if not _quiet.users:
+                sitk.ProcessObject.SetGlobalWarningDisplay(_quiet.shown)
+
+
+@contextmanager
+def reading_image() -> Iterator[None]:
+    """Let one thread at a time use ITK's readers of image files, quietly.
+
+    The NIfTI reader of ITK 5.4 keeps the name of the file it read last in a static string: two threads that read at
+    once now and then write it together, which ends the process with a segmentation fault.
+    """
+    with _READERS, quiet_itk():
+        yield
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether ITK can take a path: over other bytes, as disks of an earlier age have them, it ends the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def names_for_itk(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Names under which ITK can read the files: their own, or links beside each other."""
+    if all(map(is_utf8, paths)):
+        yield [str(path) for path in paths]
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        links = [Path(folder) / str(number) for number in range(len(paths))]
+        for link, path in zip(links, paths):
+            link.symlink_to(path.resolve())
+        yield [str(link) for link in links]
+
+
+def reason(error: Exception) -> str:
+    """The last line of an ITK error, which says what went wrong; the lines above say where in ITK."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # "ITK ERROR: NiftiImageIO(0x55...): " tells a user nothing.
+    return re.sub(r"^(\w+::?|ITK )ERROR: |\w+\(0x\w+\): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
+
+
+def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[str, str] | None = None) -> None:
+    """Write an array on a volume's grid, compressed, and read it back: ITK does not notice a disk that fills up.
+
+    Args:
+        array: (z, y, x).
+        volume: gives the geometry.
+        path: its suffix says the format.
+        fields: further fields of the header, by name.
+
+    Raises:
+        OSError: it could not be written, or what was read back differs.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    suffix = next(suffix for suffix in HEADER_READERS if path.name.endswith(suffix))
+    try:
+        with quiet_itk():
+            sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
+        with reading_image():
+            reader.ReadImageInformation()
+        header = check_header(path, suffix)
+    except (RuntimeError, InputError) as error:
+        raise OSError(reason(error)) from error
+    shape = np.broadcast_to(array.dtype.type(0), reader.GetSize()[::-1])
+    got = Volume(shape, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    if not (got.same_grid(volume) and holds(header, array)):
+        raise OSError("the file read back differs from what was written")
+
+
+def _image_on_grid(array: np.ndarray, volume: Volume, fields: Mapping[str, str]) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirection(volume.direction)
+    for name, value in fields.items():
+        image.SetMetaData(name, value)
+    return image

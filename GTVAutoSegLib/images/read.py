@@ -1,0 +1,145 @@
+"""Reading volumes from image files and DICOM folders."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..system.allocator import give_back_freed_memory
+from .dicom.series import read_dicom_series
+from .headers import HEADER_READERS, Header, check_header
+from .itk import is_utf8, reading_image, reason
+from .stored_voxels import read_voxels
+from .volume import Volume, narrow
+
+# Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.
+IMAGE_IO = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
+FLAT = 1e-6  # the determinant of directions from which on they make no volume
+NUMPY_TYPES = {
+    sitk.sitkInt8: "i1",
+    sitk.sitkUInt8: "u1",
+    sitk.sitkInt16: "i2",
+    sitk.sitkUInt16: "u2",
+    sitk.sitkInt32: "i4",
+    sitk.sitkUInt32: "u4",
+    sitk.sitkInt64: "i8",
+    sitk.sitkUInt64: "u8",
+    sitk.sitkFloat32: "f4",
+    sitk.sitkFloat64: "f8",
+}
+
+
+def read_volume(path: str | Path, series: str | None = None) -> Volume:
+    """Read a volume from an image file or a folder with a DICOM series.
+
+    Args:
+        path: a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file, or a folder, which is searched with all its subfolders.
+        series: the SeriesInstanceUID to read when the folder holds several series.
+
+    Returns:
+        The volume as stored, in LPS and mm; int16 where integer voxels fit, otherwise float32.
+
+    Raises:
+        InputError: the path does not exist, is no such image, is damaged, or is not one 3D image of single values.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected an image file or a folder with a DICOM series")
+    return read_dicom_series(path, series) if path.is_dir() else _read_file(path)
+
+
+def _read_file(path: Path) -> Volume:
+    suffix = _suffix(path)
+    header = check_header(path, suffix)
+    try:
+        array, reader = _read_array(path, suffix, header)
+    except MemoryError:
+        raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
+    notes = (
+        () if header.oriented else (f"{path} does not record the patient's orientation; left and right are a guess",)
+    )
+    return Volume(narrow(array), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path), notes=notes)
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    suffix = next((suffix for suffix in HEADER_READERS if name.endswith(suffix)), None)
+    if suffix is None:
+        hint = (
+            "give the folder with the whole series" if name.endswith((".dcm", ".ima")) else "convert it to one of these"
+        )
+        raise InputError(f"{path} is not one of the image files read here ({', '.join(HEADER_READERS)}); {hint}")
+    return suffix
+
+
+def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, sitk.ImageFileReader]:
+    """The voxels (z, y, x) of a file, and a reader that knows its geometry."""
+    voxels = read_voxels(path, header)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(IMAGE_IO[suffix])
+    try:
+        with reading_image(), _readable_name(path, suffix) as readable:
+            reader.SetFileName(str(readable))
+            reader.ReadImageInformation()
+            _check_kind(path, reader)
+            _check_axes(path, reader)
+            if voxels is not None and _stored_plainly(voxels, header, reader):
+                return voxels.reshape(reader.GetSize()[::-1]), reader
+            del voxels  # ITK makes two copies
+            array = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read as a {suffix} image ({reason(error)}); export it again") from None
+    give_back_freed_memory()  # ITK's copy is as large as the CT
+    return array, reader
+
+
+def _stored_plainly(voxels: np.ndarray, header: Header, reader: sitk.ImageFileReader) -> bool:
+    """Whether ITK would give these voxels, as they are."""
+    same_kind = NUMPY_TYPES.get(reader.GetPixelID()) == voxels.dtype.str[1:]
+    return same_kind and math.prod(reader.GetSize()) == voxels.size and not header.scaled
+
+
+def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
+    size = " x ".join(str(side) for side in reader.GetSize())
+    if reader.GetDimension() != 3:
+        raise InputError(
+            f"{path} is a {reader.GetDimension()}D image ({size}); expected one 3D CT, so export a single volume"
+        )
+    kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    if reader.GetNumberOfComponents() != 1 or "complex" in kind:
+        raise InputError(f"{path} is a colour or vector image ({kind}); expected one HU value per voxel")
+
+
+def _check_axes(path: Path, reader: sitk.ImageFileReader) -> None:
+    if abs(np.linalg.det(np.reshape(reader.GetDirection(), (3, 3)))) < FLAT:
+        raise InputError(f"{path} has axes that lie in one plane; expected three directions, so export it again")
+
+
+@contextmanager
+def _readable_name(path: Path, suffix: str) -> Iterator[Path]:
+    """The path, or a copy of the file where ITK refuses its name: no UTF-8, or a suffix spelled .Nii or .nii.GZ.
+
+    Beside a ct.nii, ITK would also read the voxels of that instead of those of ct.nii.gz.
+    """
+    spelling = path.name[-len(suffix) :]
+    shadowed = suffix == ".nii.gz" and path.with_suffix("").exists()
+    if is_utf8(path) and not shadowed and (not suffix.startswith(".nii") or spelling in (suffix, suffix.upper())):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / f"image{suffix}"))

@@ -1,0 +1,152 @@
+"""Volume: an image array with its geometry, the axial view the cascade works on, and what a CT has to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+
+GRID_TOLERANCE_MM = 1e-3
+GRID_TOLERANCE_DIRECTION = 1e-4
+# Nothing in a patient's scan is all below this; above it lie lung, fat and everything denser.
+AIR_HU = -500
+LARGEST_BYTE = 255
+SMALLEST_SIDE = 16
+
+
+@dataclass(frozen=True)
+class AxialView:
+    """Permutation and flips that bring an array (z, y, x) to axial order, and back.
+
+    In axial order axis 0 runs towards the head, axis 1 towards the back, axis 2 towards the patient's left (LPS),
+    each up to the obliquity of the scan. Nothing is resampled.
+
+    Attributes:
+        axes: ``axes[i]`` is the stored axis that becomes axial axis i.
+        flips: axial axes that run the other way in storage.
+    """
+
+    axes: tuple[int, int, int]
+    flips: tuple[int, ...]
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """A view of the stored array (z, y, x) in axial order."""
+        return np.flip(array.transpose(self.axes), self.flips)
+
+    def undo(self, array: np.ndarray) -> np.ndarray:
+        """A view of an axial array in stored order (z, y, x)."""
+        return np.flip(array, self.flips).transpose(np.argsort(self.axes))
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3D image.
+
+    Attributes:
+        array: (z, y, x), int16 or float32; HU for a CT.
+        spacing: (x, y, z) in mm.
+        origin: (x, y, z) of the first voxel's centre, LPS, mm.
+        direction: 9 numbers, row by row; columns are the directions of the x, y and z axes (SimpleITK's order).
+        source: where it came from, for messages.
+        modality: DICOM modality, or None when the file does not say.
+        dicom_files: the file of each slice, ``array[i]`` comes from ``dicom_files[i]``; empty for other formats.
+        notes: remarks on reading it that the user should see, one sentence each.
+    """
+
+    array: np.ndarray
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    source: str = ""
+    modality: str | None = None
+    dicom_files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def axial(self) -> AxialView:
+        """How to see this volume in axial order."""
+        # Row i: the physical axis (S, P, L); column j: the stored array axis (z, y, x).
+        matrix = np.reshape(self.direction, (3, 3))[::-1, ::-1]
+        a, b, c = max(permutations(range(3)), key=lambda order: sum(abs(matrix[i, j]) for i, j in enumerate(order)))
+        return AxialView((a, b, c), tuple(i for i, j in enumerate((a, b, c)) if matrix[i, j] < 0))
+
+    @property
+    def sheared(self) -> bool:
+        """Whether the axes are not at right angles, as in a scan with a tilted gantry."""
+        matrix = np.reshape(self.direction, (3, 3))
+        return not np.allclose(matrix.T @ matrix, np.eye(3), rtol=0, atol=GRID_TOLERANCE_DIRECTION)
+
+    def same_grid(self, other: Volume) -> bool:
+        """Whether both have the same size, spacing, origin and direction."""
+        return (
+            self.array.shape == other.array.shape
+            and np.allclose(self.spacing, other.spacing, rtol=0, atol=GRID_TOLERANCE_MM)
+            and np.allclose(self.origin, other.origin, rtol=0, atol=GRID_TOLERANCE_MM)
+            and np.allclose(self.direction, other.direction, rtol=0, atol=GRID_TOLERANCE_DIRECTION)
+        )
+
+
+def narrow(array: np.ndarray) -> np.ndarray:
+    """The array as int16 when it holds integers that fit, otherwise as float32; any shape."""
+    if array.dtype == np.int16:
+        return array
+    limits = np.iinfo(np.int16)
+    if array.dtype.kind in "biu" and (not array.size or (array.min() >= limits.min and array.max() <= limits.max)):
+        return array.astype(np.int16)
+    return array.astype(np.float32, copy=False)
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """The smallest box that holds all of a mask, in the order of its three axes; None when it is empty."""
+    marked = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not len(marked):
+        return None
+    first = slice(int(marked[0]), int(marked[-1]) + 1)
+    # The projection first: what follows looks at one slice instead of the whole scan.
+    flat: np.ndarray = np.any(mask[first], axis=0)
+    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+    return first, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def check_ct(volume: Volume) -> None:
+    """Check that a volume can be a CT of a patient.
+
+    Raises:
+        InputError: another modality, voxels that are not finite, nothing but air, one value everywhere, the values of
+            a label map or an 8-bit picture, or axial slices smaller than 16 x 16 pixels.
+    """
+    array = volume.array
+    if volume.modality not in (None, "CT"):
+        raise InputError(f"{volume.source} has the modality {volume.modality}; expected CT, so give the CT series")
+    rows, columns = volume.axial.of(array).shape[1:]
+    if min(rows, columns) < SMALLEST_SIDE:
+        raise InputError(
+            f"{volume.source} has axial slices of {columns} x {rows} pixels; expected at least "
+            f"{SMALLEST_SIDE} x {SMALLEST_SIDE}, so give the CT itself, not a crop or a preview"
+        )
+    bad = 0 if array.dtype.kind != "f" else array.size - int(np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise InputError(not_finite(volume.source, bad))
+    low, high = array.min(), array.max()
+    if low == high:
+        raise InputError(f"{volume.source} holds the value {low:g} everywhere; expected a CT in HU, so export it again")
+    if low >= 0 and high <= LARGEST_BYTE:
+        raise InputError(
+            f"{volume.source} holds values from {low:g} to {high:g}, as a label map or an 8-bit preview does; expected "
+            "a CT in HU, so give the CT itself"
+        )
+    if high <= AIR_HU:
+        raise InputError(
+            f"{volume.source} holds nothing above {high:g} HU, which is all air; expected a patient in HU, so check "
+            "the rescale slope and intercept of the export"
+        )
+
+
+def not_finite(source: str | Path, voxels: int) -> str:
+    """The sentence for voxels that are no numbers."""
+    return f"{source} holds {voxels} voxels that are NaN or infinite; expected HU everywhere, so export it again"

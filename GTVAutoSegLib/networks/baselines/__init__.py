@@ -1,0 +1,1 @@
+"""Segmenters to compare SANet with."""

@@ -1,0 +1,1 @@
+"""For studies of the method: not part of the Slicer extension."""

@@ -1,0 +1,1 @@
+"""Whether the program has become slower."""

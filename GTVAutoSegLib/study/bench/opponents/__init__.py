@@ -1,0 +1,1 @@
+"""Other systems, timed on the same CT."""

@@ -1,0 +1,1 @@
+"""What is predicted by each system, and how well."""

@@ -1,0 +1,1 @@
+"""What every program needs: files, processes, settings, and nothing about images."""

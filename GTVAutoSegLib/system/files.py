@@ -1,0 +1,114 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DiskError, InputError
+
+
+@contextmanager
+def whole_file(path: Path, suffix: str | None = None) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; it takes its place when the block ends well, else it is removed.
+
+    Args:
+        path: where the file shall be; one already there is replaced.
+        suffix: how the temporary name ends, for writers that pick the format by it; by default as ``path``.
+
+    Raises:
+        DiskError: the block or the renaming raised OSError, as on a full disk.
+    """
+    temporary = path.with_name(f".gtv-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise DiskError(
+            f"{path} could not be written ({error.strerror or error}); free space on the disk or choose another "
+            "folder, and run again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all; raises DiskError."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if need be, and check that files can be written there.
+
+    Raises:
+        InputError: it cannot be made or is not writable.
+    """
+    _check_name(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"the folder {folder} is not writable ({error.strerror}), so choose another one") from None
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        # ITK, which writes images, ends the process over such a name.
+        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder") from None
+
+
+def check_writable(path: Path) -> None:
+    """Check before a run that a file can be written.
+
+    Raises:
+        InputError: it is a folder, or its folder does not exist or is not writable.
+    """
+    _check_name(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected the name of a file to write")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, so create it first")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: the folder {path.parent} is not writable ({error.strerror}), so choose "
+            "another one"
+        ) from None
+
+
+def files_below(root: Path, leave_out: Callable[[Path], bool] | None = None) -> list[Path]:
+    """All files below a folder, those in linked folders too; each real folder is looked at once, so no link is a loop.
+
+    Args:
+        root: where to look; the paths begin with it, also where a link leads elsewhere.
+        leave_out: whether a folder, with all that is in it, is not looked at.
+    """
+    paths: list[Path] = []
+    seen: set[Path] = set()
+    # What is reached without a link comes first: a link beside it changes no path.
+    starts = [root]
+    for start in starts:
+        for name, folders, files in os.walk(start):
+            here = Path(name)
+            if here.resolve() in seen:
+                folders.clear()
+                continue
+            seen.add(here.resolve())
+            inside = [one for one in sorted(folders) if leave_out is None or not leave_out(here / one)]
+            starts += [here / one for one in inside if (here / one).is_symlink()]
+            folders[:] = [one for one in inside if not (here / one).is_symlink()]
+            paths += [here / file for file in sorted(files)]
+    return paths

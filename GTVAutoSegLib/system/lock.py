@@ -1,0 +1,68 @@
+"""Keeping a second run out of a folder; the lock ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..errors import InputError
+
+LOCK = ".gtvautoseg.lock"
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def locked(folder: Path, patience: float = 0) -> Iterator[None]:
+    """Hold the lock of a folder during the block.
+
+    Args:
+        folder: which has to be writable.
+        patience: seconds to wait for another process.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    deadline = time.monotonic() + patience
+    with (folder / LOCK).open("a") as file:
+        while not _got(file):
+            if time.monotonic() >= deadline:
+                raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder")
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether a process that held the lock of a folder ended without removing it; False where nobody can tell."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            _lock(file)
+    except OSError:  # held, never locked, not to be read, or a file system without locks
+        return False
+    return True
+
+
+def _got(file: IO[str]) -> bool:
+    try:
+        _lock(file)
+    except OSError as error:
+        # Some network file systems have no locks; there, nobody is kept out.
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[str]) -> None:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,143 @@
+"""Settings: frozen dataclasses read from JSON, with errors that name the key and what is allowed."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PreprocessSettings:
+    """How slices become network input; stored in every model bundle.
+
+    Attributes:
+        window: lowest and highest HU; mapped to 0 and 1, values outside are clipped.
+        size: side N of the square network input, pixels.
+        channels: slices per input, odd: the slice itself and its neighbours, all cropped to its box.
+        margin: pixels added around the body on each side.
+        max_components: how many separate parts of the body the box may span.
+        min_component_fraction: parts smaller than this fraction of the largest are ignored (couch, tubes).
+    """
+
+    window: tuple[float, float] = (-160.0, 240.0)
+    size: int = 512
+    channels: int = 1
+    margin: int = 12
+    max_components: int = 3
+    min_component_fraction: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a value makes no sense."""
+        if not self.window[0] < self.window[1]:
+            raise ValueError(f"window is {list(self.window)}, expected [low, high] with low < high")
+        if self.size < 32:
+            raise ValueError(f"size is {self.size}, expected at least 32 pixels")
+        if self.channels < 1 or self.channels % 2 == 0:
+            raise ValueError(f"channels is {self.channels}, expected an odd number")
+        if self.margin < 0 or self.max_components < 1:
+            raise ValueError(
+                f"margin is {self.margin} and max_components {self.max_components}, expected at least 0 and 1"
+            )
+
+
+@dataclass(frozen=True)
+class PostprocessSettings:
+    """What is done to the stacked mask; both are off in the paper.
+
+    Attributes:
+        fill_gaps: runs of up to so many rejected slices between two picked ones are segmented as well.
+        keep_components: keep the largest so many connected parts in 3D; 0 keeps all.
+    """
+
+    fill_gaps: int = 0
+    keep_components: int = 0
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError for a slice threshold that is no probability."""
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
+
+
+def parse_settings(cls: type[T], data: Any, where: str) -> T:
+    """Build a dataclass from decoded JSON, checking keys and types all the way down.
+
+    Args:
+        cls: the dataclass; its fields may be numbers, strings, bools, tuples, dicts, optionals and dataclasses.
+        data: decoded JSON.
+        where: the path so far, for messages: ``model.json: preprocessing``.
+
+    Raises:
+        ValueError: a key is missing or unknown, a value has the wrong type, or the dataclass refuses it.
+    """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where} is {_kind(data)}, expected an object")
+    hints = get_type_hints(cls)
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in known:
+            raise ValueError(f"{where} has the unknown key '{key}', expected some of: {', '.join(known)}")
+    missing = [name for name, f in known.items() if name not in data and _is_required(f)]
+    if missing:
+        raise ValueError(f"{where} lacks the key '{missing[0]}'")
+    values = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in data.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _is_required(field: Any) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if is_dataclass(hint):
+        return parse_settings(hint, value, where)  # type: ignore[arg-type]
+    if origin is tuple:
+        return _convert_tuple(arguments, value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} is {_kind(value)}, expected an object")
+        return {str(key): _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise ValueError(f"{where} is {_kind(value)}, expected {_NAMES[hint]}")
+    return value
+
+
+def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{where} is {_kind(value)}, expected a list")
+    if arguments[-1] is Ellipsis:
+        arguments = (arguments[0],) * len(value)
+    if len(value) != len(arguments):
+        raise ValueError(f"{where} has {len(value)} values, expected {len(arguments)}")
+    return tuple(_convert(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(zip(arguments, value)))
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return repr(value)

@@ -1,0 +1,96 @@
+"""Data sets on disk (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``, StructSeg 2019's layout)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from ...images.read import read_volume
+from ...images.volume import Volume
+
+SUFFIXES = (".nii.gz", ".nrrd")
+PATIENTS = "patients.json"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient: where the CT and its label are."""
+
+    name: str
+    image: Path
+    label: Path
+
+
+def find_cases(root: Path) -> list[Case]:
+    """List the cases of a data set folder, by name.
+
+    Raises:
+        InputError: the folder does not exist, or holds no case, or a case has no label.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; expected a data set with one folder per case")
+    cases = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        image, label = _find(folder, "data"), _find(folder, "label")
+        if image is not None and label is None:
+            raise InputError(f"{folder} has data but no label; expected label.nii.gz beside it")
+        if image is not None and label is not None:
+            cases.append(Case(folder.name, image, label))
+    if not cases:
+        raise InputError(f"{root} holds no case; expected <case>/data.nii.gz and <case>/label.nii.gz")
+    return cases
+
+
+def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Whose each case is, for patients with several CTs, which must never be divided.
+
+    Args:
+        root: of the data set; its ``patients.json``, if there is one, maps cases to patients. A case that is not in it
+            is a patient of its own, called as the case.
+        names: of all cases.
+
+    Raises:
+        InputError: the file is damaged, or names a case that is not there.
+    """
+    patients = {name: name for name in names}
+    path = root / PATIENTS
+    if not path.is_file():
+        return patients
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path} cannot be read ({error}); expected {{"case": "patient", ...}}') from error
+    if not isinstance(listed, dict) or not all(isinstance(patient, str) for patient in listed.values()):
+        raise InputError(
+            f'{path} does not map cases to patients; expected {{"case": "patient", ...}}, all of them texts'
+        )
+    strangers = sorted(listed.keys() - patients.keys())
+    if strangers:
+        raise InputError(f"{path} names the case {strangers[0]}, which is not in the data set; correct or remove it")
+    return {**patients, **listed}
+
+
+def read_label(case: Case, image: Volume) -> np.ndarray:
+    """Read the label of a case as bool (z, y, x).
+
+    Raises:
+        InputError: its grid is not the image's, or it holds other values than 0 and 1.
+    """
+    label = read_volume(case.label)
+    if not label.same_grid(image):
+        raise InputError(f"{case.label} lies on another grid than {case.image}; expected the same size and geometry")
+    others = (label.array != 0) & (label.array != 1)  # ten times faster than sorting all voxels
+    if others.any():
+        values = np.unique(label.array).tolist()
+        raise InputError(f"{case.label} holds the values {values[:6]}; expected only 0 and 1")
+    return label.array.astype(bool)
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    candidates = (folder / f"{stem}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,290 @@
+"""From a clinic's DICOM export to a data set: each CT with the regions of interest drawn on it becomes a case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...errors import DiskError, GTVAutoSegError, InputError
+from ...images.dicom.rtstruct import Roi, StructureSet, roi_mask
+from ...images.dicom.series import stack
+from ...images.dicom.tree import DicomTree, ImageSeries, referenced_series
+from ...images.itk import write_image
+from ...images.placement import volume_ml
+from ...images.volume import Volume, check_ct
+from ...system.files import write_text
+from ...system.names import safe_name
+from .dataset import PATIENTS, find_cases, read_patients
+
+RECORD = "import.json"
+NAME_LETTERS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A case to make.
+
+    Attributes:
+        folder: of the case.
+        series: its CT.
+        structure_set: where its label comes from.
+        rois: whose union is the label.
+    """
+
+    folder: Path
+    series: ImageSeries
+    structure_set: StructureSet
+    rois: tuple[Roi, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case.
+
+    Attributes:
+        patient: PatientID, for the person at the screen only.
+        case: its folder; None when it failed.
+        text: what was written, or the sentence of the error.
+        notes: a sentence each.
+        empty: whether the label is empty.
+    """
+
+    patient: str
+    case: Path | None
+    text: str
+    notes: tuple[str, ...] = ()
+    empty: bool = False
+
+
+def plan_import(
+    tree: DicomTree, dataset: Path, pattern: re.Pattern[str], each: bool, by_patient: bool
+) -> tuple[list[Plan], list[Outcome]]:
+    """Decide which cases an import makes; nothing is read or written yet.
+
+    Args:
+        tree: what there is.
+        dataset: where the cases shall be.
+        pattern: has to match the whole name of a region of interest.
+        each: a data set for every name of a region of interest, ``<dataset>/<name>/<case>``, instead of their union.
+        by_patient: name cases by PatientID instead of by a hash of the series UID.
+
+    Returns:
+        The cases, and an outcome for each CT or structure set that gives none.
+    """
+    failed = []
+    sets: dict[str, list[StructureSet]] = {}
+    for structure_set in tree.structure_sets:
+        try:
+            sets.setdefault(referenced_series(structure_set, tree).uid, []).append(structure_set)
+        except InputError as error:
+            failed.append(Outcome(structure_set.patient, None, str(error)))
+    plans = []
+    for uid, candidates in sets.items():
+        series = tree.series[uid]
+        try:
+            name = _patient_name(series) if by_patient else f"case_{_hash(uid)[:NAME_LETTERS]}"
+            structure_set, rois = _matching(candidates, pattern)
+            plans += [
+                Plan(folder, series, structure_set, group) for folder, group in _folders(dataset, name, rois, each)
+            ]
+        except InputError as error:
+            failed.append(Outcome(series.patient, None, str(error)))
+    # Case-insensitive disks know no difference between P1 and p1.
+    count = Counter(str(plan.folder).casefold() for plan in plans)
+    for plan in plans:
+        if count[str(plan.folder).casefold()] > 1:
+            text = (
+                f"the case name {plan.folder.name} belongs to several CTs, one of them {plan.series}; expected a name "
+                "for each, so import without naming by patient"
+            )
+            failed.append(Outcome(plan.series.patient, None, text))
+    return [plan for plan in plans if count[str(plan.folder).casefold()] == 1], failed
+
+
+def import_cases(plans: Sequence[Plan]) -> Iterator[Outcome]:
+    """Make the cases one by one; one that fails does not stop the others, a full disk does.
+
+    Raises:
+        DiskError: writing failed; the cases before stay, each whole.
+    """
+    for plan in plans:
+        try:
+            yield _import_case(plan)
+        except DiskError:
+            raise
+        except GTVAutoSegError as error:
+            yield Outcome(plan.series.patient, None, str(error))
+        except MemoryError:
+            yield Outcome(plan.series.patient, None, f"{plan.series} does not fit into memory; close other programs")
+
+
+def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write down which cases are of one patient, for `dataset.read_patients`; the patient is not named.
+
+    A file that is there already is added to.
+
+    Args:
+        outcomes: of an import.
+
+    Returns:
+        The files that were written, one for each data set with such cases.
+
+    Raises:
+        InputError: a file that is there is damaged.
+        DiskError: writing failed.
+    """
+    groups: dict[tuple[Path, str], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.case is not None and outcome.patient:
+            groups.setdefault((outcome.case.parent, outcome.patient), []).append(outcome.case.name)
+    written = []
+    for dataset in dict.fromkeys(place for place, _ in groups):
+        cases = [case.name for case in find_cases(dataset)]
+        known = read_patients(dataset, cases)
+        found = dict(known)
+        for (place, _), names in groups.items():
+            if place == dataset and len(names) > 1:
+                joined = {found[name] for name in names}
+                found.update((name, min(joined)) for name in cases if found[name] in joined)
+        if found != known:
+            text = {name: patient for name, patient in found.items() if name != patient}
+            write_text(dataset / PATIENTS, json.dumps(text, indent=2) + "\n")
+            written.append(dataset / PATIENTS)
+    return written
+
+
+def _import_case(plan: Plan) -> Outcome:
+    source = {
+        "series_sha256": _hash(plan.series.uid),
+        "structure_set_sha256": _hash(plan.structure_set.uid),
+        "rois": [{"number": roi.number, "name": roi.name, "contours": len(roi.items)} for roi in plan.rois],
+    }
+    if plan.folder.exists():
+        _check_same(plan.folder, source)
+        return Outcome(plan.series.patient, plan.folder, "is there already")
+    volume = stack(plan.series.slices, str(plan.series.slices[0].path.parent))
+    check_ct(volume)
+    mask, notes = roi_mask(plan.rois, volume)
+    hu, clipped = _as_int16(volume.array)
+    found = {
+        "size": list(volume.array.shape[::-1]),
+        "spacing_mm": list(volume.spacing),
+        "label_voxels": int(mask.sum(dtype=np.int64)),
+        "label_slices": int(mask.any(axis=(1, 2)).sum()),
+        "label_ml": volume_ml(mask, volume),
+    }
+    # No path, name or date: a data set is passed on. The volume's own notes name files.
+    record = {"gtvautoseg": __version__, **source, **found, "notes": [*notes, *clipped]}
+    write_case(plan.folder, hu, mask, volume, record)
+    names = ", ".join(roi.name for roi in plan.rois)
+    text = f"{names}: {found['label_ml']:.1f} mL on {found['label_slices']} of {len(mask)} slices"
+    return Outcome(plan.series.patient, plan.folder, text, (*volume.notes, *notes, *clipped), empty=not mask.any())
+
+
+def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, record: dict[str, Any]) -> None:
+    """Write image, label and record of a case; the folder appears whole or not at all.
+
+    A tilted gantry's geometry fits in no NIfTI file; such a case is written as .nrrd.
+
+    Raises:
+        DiskError: writing failed.
+    """
+    suffix = ".nrrd" if volume.sheared else ".nii.gz"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as scratch:
+            # One level further down, so that a killed import leaves nothing that looks like a case.
+            case = Path(scratch) / folder.name
+            case.mkdir()
+            write_image(hu, volume, case / f"data{suffix}")
+            write_image(mask, volume, case / f"label{suffix}")
+            write_text(case / RECORD, json.dumps(record, indent=2) + "\n")
+            case.rename(folder)
+    except OSError as error:
+        raise DiskError(
+            f"{folder} could not be written ({error.strerror or error}); free space on the disk or choose another "
+            "folder, and run again: cases that are there already are kept"
+        ) from error
+
+
+def _matching(candidates: Sequence[StructureSet], pattern: re.Pattern[str]) -> tuple[StructureSet, tuple[Roi, ...]]:
+    """The one structure set of a CT that has matching regions of interest, and these."""
+    found = []
+    for candidate in candidates:
+        rois = tuple(roi for roi in candidate.rois if pattern.fullmatch(roi.name))
+        if rois:
+            found.append((candidate, rois))
+    where = ", ".join(str(candidate) for candidate in [candidate for candidate, _ in found] or candidates)
+    if not found:
+        names = ", ".join(f"'{roi.name}'" for candidate in candidates for roi in candidate.rois) or "none at all"
+        raise InputError(f"no ROI of {where} matches '{pattern.pattern}'; expected one of those there: {names}")
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} structure sets of the same CT have a matching ROI: {where}; expected one, so move the "
+            "others away"
+        )
+    return found[0]
+
+
+def _folders(dataset: Path, name: str, rois: tuple[Roi, ...], each: bool) -> list[tuple[Path, tuple[Roi, ...]]]:
+    if not each:
+        return [(dataset / name, rois)]
+    groups: dict[str, list[Roi]] = {}
+    folders: dict[str, str] = {}
+    for roi in rois:
+        groups.setdefault(roi.name, []).append(roi)
+        folder = safe_name(roi.name)
+        if not folder:
+            raise InputError(
+                f"the ROI '{roi.name}' cannot name a folder; expected letters or digits, so leave out --each"
+            )
+        twin = folders.setdefault(folder.casefold(), roi.name)
+        if twin != roi.name:
+            raise InputError(
+                f"the ROIs '{twin}' and '{roi.name}' of one CT would share the folder {folder}; expected names that "
+                "differ in more than case and special signs, so import them one by one with --roi, each into its own "
+                "DATASET"
+            )
+    return [(dataset / safe_name(roi_name) / name, tuple(group)) for roi_name, group in groups.items()]
+
+
+def _patient_name(series: ImageSeries) -> str:
+    name = safe_name(series.patient)
+    if not name:
+        raise InputError(f"{series.slices[0].path} has no PatientID; expected one, so import without naming by patient")
+    return name
+
+
+def _check_same(folder: Path, source: dict[str, Any]) -> None:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        same = all(record[key] == value for key, value in source.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise InputError(
+            f"{folder} exists already and comes from another CT, structure set or ROI; remove it or import into "
+            "another folder"
+        )
+
+
+def _as_int16(hu: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    limits = np.iinfo(np.int16)
+    rounded = np.rint(hu)
+    beyond = int(((rounded < limits.min) | (rounded > limits.max)).sum())
+    notes = (f"{beyond} voxels beyond {limits.min} to {limits.max} HU were clipped",) if beyond else ()
+    return rounded.clip(limits.min, limits.max).astype(np.int16), notes
+
+
+def _hash(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()

@@ -1,0 +1,171 @@
+"""Which cases teach and which validate: five seeded folds of patients, or the folders ``train`` and ``val``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ...errors import InputError
+from ...system.files import write_text
+from .dataset import PATIENTS, Case, find_cases, read_patients
+from .slices import StoredCase
+
+FILE = "folds.json"
+SPLIT = "split"
+
+
+class NamedCase(Protocol):
+    """What folds are made from; a stored case is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the case."""
+
+    @property
+    def abnormal(self) -> tuple[bool, ...]:
+        """Which axial slices show tumour."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of the cases; `name` is that of its folder in a run."""
+
+    name: str
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
+    """Cases of a data set, and the division it brings along as folders ``train`` and ``val``, if it does.
+
+    Raises:
+        InputError: the folder holds no cases, or a case or a patient is in both.
+    """
+    parts = (dataset / "train", dataset / "val")
+    if not all(part.is_dir() for part in parts):
+        return find_cases(dataset), None
+    training, validation = (find_cases(part) for part in parts)
+    both = {case.name for case in training} & {case.name for case in validation}
+    if both:
+        raise InputError(
+            f"{dataset} has the case {sorted(both)[0]} in train and in val; expected every patient in one of them only"
+        )
+    fold = Fold(SPLIT, tuple(case.name for case in training), tuple(case.name for case in validation))
+    patients = read_patients(dataset, [*fold.training, *fold.validation])
+    check_patients([fold.training, fold.validation], patients, f"{dataset}, in train and in val")
+    return [*training, *validation], fold
+
+
+def make_folds(
+    stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str] | None = None
+) -> list[list[str]]:
+    """Divide patients at random into folds of nearly equal size, those without tumour spread evenly.
+
+    Args:
+        stored: all cases.
+        count: of folds; no more are made than there are patients.
+        seed: the same seed and names give the same folds.
+        patients: whose each case is; by default each is a patient.
+
+    Returns:
+        Names of the validation cases of each fold.
+
+    Raises:
+        InputError: there is a single patient.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(case.name for case in stored):
+        groups.setdefault(name if patients is None else patients[name], []).append(name)
+    if len(groups) < 2:
+        known = "" if patients is None or len(stored) < 2 else f" by {PATIENTS}"
+        cases = ", ".join(next(iter(groups.values()), [])[:5])
+        raise InputError(
+            f"the data set has one patient{known} ({cases}); expected at least two, one to train on and one to choose "
+            "the best epoch on"
+        )
+    generator = np.random.default_rng(seed)
+    sick = {case.name for case in stored if any(case.abnormal)}
+    with_tumour = [group for group in groups.values() if sick.intersection(group)]
+    without = [group for group in groups.values() if not sick.intersection(group)]
+    order = [part[place] for part in (with_tumour, without) for place in generator.permutation(len(part))]
+    count = min(count, len(order))
+    return [sorted(name for group in order[fold::count] for name in group) for fold in range(count)]
+
+
+def check_patients(parts: Sequence[Sequence[str]], patients: Mapping[str, str], where: str) -> None:
+    """Check that all cases of a patient are in the same part.
+
+    Raises:
+        InputError: they are not.
+    """
+    seen: dict[str, tuple[int, str]] = {}
+    for number, part in enumerate(parts):
+        for name in part:
+            first, twin = seen.setdefault(patients[name], (number, name))
+            if first != number:
+                raise InputError(
+                    f"{twin} and {name} are of one patient by {PATIENTS}, and are divided ({where}); expected every "
+                    "patient in one part only"
+                )
+
+
+def load_folds(
+    folder: Path, stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str]
+) -> list[Fold]:
+    """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
+
+    Raises:
+        InputError: the file's folds do not hold every case once, or divide a patient.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return as_folds(make_folds(stored, count, seed, patients), stored)
+    try:
+        folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a list of folds ({error}); expected {{'folds': [[case, ...], ...]}}"
+        ) from error
+    names = sorted(case.name for case in stored)
+    listed = sorted(name for fold in folds for name in fold)
+    if listed != names or len(folds) < 2:
+        odd = sorted(set(listed) ^ set(names)) or ["one case twice, or a single fold"]
+        raise InputError(
+            f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
+        )
+    check_patients(folds, patients, str(path))
+    return as_folds(folds, stored)
+
+
+def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
+    """Write ``folds.json``: the validation cases of each fold."""
+    lists = [list(fold.validation) for fold in folds]
+    write_text(folder / FILE, json.dumps({"seed": seed, "folds": lists}, indent=2) + "\n")
+
+
+def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> list[Fold]:
+    """Folds by the cases that validate them, ``fold_0`` and so on; the other cases teach."""
+    names = sorted(case.name for case in stored)
+    return [
+        Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
+        for number, fold in enumerate(folds)
+    ]
+
+
+def check_fold(fold: Fold, cases: dict[str, StoredCase]) -> None:
+    """Check that both sides of a fold show tumour.
+
+    Raises:
+        InputError: one of them does not.
+    """
+    for side, names in (("training", fold.training), ("validation", fold.validation)):
+        if not any(any(cases[name].abnormal) for name in names):
+            raise InputError(
+                f"the {side} cases of {fold.name} ({', '.join(names[:5])}) show no tumour on any slice; expected at "
+                f"least one that does: check their labels, or divide the cases yourself in {FILE}"
+            )

@@ -1,0 +1,237 @@
+"""The slice store: every CT preprocessed once, kept on disk as memory-mapped slices, one folder a case.
+
+A folder's name ends with a key made of the content of image and label, the settings and the preprocessing code, so
+it is never out of date: what changes gets a new folder. A folder is written under a temporary name and renamed when it
+is whole; a run that is killed leaves nothing that looks finished. The store may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ...cascade import preprocess
+from ...errors import DiskError, InputError
+from ...images.itk import reading_image
+from ...images.read import read_volume
+from ...images.volume import Volume, check_ct
+from ...system.files import make_folder, write_text
+from ...system.settings import PreprocessSettings
+from .dataset import Case, read_label
+from .slices import StoredCase, open_case
+
+CHUNK = 4  # slices converted at a time: small arrays are reused by the allocator, large ones are mapped anew each time
+MOST_WORKERS = 4
+STALE_SECONDS = 3600
+LAYOUT = 1  # of a case's folder
+
+
+def build_store(
+    cases: Sequence[Case],
+    settings: PreprocessSettings,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[StoredCase]:
+    """Bring the store up to date and open it; cases that are there already are not read again.
+
+    Args:
+        cases: of the data set, which is only read.
+        settings: window, box rule, size and channels.
+        folder: the store; made when it does not exist.
+        progress: called with cases done and cases in all.
+
+    Returns:
+        The stored cases, in the order of ``cases``.
+
+    Raises:
+        InputError: an image or label cannot be used, two cases hold the same CT, or the folder is not writable.
+        DiskError: the disk is full, or has too little room.
+    """
+    make_folder(folder)
+    _remove_leftovers(folder)
+    hashes = _file_hashes(cases, folder)
+    _check_duplicates(cases, hashes)
+    contents = [_hash(hashes[case.image], hashes[case.label]) for case in cases]
+    keys = [_hash(content, json.dumps(asdict(settings)), _code_version()) for content in contents]
+    targets = [folder / f"{case.name}-{key}" for case, key in zip(cases, keys)]
+    missing = [job for job in zip(cases, targets, contents) if not job[1].is_dir()]
+    _check_room([case for case, _, _ in missing], settings, folder)
+    done = len(cases) - len(missing)
+    pool = ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1))
+    try:
+        builds = [pool.submit(_build, case, settings, target, content) for case, target, content in missing]
+        for number, build in enumerate(builds, done + 1):
+            build.result()
+            if progress is not None:
+                progress(number, len(cases))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [open_case(target) for target in targets]
+
+
+def content_of(case: Case) -> str:
+    """Hash of a case's image and label, as in `StoredCase.content`."""
+    return _hash(_sha256(case.image), _sha256(case.label))
+
+
+def _build(case: Case, settings: PreprocessSettings, target: Path, content: str) -> None:
+    volume = read_volume(case.image)
+    check_ct(volume)
+    label = volume.axial.of(read_label(case, volume))
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.mkdir()
+        _write_slices(volume.axial.of(volume.array), label, settings, part)
+        (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
+        try:
+            part.rename(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process was faster
+                raise
+    except OSError as error:
+        raise DiskError(
+            f"the slice store {target.parent} could not be written ({error.strerror or error}); free space on the disk "
+            "or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSettings, part: Path) -> None:
+    # Plain writes and not a writable map: on a full disk those fail with an error, a map kills the process.
+    count, size = len(hu), settings.size
+    shapes = {"images.npy": (count, settings.channels, size, size), "masks.npy": (count, -(-(size**2) // 8))}
+    with (part / "images.npy").open("wb") as images, (part / "masks.npy").open("wb") as masks:
+        for file, shape in zip((images, masks), shapes.values()):
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for start in range(0, count, CHUNK):
+            rows = range(start, min(start + CHUNK, count))
+            boxes = [preprocess.body_box(hu[row], settings) for row in rows]
+            scaled = preprocess.network_input(hu, rows, boxes, settings)
+            images.write(scaled.mul_(255).round_().to(torch.uint8).numpy().data)
+            for row, box in zip(rows, boxes):
+                masks.write(np.packbits(preprocess.stretch_mask(label[row], box, size)).data)
+        for file in (images, masks):
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave a renamed folder with empty files
+
+
+def _describe(
+    case: Case, volume: Volume, label: np.ndarray, settings: PreprocessSettings, content: str
+) -> dict[str, object]:
+    order = volume.axial.axes[::-1]
+    spacing = [float(volume.spacing[::-1][axis]) for axis in order]
+    return {
+        "name": case.name,
+        "content": content,
+        "size": settings.size,
+        "abnormal": label.any(axis=(1, 2)).tolist(),
+        "spacing_mm": spacing,
+        # As the applicability check samples a CT.
+        "hu_percentiles": [float(value) for value in np.percentile(volume.array[::4, ::4, ::4], (1, 99))],
+        "extent_mm": [step * volume.array.shape[axis] for step, axis in zip(spacing, order)],
+    }
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code_version() -> str:
+    """What a stored slice depends on beside data and settings: preprocessing, and how it is stored."""
+    return f"{LAYOUT} {_sha256(Path(preprocess.__file__))}"
+
+
+def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
+    """sha256 of every image and label; files whose size and time of change are known are not read again."""
+    notes = folder / "hashes.json"
+    try:
+        known = json.loads(notes.read_text())
+    except (OSError, ValueError):  # not there yet, or damaged: it only saves time
+        known = {}
+    hashes, changed = {}, False
+    for path in (path for case in cases for path in (case.image, case.label)):
+        status = path.stat()
+        entry = known.get(str(path.resolve()))
+        if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
+            entry = [status.st_size, status.st_mtime_ns, _sha256(path)]
+            known[str(path.resolve())] = entry
+            changed = True
+        hashes[path] = entry[2]
+    if changed:
+        write_text(notes, json.dumps(known))
+    return hashes
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_duplicates(cases: Sequence[Case], hashes: dict[Path, str]) -> None:
+    seen: dict[str, Case] = {}
+    names: set[str] = set()
+    for case in cases:
+        twin = seen.setdefault(hashes[case.image], case)
+        if twin is not case:
+            raise InputError(
+                f"the cases {twin.name} and {case.name} hold the same CT; expected every patient once, or training and "
+                "validation share patients: remove one of them"
+            )
+        if case.name in names:
+            raise InputError(
+                f"two cases are named {case.name}; expected a name of its own for every patient: rename one"
+            )
+        names.add(case.name)
+
+
+def _check_room(missing: Sequence[Case], settings: PreprocessSettings, folder: Path) -> None:
+    slice_bytes = settings.channels * settings.size**2 + settings.size**2 // 8 + 1
+    needed = sum(_axial_slices(case.image) for case in missing) * slice_bytes
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DiskError(
+            f"the slice store {folder} needs {needed / 1e9:.1f} GB for {len(missing)} cases and the disk has "
+            f"{free / 1e9:.1f} GB free; free space or choose another folder"
+        )
+
+
+def _axial_slices(path: Path) -> int:
+    """Axial slices by the file's header; 0 when it has none, which reading the file will explain."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with reading_image():
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return 0
+    if reader.GetDimension() != 3:
+        return 0
+    axes = Volume(np.empty((0, 0, 0)), direction=reader.GetDirection()).axial.axes
+    return reader.GetSize()[::-1][axes[0]]
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left; younger ones may belong to a run that is at it."""
+    for part in folder.glob(".*.part"):
+        with suppress(FileNotFoundError):  # another run renamed it
+            if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What a training leaves: thresholds, model bundles, 8-bit forms, a report."""
