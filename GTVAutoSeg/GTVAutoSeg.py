@@ -101,7 +101,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
         logic = slicer.util.getModuleLogic("GTVAutoSeg")
         outcome = logic.segment(ct, model="sts-gtv", device="auto")   # waits; raises GTVAutoSegError
-        print(outcome.report["volume_ml"], outcome.segmentation, outcome.segment_id)
+        print(outcome.report.volume_ml, outcome.segmentation, outcome.segment_id)
 
     With ``on_finished`` the call returns at once and Slicer's event loop carries the run on::
 
@@ -145,7 +145,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
         Returns:
             The Outcome, or with ``on_finished`` the Run, which has ``cancel()``. An Outcome without a segmentation
-            means that no tumour was found; ``report["reason"]`` says why.
+            means that no tumour was found; ``report.reason`` says why.
 
         Raises:
             GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
@@ -243,7 +243,7 @@ class GTVAutoSegTest(ScriptedLoadableModuleTest):
             self.assertFalse(has_torch, str(error))
             self.assertEqual(error.code, "torch-missing")
         else:
-            self.assertEqual(len(outcome.report["slice_probability"]), 12)
+            self.assertEqual(len(outcome.report.slice_probability), 12)
         self.assertEqual("torch" in sys.modules, in_process_before)
 
     def _add_ct(self) -> Any:

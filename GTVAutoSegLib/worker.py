@@ -113,7 +113,7 @@ class Worker:
         _stop_if(cancelled())
         self._send("stage", stage="writing")
         write_mask(result.mask, volume, Path(values.output))
-        self._send("result", output=str(values.output), **summarise(result, volume, model.bundle))
+        self._send("result", output=str(values.output), **summarise(result, volume, model.bundle).to_json())
 
     def _load(self, values: argparse.Namespace) -> Cascade:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..cascade.applicability import applicability_warnings
 from ..cascade.result import describe_segment, sentence, summarise
@@ -24,6 +24,7 @@ from ..images.read import read_volume
 from ..images.volume import Volume, check_ct
 from ..images.write import mask_format, write_mask
 from ..model.bundle import Bundle
+from ..report.case_record import CaseRecord
 from ..report.case_report import report_page
 from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
@@ -32,7 +33,7 @@ from .earlier import clear, seal
 from .plan import REPORT, RESULT, THUMBNAIL, Plan
 
 if TYPE_CHECKING:
-    from ..cascade.cascade import CascadeResult
+    from ..cascade.result import CascadeResult
 
 
 @dataclass(frozen=True)
@@ -114,42 +115,42 @@ def write_or_fail(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bun
     return describe(record)
 
 
-def describe(record: dict[str, Any]) -> Outcome:
+def describe(record: CaseRecord) -> Outcome:
     """A finished case in words."""
-    return Outcome(record["case"], sentence(record), tuple(record["warnings"]), check=record["check"])
+    return Outcome(record.case, sentence(record.result), record.result.warnings, check=record.check)
 
 
-def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
+def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> CaseRecord:
     make_folder(plan.folder)
     clear(plan)
-    for path in plan.masks:
-        write_mask(result.mask, volume, path, describe_segment(bundle, result))
     record = _record(plan, volume, result, bundle)
+    for path in plan.masks:
+        write_mask(result.mask, volume, path, describe_segment(bundle, record.result))
     window = bundle.info.preprocessing.window
     overview = thumbnail(result.mask, volume, window)
     with whole_file(plan.folder / THUMBNAIL) as temporary:
         temporary.write_bytes(overview)
     pictures = key_pictures(result.mask, volume, window)
     write_text(plan.folder / REPORT, report_page(record, overview, pictures))
-    seal(record, [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT])
-    write_text(plan.folder / RESULT, json.dumps(record, indent=2) + "\n")
+    record = seal(record, [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT])
+    write_text(plan.folder / RESULT, json.dumps(record.to_json(), indent=2) + "\n")
     return record
 
 
-def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> dict[str, Any]:
-    record = summarise(result, volume, bundle)
-    measures = measure(result.mask, volume)
+def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -> CaseRecord:
+    found = summarise(result, volume, bundle)
     doubtful = doubts(plan, volume, bundle)
     at_border = border_warnings(result.mask, volume)
-    record["input"]["source"] = plan.case.source
-    record["warnings"] = [plan.case.neutral(text) for text in result.warnings]
-    finished = datetime.now().astimezone().isoformat(timespec="seconds")
-    return {
-        "case": plan.case.name,
-        "finished": finished,
-        "check": bool(doubtful or result.reason or at_border),
-        "doubts": doubtful,
-        "key": plan.key,
-        **record,
-        "measures": measures,
-    }
+    return CaseRecord(
+        case=plan.case.name,
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        result=replace(
+            found,
+            input=replace(found.input, source=plan.case.source),
+            warnings=tuple(plan.case.neutral(text) for text in result.warnings),
+        ),
+        measures=measure(result.mask, volume),
+        check=bool(doubtful or result.reason or at_border),
+        doubts=tuple(doubtful),
+        key=plan.key,
+    )

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from ..images.write import FORMATS
+from ..report.case_record import CaseRecord
 from ..system.files import whole_file
 from .plan import OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
 
@@ -27,12 +27,12 @@ class Earlier:
     """What lies in a case's folder.
 
     Attributes:
-        record: ``result.json``; None when it is not there.
+        record: ``result.json``; None when it is not there, or is none.
         todo: why the case has to be done, in words; "" when its results are there and up to date.
         changed: names of the result's files that a person changed since.
     """
 
-    record: dict[str, Any] | None
+    record: CaseRecord | None
     todo: str = ""
     changed: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ class Earlier:
     @property
     def check(self) -> bool:
         """Whether an up-to-date result has to be looked at before any use; an edited one was."""
-        return self.record is not None and not self.todo and not self.edited and bool(self.record["check"])
+        return self.record is not None and not self.todo and not self.edited and self.record.check
 
     @property
     def kept(self) -> str:
@@ -80,19 +80,18 @@ def _possible_masks(plan: Plan) -> list[Path]:
     return [plan.folder / f"{plan.case.name}{suffix}" for suffix in FORMATS]
 
 
-def read_record(plan: Plan) -> dict[str, Any] | None:
-    """``result.json`` of a case; None when it is not there."""
+def read_record(plan: Plan) -> CaseRecord | None:
+    """``result.json`` of a case; None when it is not there, or is none."""
     try:
-        record = json.loads((plan.folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return CaseRecord.from_json(json.loads((plan.folder / RESULT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
 
 
-def seal(record: dict[str, Any], files: list[Path]) -> None:
-    """Note the sizes and hashes of a result's files in its record, by which changes are seen later."""
-    record["files"] = {path.name: path.stat().st_size for path in files}
-    record["sha256"] = {path.name: _sha256(path) for path in files}
+def seal(record: CaseRecord, files: list[Path]) -> CaseRecord:
+    """The record with the sizes and hashes of the result's files, by which changes are seen later."""
+    sizes = {path.name: path.stat().st_size for path in files}
+    return replace(record, files=sizes, sha256={path.name: _sha256(path) for path in files})
 
 
 def set_aside(plan: Plan) -> None:
@@ -104,10 +103,11 @@ def set_aside(plan: Plan) -> None:
         DiskError: the archive could not be written; nothing was removed then.
         OSError: a file could not be removed.
     """
-    record = read_record(plan) or {}
+    record = read_record(plan)
     masks = [path.name for path in _possible_masks(plan)]
     # The mark first: what a kill leaves of the others is no result.
-    names = dict.fromkeys([RESULT, *(Path(name).name for name in record.get("files", ())), *masks, REPORT, THUMBNAIL])
+    files = [Path(name).name for name in record.files] if record else []
+    names = dict.fromkeys([RESULT, *files, *masks, REPORT, THUMBNAIL])
     there = [path for path in (plan.folder / name for name in names) if path.is_file()]
     if there:
         with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
@@ -129,26 +129,24 @@ def clear(plan: Plan) -> None:
         path.unlink(missing_ok=True)
 
 
-def _missing(plan: Plan, record: dict[str, Any], edited: bool) -> str:
-    key = record.get("key", {})
-    differing = [name for name, value in plan.key.items() if key.get(name) != value]
+def _missing(plan: Plan, record: CaseRecord, edited: bool) -> str:
+    differing = [name for name, value in plan.key.items() if record.key.get(name) != value]
     if differing:
         return f"made with another {', '.join(differing)}"
     if edited:  # what is missing or in doubt is no reason to take a corrected mask away
         return ""
-    gone = [name for name in record["files"] if not (plan.folder / name).is_file()]
+    gone = [name for name in record.files if not (plan.folder / name).is_file()]
     if gone:
         return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing"
-    return "its CT is in doubt, which --strict refuses" if plan.strict and record["doubts"] else ""
+    return "its CT is in doubt, which --strict refuses" if plan.strict and record.doubts else ""
 
 
-def _changed(plan: Plan, record: dict[str, Any]) -> tuple[str, ...]:
+def _changed(plan: Plan, record: CaseRecord) -> tuple[str, ...]:
     """Times are not compared: copying a folder to another disk changes them."""
-    hashes = record.get("sha256", {})
     changed = []
-    for name, size in record.get("files", {}).items():
+    for name, size in record.files.items():
         path = plan.folder / name
-        if path.is_file() and (path.stat().st_size != size or _sha256(path) != hashes.get(name, _sha256(path))):
+        if path.is_file() and (path.stat().st_size != size or _sha256(path) != record.sha256.get(name, _sha256(path))):
             changed.append(name)
     return tuple(changed)
 

@@ -89,24 +89,25 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         return row | {"status": FAILED if name in failures else NOT_DONE, "error": failures.get(name, "")}
     if earlier.edited:  # no figures: they would be taken for those of the mask that lies there now
         return row | {"status": CHANGED, "warnings": earlier.kept}
-    measures, slices = record["measures"], record["tumour_slices"]
-    notes = [*([earlier.kept] if earlier.kept else []), *record["warnings"]]
+    result, measures, slices = record.result, record.measures, record.result.tumour_slices
+    notes = [*([earlier.kept] if earlier.kept else []), *result.warnings]
     row |= {
-        "status": CHECK if record["check"] else DONE,
-        "volume_ml": round(record["volume_ml"], 4),
+        "status": CHECK if record.check else DONE,
+        "volume_ml": round(result.volume_ml, 4),
         "slices": len(slices),
-        "reason": record["reason"],
+        "reason": result.reason,
         "warnings": "; ".join(notes),
         "notes": notes,  # for the page, one by one
-        "seconds": record["timings"]["total"],
-        "model": record["model"]["id"],
-        "model_version": record["model"]["version"],
+        "seconds": result.timings["total"],
+        "model": result.model.id,
+        "model_version": result.model.version,
     }
     if measures:
         row |= {"first_slice": slices[0], "last_slice": slices[-1]}
-        row |= {f"extent_{axis}_mm": round(length, 2) for axis, length in zip("xyz", record["extent_mm"])}
-        row |= {name: measures[name] for name in ("diameter_mm", "axial_diameter_mm", "components", "border_mm")}
-        row |= {"hu_mean": measures["hu"]["mean"], "hu_sd": measures["hu"]["sd"]}
+        row |= {f"extent_{axis}_mm": round(length, 2) for axis, length in zip("xyz", result.extent_mm)}
+        row |= {"diameter_mm": measures.diameter_mm, "axial_diameter_mm": measures.axial_diameter_mm}
+        row |= {"components": measures.components, "border_mm": measures.border_mm}
+        row |= {"hu_mean": measures.hu.mean, "hu_sd": measures.hu.sd}
     return row
 
 

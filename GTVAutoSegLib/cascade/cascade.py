@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,40 +23,12 @@ from .applicability import applicability_warnings
 from .device import describe
 from .inference import BatchRunner
 from .preprocess import Box, body_box, network_input, paste_back
+from .result import CascadeResult
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class CascadeResult:
-    """What the cascade found.
-
-    A slice index counts along the stored axis that is closest to head-feet, as a viewer of the file counts it.
-
-    Attributes:
-        mask: uint8 (z, y, x) on the CT's own grid, 1 is tumour.
-        slice_probability: float32 (slices,), the classifier's output; NaN for slices left out by ``slices``.
-        threshold: slice probability from which a slice was segmented.
-        picked: bool (slices,), which slices were segmented.
-        reason: why nothing was found, or "" when something was.
-        warnings: sentences for the user.
-        device: where it ran.
-        precision: in which numbers.
-        timings: seconds by step.
-    """
-
-    mask: np.ndarray
-    slice_probability: np.ndarray
-    threshold: float
-    picked: np.ndarray
-    reason: str
-    warnings: tuple[str, ...]
-    device: str
-    precision: str = "fp32"
-    timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

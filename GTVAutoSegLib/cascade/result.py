@@ -1,11 +1,15 @@
-"""What a run found, as plain values for JSON, reports and people."""
+"""What a run found: `CascadeResult` with its arrays, and `ResultRecord`, the same in plain values for JSON and people.
+
+To add a figure to the record, add a field with a default to `ResultRecord` and fill it in `summarise`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import platform
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,74 +18,164 @@ from ..images.placement import extent_mm, tumour_slices, volume_ml
 from ..images.segment_info import SegmentInfo
 from ..images.volume import Volume
 from ..model.bundle import Bundle
+from ..system import tags
+from ..system.settings import as_json, parse_settings
 
-if TYPE_CHECKING:
-    from .cascade import CascadeResult
 
+@dataclass(frozen=True)
+class CascadeResult:
+    """What the cascade found.
 
-def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> dict[str, Any]:
-    """Measure a result.
+    A slice index counts along the stored axis that is closest to head-feet, as a viewer of the file counts it.
 
-    Returns:
-        JSON-ready values. ``volume_ml`` is in mL, ``extent_mm`` the tumour's size along the axial x, y and z axes in
-        mm, ``tumour_slices`` and ``slice_probability`` follow the slice index of `CascadeResult`, ``timings`` are in
-        seconds, ``mask_sha256`` is that of the mask's bytes (z, y, x).
+    Attributes:
+        mask: uint8 (z, y, x) on the CT's own grid, 1 is tumour.
+        slice_probability: float32 (slices,), the classifier's output; NaN for slices left out by ``slices``.
+        threshold: slice probability from which a slice was segmented.
+        picked: bool (slices,), which slices were segmented.
+        reason: why nothing was found, or "" when something was.
+        warnings: sentences for the user.
+        device: where it ran.
+        precision: in which numbers.
+        timings: seconds by step.
     """
+
+    mask: np.ndarray
+    slice_probability: np.ndarray
+    threshold: float
+    picked: np.ndarray
+    reason: str
+    warnings: tuple[str, ...]
+    device: str
+    precision: str = "fp32"
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """The CT: its path or name, voxels along x, y and z, and their distance in mm."""
+
+    source: str
+    size: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model: id, version, and the digest of `Bundle`."""
+
+    id: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """What a run found, in plain values; the fields are the keys in JSON.
+
+    Attributes:
+        input: the CT.
+        roi: name of the region.
+        volume_ml: volume, mL.
+        tumour_slices: slices with tumour, counted as in `CascadeResult`.
+        extent_mm: the tumour's size along the axial x, y and z axes, mm.
+        slice_probability: of each slice; None for one that was left out.
+        threshold: slice probability from which a slice was segmented.
+        picked_slices: slices that were segmented.
+        reason: why nothing was found, or "" when something was.
+        warnings: sentences for the user.
+        mask_sha256: of the mask's bytes (z, y, x).
+        model: what made it.
+        device: where it ran.
+        precision: in which numbers.
+        timings: seconds by step, "total" among them.
+        versions: of the software, by name.
+    """
+
+    input: InputRecord
+    roi: str
+    volume_ml: float
+    tumour_slices: tuple[int, ...]
+    extent_mm: tuple[float, ...]
+    slice_probability: tuple[float | None, ...]
+    threshold: float
+    picked_slices: tuple[int, ...]
+    reason: str
+    warnings: tuple[str, ...]
+    mask_sha256: str
+    model: ModelRecord
+    device: str
+    precision: str
+    timings: dict[str, float]
+    versions: dict[str, str]
+
+    @classmethod
+    def from_json(cls, data: Any) -> ResultRecord:
+        """Read a record from decoded JSON; further keys are left aside. Raises ValueError for what is none."""
+        return parse_settings(cls, data, "the result", others=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        return as_json(self)
+
+
+def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRecord:
+    """Measure a result on its CT, and say what made it."""
     import SimpleITK
     import torch
 
-    return {
-        "input": {"source": volume.source, "size": list(volume.array.shape[::-1]), "spacing_mm": list(volume.spacing)},
-        "roi": bundle.info.task.roi,
-        "volume_ml": volume_ml(result.mask, volume),
-        "tumour_slices": np.flatnonzero(tumour_slices(result.mask, volume)).tolist(),
-        "extent_mm": extent_mm(result.mask, volume),
-        "slice_probability": [None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability],
-        "threshold": result.threshold,
-        "picked_slices": np.flatnonzero(result.picked).tolist(),
-        "reason": result.reason,
-        "warnings": list(result.warnings),
-        "mask_sha256": hashlib.sha256(np.ascontiguousarray(result.mask).data).hexdigest(),
-        "model": {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest},
-        "device": result.device,
-        "precision": result.precision,
-        "timings": {step: round(seconds, 4) for step, seconds in result.timings.items()},
-        "versions": {
+    return ResultRecord(
+        input=InputRecord(volume.source, volume.array.shape[::-1], tuple(volume.spacing)),
+        roi=bundle.info.task.roi,
+        volume_ml=volume_ml(result.mask, volume),
+        tumour_slices=tuple(np.flatnonzero(tumour_slices(result.mask, volume)).tolist()),
+        extent_mm=tuple(extent_mm(result.mask, volume)),
+        slice_probability=tuple(None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability),
+        threshold=result.threshold,
+        picked_slices=tuple(np.flatnonzero(result.picked).tolist()),
+        reason=result.reason,
+        warnings=tuple(result.warnings),
+        mask_sha256=hashlib.sha256(np.ascontiguousarray(result.mask).data).hexdigest(),
+        model=ModelRecord(bundle.info.id, bundle.info.version, bundle.digest),
+        device=result.device,
+        precision=result.precision,
+        timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
+        versions={
             "gtvautoseg": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "SimpleITK": SimpleITK.Version_VersionString(),
             "numpy": np.__version__,
         },
-    }
-
-
-def sentence(summary: dict[str, Any]) -> str:
-    """What was found, in one line."""
-    if summary["reason"]:
-        return f"No tumour found: {summary['reason']}."
-    slices = summary["tumour_slices"]
-    where = f"{len(slices)} slices ({slices[0]} to {slices[-1]})" if len(slices) > 1 else f"slice {slices[0]}"
-    extent = " x ".join(f"{length:.0f}" for length in summary["extent_mm"])
-    return (
-        f"{summary['roi']}: {summary['volume_ml']:.1f} mL on {where}, "
-        f"extent {extent} mm; {summary['timings']['total']:.1f} s on {summary['device']}"
     )
 
 
-def describe_segment(bundle: Bundle, result: CascadeResult | None = None) -> SegmentInfo:
+def sentence(record: ResultRecord) -> str:
+    """What was found, in one line."""
+    if record.reason:
+        return f"No tumour found: {record.reason}."
+    slices = record.tumour_slices
+    where = f"{len(slices)} slices ({slices[0]} to {slices[-1]})" if len(slices) > 1 else f"slice {slices[0]}"
+    extent = " x ".join(f"{length:.0f}" for length in record.extent_mm)
+    return (
+        f"{record.roi}: {record.volume_ml:.1f} mL on {where}, extent {extent} mm; "
+        f"{record.timings['total']:.1f} s on {record.device}"
+    )
+
+
+def describe_segment(bundle: Bundle, record: ResultRecord | None = None) -> SegmentInfo:
     """Name, colour, DICOM terminology and origin of the segment a model makes.
 
     Args:
         bundle: the model.
-        result: adds how it was run: slice threshold, device and precision.
+        record: adds how it was run: slice threshold, device and precision.
     """
     info = bundle.info
-    origin = {"GTVAutoSeg.Model": info.id, "GTVAutoSeg.Version": info.version, "GTVAutoSeg.Digest": bundle.digest}
-    if result is not None:
+    origin = {tags.MODEL_TAG: info.id, tags.VERSION_TAG: info.version, tags.DIGEST_TAG: bundle.digest}
+    if record is not None:
         origin |= {
-            "GTVAutoSeg.Threshold": f"{result.threshold:g}",
-            "GTVAutoSeg.Device": result.device,
-            "GTVAutoSeg.Precision": result.precision,
+            tags.THRESHOLD_TAG: f"{record.threshold:g}",
+            tags.DEVICE_TAG: record.device,
+            tags.PRECISION_TAG: record.precision,
         }
     return SegmentInfo(info.task.roi, info.task.color, info.task.terminology, origin)

@@ -7,11 +7,14 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..model.precision import PRECISIONS
 from ..system.settings import check_threshold
+
+if TYPE_CHECKING:
+    from ..cascade.result import ResultRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,12 +67,12 @@ def run(arguments: argparse.Namespace) -> None:
     model = load_model(bundle.path, device=arguments.device, precision=arguments.precision)
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
+    record = summarise(result, volume, bundle)
     for path in arguments.output:
-        write_mask(result.mask, volume, path, describe_segment(bundle, result))
-    summary = summarise(result, volume, bundle)
+        write_mask(result.mask, volume, path, describe_segment(bundle, record))
     for path in _json_file(arguments):
-        write_text(path, json.dumps(summary, indent=2) + "\n")
-    _say(summary, arguments)
+        write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
+    _say(record, arguments)
 
 
 def slice_range(text: str) -> range:
@@ -99,14 +102,14 @@ def _check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
         raise InputError(f"{path} is the CT or a result already; expected another file for --json")
 
 
-def _say(summary: dict[str, Any], arguments: argparse.Namespace) -> None:
+def _say(record: ResultRecord, arguments: argparse.Namespace) -> None:
     from ..cascade.result import sentence
 
-    for warning in summary["warnings"]:
+    for warning in record.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.json == "-":
-        print(json.dumps(summary, indent=2))
+        print(json.dumps(record.to_json(), indent=2))
         return
-    print(sentence(summary))
+    print(sentence(record))
     for path in arguments.output:
         print(f"written: {path}")

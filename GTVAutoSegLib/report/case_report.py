@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
+from ..cascade.result import ResultRecord
+from .case_record import CaseRecord
+from .measures import Measures
 from .pages import RESEARCH_ONLY, Html, marked, page, paragraphs, picture, table
 from .pictures import Picture
 
@@ -23,22 +25,21 @@ MOST_COLUMNS, SHORTEST_COLUMN = 3, 6
 SIGNATURE = '<p class="sign">Checked and corrected by <span></span> on <span></span></p>'
 
 
-def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Picture]) -> str:
+def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]) -> str:
     """The report as HTML.
 
     Args:
-        record: what `summary.summarise` gives, with the keys ``case``, ``measures`` (see `measures.measure`) and
-            ``finished`` (when, ISO 8601), and ``check`` (whether somebody has to look before any use).
+        record: of the case.
         overview: PNG of one slice.
         pictures: key slices.
     """
-    measures = record["measures"]
+    result, measures = record.result, record.measures
     parts = [
-        f"<h1>{escape(record['roi'])}: {escape(record['case'])}</h1>",
+        f"<h1>{escape(result.roi)}: {escape(record.case)}</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
-        *paragraphs([f"No tumour found: {record['reason']}."] if record["reason"] else [], "failed"),
-        *paragraphs([CHECK_FIRST] if record["check"] else [], "notice"),
-        *paragraphs([f"Warning: {text}." for text in record["warnings"]], "warning"),
+        *paragraphs([f"No tumour found: {result.reason}."] if result.reason else [], "failed"),
+        *paragraphs([CHECK_FIRST] if record.check else [], "notice"),
+        *paragraphs([f"Warning: {text}." for text in result.warnings], "warning"),
         '<div class="top">',
         table(_figures(record)),
         _figure(Picture(_overview_caption(measures), overview)),
@@ -50,14 +51,14 @@ def report_page(record: dict[str, Any], overview: bytes, pictures: Sequence[Pict
         *(_figure(one) for one in pictures),
         "</div>",
         "<h2>Slice probability</h2>",
-        _curve(record),
+        _curve(result),
         _in_columns(_slices(record), ("slice", "probability", "area, cm²")),
         '<div class="together"><h2>Origin</h2>',
         table(_origin(record)),
         SIGNATURE,
         "</div>",
     ]
-    return page(f"{record['roi']}: {record['case']}", parts)
+    return page(f"{result.roi}: {record.case}", parts)
 
 
 def _figure(shown: Picture) -> str:
@@ -72,80 +73,81 @@ def _in_columns(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
     return f'<div class="columns">{"".join(table(part, head) for part in parts)}</div>'
 
 
-def figures(record: dict[str, Any]) -> list[tuple[str, str]]:
+def figures(record: CaseRecord) -> list[tuple[str, str]]:
     """What was measured, as names and values with their units, for people; [] when nothing was found."""
-    measures = record["measures"]
+    result, measures = record.result, record.measures
     if not measures:
         return []
-    slices, hu = record["tumour_slices"], measures["hu"]
-    parts = ", ".join(f"{volume:.2f}" for volume in measures["components_ml"])
-    more = " ..." if measures["components"] > len(measures["components_ml"]) else ""
+    slices, hu = result.tumour_slices, measures.hu
+    parts = ", ".join(f"{volume:.2f}" for volume in measures.components_ml)
+    more = " ..." if measures.components > len(measures.components_ml) else ""
     return [
-        ("Volume", f"{record['volume_ml']:.2f} mL"),
+        ("Volume", f"{result.volume_ml:.2f} mL"),
         (
             "Extent",
-            " x ".join(f"{length:.1f}" for length in record["extent_mm"]) + " mm (left-right, back-front, foot-head)",
+            " x ".join(f"{length:.1f}" for length in result.extent_mm) + " mm (left-right, back-front, foot-head)",
         ),
-        ("Largest diameter", f"{measures['diameter_mm']:.1f} mm"),
+        ("Largest diameter", f"{measures.diameter_mm:.1f} mm"),
         (
             "Largest axial diameter",
-            f"{measures['axial_diameter_mm']:.1f} mm, on slice {measures['axial_diameter_slice']}",
+            f"{measures.axial_diameter_mm:.1f} mm, on slice {measures.axial_diameter_slice}",
         ),
-        ("HU", f"mean {hu['mean']:g}, standard deviation {hu['sd']:g}"),
-        ("", f"median {hu['median']:g}, 5 to 95 %: {hu['p5']:g} to {hu['p95']:g}, all: {hu['min']:g} to {hu['max']:g}"),
-        ("Separate parts", f"{measures['components']} ({parts}{more} mL)"),
-        ("To the border of the scan", f"{measures['border_mm']:.1f} mm, towards the {measures['border_side']}"),
-        ("Slices", f"{len(slices)} of {len(record['slice_probability'])}, from {slices[0]} to {slices[-1]}"),
+        ("HU", f"mean {hu.mean:g}, standard deviation {hu.sd:g}"),
+        ("", f"median {hu.median:g}, 5 to 95 %: {hu.p5:g} to {hu.p95:g}, all: {hu.min:g} to {hu.max:g}"),
+        ("Separate parts", f"{measures.components} ({parts}{more} mL)"),
+        ("To the border of the scan", f"{measures.border_mm:.1f} mm, towards the {measures.border_side}"),
+        ("Slices", f"{len(slices)} of {len(result.slice_probability)}, from {slices[0]} to {slices[-1]}"),
     ]
 
 
-def _figures(record: dict[str, Any]) -> list[tuple[str, str]]:
-    found = figures(record)
-    probabilities = [value for value in record["slice_probability"] if value is not None]
+def _figures(record: CaseRecord) -> list[tuple[str, str]]:
+    result, found = record.result, figures(record)
+    probabilities = [value for value in result.slice_probability if value is not None]
     if not found and probabilities:
         found = [("Volume", "0 mL"), ("Highest slice probability", f"{max(probabilities):.3f}")]
     return found
 
 
-def _overview_caption(measures: dict[str, Any]) -> str:
+def _overview_caption(measures: Measures | None) -> str:
     if not measures:
         return "the middle slice"
-    areas = measures["slice_area_cm2"]
+    areas = measures.slice_area_cm2
     return f"slice {max(areas, key=lambda index: areas[index])}, the one with most tumour"
 
 
-def _slices(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    areas = record["measures"].get("slice_area_cm2", {})
+def _slices(record: CaseRecord) -> list[tuple[str, str, str]]:
+    result, areas = record.result, record.measures.slice_area_cm2 if record.measures else {}
     rows = []
-    for index in sorted({*record["picked_slices"], *record["tumour_slices"]}):
-        probability = record["slice_probability"][index]
+    for index in sorted({*result.picked_slices, *result.tumour_slices}):
+        probability = result.slice_probability[index]
         text = "" if probability is None else f"{probability:.3f}"
         rows.append((str(index), text, f"{areas.get(str(index), 0):.2f}"))
     return rows
 
 
-def _origin(record: dict[str, Any]) -> list[tuple[str, object]]:
-    given, model = record["input"], record["model"]
-    size = " x ".join(str(side) for side in given["size"])
-    spacing = " x ".join(f"{step:.4g}" for step in given["spacing_mm"])
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    digest = Html(f'<span class="small">{escape(model["digest"])}</span>')
+def _origin(record: CaseRecord) -> list[tuple[str, object]]:
+    result = record.result
+    given, model = result.input, result.model
+    size = " x ".join(str(side) for side in given.size)
+    spacing = " x ".join(f"{step:.4g}" for step in given.spacing_mm)
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    digest = Html(f'<span class="small">{escape(model.digest)}</span>')
     return [
-        ("CT", f"{given['source']}, {size} voxels of {spacing} mm"),
-        ("Model", f"{model['id']}, version {model['version']}"),
+        ("CT", f"{given.source}, {size} voxels of {spacing} mm"),
+        ("Model", f"{model.id}, version {model.version}"),
         ("Model's SHA-256", digest),
-        ("Slice threshold", f"{record['threshold']:g}"),
+        ("Slice threshold", f"{result.threshold:g}"),
         (
             "Run",
-            f"{record['finished']}, {record['timings']['total']:.1f} s on {record['device']} in {record['precision']}",
+            f"{record.finished}, {result.timings['total']:.1f} s on {result.device} in {result.precision}",
         ),
         ("Versions", versions),
     ]
 
 
-def _curve(record: dict[str, Any]) -> str:
+def _curve(result: ResultRecord) -> str:
     """Slice probability over the slices as SVG, with the threshold and what was picked."""
-    values = record["slice_probability"]
+    values = result.slice_probability
     width, height = CURVE_WIDTH - LEFT - 6, CURVE_HEIGHT - TOP - BOTTOM
     step = width / len(values)
 
@@ -154,14 +156,14 @@ def _curve(record: dict[str, Any]) -> str:
 
     bars = "".join(
         f'<rect x="{LEFT + index * step:.2f}" y="{TOP}" width="{step:.2f}" height="{height}" fill="#f6c9c9"/>'
-        for index in record["picked_slices"]
+        for index in result.picked_slices
     )
     line = "".join(
         f"M{LEFT + index * step:.2f} {at(value):.2f}h{step:.2f}" + _rise(values, index, height)
         for index, value in enumerate(values)
         if value is not None
     )
-    limit = at(record["threshold"])
+    limit = at(result.threshold)
     ticks = [
         f'<text x="{LEFT - 6}" y="{at(value) + 4:.1f}" text-anchor="end">{value:g}</text>' for value in (0.0, 0.5, 1.0)
     ]
@@ -177,11 +179,11 @@ def _curve(record: dict[str, Any]) -> str:
         f'<path d="M{LEFT} {limit:.1f}h{width}" stroke="#1c1c1c" stroke-dasharray="5 4"/>'
         f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>{"".join(ticks)}'
         f'<text x="{LEFT + width / 2}" y="{CURVE_HEIGHT - 4}" text-anchor="middle">slice; dashed: threshold '
-        f"{record['threshold']:.2f}; shaded: picked</text></svg>"
+        f"{result.threshold:.2f}; shaded: picked</text></svg>"
     )
 
 
-def _rise(values: list[float | None], index: int, height: float) -> str:
+def _rise(values: Sequence[float | None], index: int, height: float) -> str:
     """The vertical line to the next slice's value."""
     here, following = values[index], values[index + 1] if index + 1 < len(values) else None
     return "" if here is None or following is None else f"v{(here - following) * height:.2f}"

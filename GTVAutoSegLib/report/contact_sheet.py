@@ -15,7 +15,7 @@ from .framing import body_frame
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..cascade.cascade import CascadeResult
+    from ..cascade.result import CascadeResult
 
 COLUMNS, ROWS = 6, 3
 MODEL_COLOR, REFERENCE_COLOR = "#ff4d4d", "#39d353"

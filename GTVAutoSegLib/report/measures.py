@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import ConvexHull
@@ -15,7 +15,48 @@ from ..images.volume import Volume, bounding_box
 NAMED_COMPONENTS = 10
 
 
-def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
+@dataclass(frozen=True)
+class HuStatistics:
+    """HU of a tumour's voxels; ``p5`` and ``p95`` are percentiles."""
+
+    mean: float
+    sd: float
+    min: float
+    p5: float
+    median: float
+    p95: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Figures of a tumour; the fields are the keys in JSON.
+
+    Attributes:
+        diameter_mm: the largest distance between two points of the tumour, mm.
+        axial_diameter_mm: the largest within one axial slice, mm.
+        axial_diameter_slice: which slice that is.
+        hu: of its voxels.
+        components: how many parts (26-connected) there are.
+        components_ml: volumes of the up to 10 largest of them, mL.
+        border_mm: the smallest distance to the border of the scan, mm.
+        border_side: towards where.
+        slice_area_cm2: the area on each tumour slice, by slice index, from the feet to the head: of equal ones the
+            first is what `pictures.thumbnail` shows, however the scan is stored.
+    """
+
+    diameter_mm: float
+    axial_diameter_mm: float
+    axial_diameter_slice: int
+    hu: HuStatistics
+    components: int
+    components_ml: tuple[float, ...]
+    border_mm: float
+    border_side: str
+    slice_area_cm2: dict[str, float]
+
+
+def measure(mask: np.ndarray, volume: Volume) -> Measures | None:
     """Measure a tumour.
 
     Diameters run between the faces of voxels, so that a row of n voxels is n voxels long.
@@ -25,18 +66,13 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
         volume: the CT.
 
     Returns:
-        JSON-ready values; {} for an empty mask. ``diameter_mm`` is the largest distance between two points of the
-        tumour, ``axial_diameter_mm`` the largest within one axial slice, ``axial_diameter_slice``; both in mm.
-        ``hu`` has mean, sd, min, p5, median, p95 and max. ``components_ml`` are the volumes of the up to 10 largest
-        parts (26-connected) of ``components``, mL. ``border_mm`` is the smallest distance to the border of the scan,
-        mm, towards ``border_side``. ``slice_area_cm2`` is the area on each tumour slice, by slice index, from the feet
-        to the head: of equal ones the first is what `pictures.thumbnail` shows, however the scan is stored.
+        The figures; None for an empty mask.
     """
     view = volume.axial
     whole = view.of(mask)
     box = bounding_box(whole)
     if box is None:
-        return {}
+        return None
     tumour = whole[box].astype(bool)
     steps = _steps(volume)
     rows = Runs.of(tumour)
@@ -50,17 +86,17 @@ def measure(mask: np.ndarray, volume: Volume) -> dict[str, Any]:
     voxels = np.bincount(rows.places()[0], weights=rows.length)
     border, side = to_border(box, volume)
     components = _components(rows, abs(float(np.linalg.det(steps))) / 1000)
-    return {
-        "diameter_mm": round(_diameter(ends, outlines, steps), 2),
-        "axial_diameter_mm": round(by_slice[widest], 2),
-        "axial_diameter_slice": stored[widest],
-        "hu": _hu(view.of(volume.array)[box][tumour]),
-        "components": len(components),
-        "components_ml": components[:NAMED_COMPONENTS],
-        "border_mm": round(border, 2),
-        "border_side": side,
-        "slice_area_cm2": {str(stored[index]): round(float(voxels[index]) * area, 3) for index in stored},
-    }
+    return Measures(
+        diameter_mm=round(_diameter(ends, outlines, steps), 2),
+        axial_diameter_mm=round(by_slice[widest], 2),
+        axial_diameter_slice=stored[widest],
+        hu=_hu(view.of(volume.array)[box][tumour]),
+        components=len(components),
+        components_ml=tuple(components[:NAMED_COMPONENTS]),
+        border_mm=round(border, 2),
+        border_side=side,
+        slice_area_cm2={str(stored[index]): round(float(voxels[index]) * area, 3) for index in stored},
+    )
 
 
 def _steps(volume: Volume) -> np.ndarray:
@@ -122,7 +158,7 @@ def _largest_distance(points: np.ndarray) -> float:
     return float(pdist(points).max())
 
 
-def _hu(values: np.ndarray) -> dict[str, float]:
+def _hu(values: np.ndarray) -> HuStatistics:
     ordered = np.sort(values, kind="stable")  # of 16-bit integers the quickest way by far
     found = {
         "mean": values.mean(dtype=np.float64),
@@ -133,7 +169,7 @@ def _hu(values: np.ndarray) -> dict[str, float]:
         "p95": _percentile(ordered, 0.95),
         "max": ordered[-1],
     }
-    return {name: round(float(value), 1) for name, value in found.items()}
+    return HuStatistics(**{name: round(float(value), 1) for name, value in found.items()})
 
 
 def _percentile(ordered: np.ndarray, share: float) -> float:

@@ -65,13 +65,23 @@ def check_threshold(threshold: float) -> None:
         raise InputError(f"threshold is {threshold}, expected a probability from 0 to 1")
 
 
-def parse_settings(cls: type[T], data: Any, where: str) -> T:
+def as_json(value: Any) -> Any:
+    """A dataclass, or what its fields hold, as JSON-ready values: objects, lists and plain values."""
+    if is_dataclass(value):
+        return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def parse_settings(cls: type[T], data: Any, where: str, *, others: bool = False) -> T:
     """Build a dataclass from decoded JSON, checking keys and types all the way down.
 
     Args:
         cls: the dataclass; its fields may be numbers, strings, bools, tuples, dicts, optionals and dataclasses.
         data: decoded JSON.
         where: the path so far, for messages: ``model.json: preprocessing``.
+        others: whether unknown keys are left aside.
 
     Raises:
         ValueError: a key is missing or unknown, a value has the wrong type, or the dataclass refuses it.
@@ -81,12 +91,12 @@ def parse_settings(cls: type[T], data: Any, where: str) -> T:
     hints = get_type_hints(cls)
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     for key in data:
-        if key not in known:
+        if key not in known and not others:
             raise ValueError(f"{where} has the unknown key '{key}', expected some of: {', '.join(known)}")
     missing = [name for name, f in known.items() if name not in data and _is_required(f)]
     if missing:
         raise ValueError(f"{where} lacks the key '{missing[0]}'")
-    values = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in data.items()}
+    values = {key: _convert(hints[key], data[key], f"{where}.{key}", others) for key in data if key in known}
     try:
         return cls(**values)
     except ValueError as error:
@@ -97,22 +107,22 @@ def _is_required(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
+def _convert(hint: Any, value: Any, where: str, others: bool) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+        return _convert(next(a for a in arguments if a is not type(None)), value, where, others)
     if is_dataclass(hint):
-        return parse_settings(hint, value, where)  # type: ignore[arg-type]
+        return parse_settings(hint, value, where, others=others)  # type: ignore[arg-type]
     if origin is tuple:
-        return _convert_tuple(arguments, value, where)
+        return _convert_tuple(arguments, value, where, others)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"{where} is {_kind(value)}, expected an object")
-        return {str(key): _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): _convert(arguments[1], item, f"{where}.{key}", others) for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:
@@ -120,14 +130,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple:
+def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str, others: bool) -> tuple:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{where} is {_kind(value)}, expected a list")
     if arguments[-1] is Ellipsis:
         arguments = (arguments[0],) * len(value)
     if len(value) != len(arguments):
         raise ValueError(f"{where} has {len(value)} values, expected {len(arguments)}")
-    return tuple(_convert(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(zip(arguments, value)))
+    pairs = enumerate(zip(arguments, value))
+    return tuple(_convert(hint, item, f"{where}[{i}]", others) for i, (hint, item) in pairs)
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}

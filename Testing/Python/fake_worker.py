@@ -64,6 +64,10 @@ def outline(values, kind):
     slices = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
     send(
         "result",
+        input={"source": values.input, "size": list(ct.GetSize()), "spacing_mm": list(ct.GetSpacing())},
+        roi="GTVp",
+        slice_probability=[0.9 if index in slices else 0.1 for index in range(shape[0])],
+        picked_slices=slices,
         mask_sha256=hashlib.sha256(mask).hexdigest(),
         volume_ml=float(mask.sum()) * 3 / 1000,
         tumour_slices=slices,

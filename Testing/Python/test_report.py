@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.spatial.distance import pdist
 
 from GTVAutoSegLib.images.placement import border_warnings
 from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.report.case_record import CaseRecord
 from GTVAutoSegLib.report.case_report import _overview_caption, report_page
 from GTVAutoSegLib.report.framing import body_frame
 from GTVAutoSegLib.report.measures import measure
@@ -44,25 +46,25 @@ def test_a_row_of_voxels_is_as_long_as_its_voxels():
     mask = np.zeros((12, 40, 50), np.uint8)
     mask[5, 10, 4:9] = 1
     found = measure(mask, volume)
-    assert found["diameter_mm"] == found["axial_diameter_mm"] == 5.0
+    assert found.diameter_mm == found.axial_diameter_mm == 5.0
     mask[:] = 0
     mask[2:9, 10, 4] = 1
-    assert measure(mask, volume)["diameter_mm"] == 21.0
-    assert measure(mask, volume)["axial_diameter_mm"] == 2.0
+    assert measure(mask, volume).diameter_mm == 21.0
+    assert measure(mask, volume).axial_diameter_mm == 2.0
 
 
 def test_figures_of_a_block_are_those_of_the_block():
     volume = phantom((12, 40, 50), spacing=(1.0, 2.0, 3.0))
     found = measure(block(), volume)
-    assert found["components"] == 2 and found["components_ml"] == [pytest.approx(4 * 6 * 8 * 0.006), 0.006]
-    assert (found["border_mm"], found["border_side"]) == (5.0, "right")
-    assert found["slice_area_cm2"] == {**{str(i): 0.96 for i in (3, 4, 5, 6)}, "9": 0.02}
+    assert found.components == 2 and found.components_ml == (pytest.approx(4 * 6 * 8 * 0.006), 0.006)
+    assert (found.border_mm, found.border_side) == (5.0, "right")
+    assert found.slice_area_cm2 == {**{str(i): 0.96 for i in (3, 4, 5, 6)}, "9": 0.02}
     values = volume.array[block().astype(bool)].astype(float)
-    assert found["hu"]["mean"] == pytest.approx(values.mean(), abs=0.05)
-    assert found["hu"]["sd"] == pytest.approx(values.std(), abs=0.05)
+    assert found.hu.mean == pytest.approx(values.mean(), abs=0.05)
+    assert found.hu.sd == pytest.approx(values.std(), abs=0.05)
     # Between face centres: at most one voxel shorter per axis than the block's diagonal.
     diagonal = np.hypot(8 * 1.0, 6 * 2.0)
-    assert diagonal - 2 < found["axial_diameter_mm"] < diagonal
+    assert diagonal - 2 < found.axial_diameter_mm < diagonal
 
 
 def test_a_ball_is_as_wide_as_it_is():
@@ -70,8 +72,8 @@ def test_a_ball_is_as_wide_as_it_is():
     ball = ((z * 2.0) ** 2 + y**2 + x**2 <= 20.0**2).astype(np.uint8)
     found = measure(ball, Volume(np.zeros(ball.shape, np.int16), (1.0, 1.0, 2.0)))
     # A voxel more than the ball: its faces, not their centres, are the ends.
-    assert found["diameter_mm"] == pytest.approx(42, abs=0.5)
-    assert found["axial_diameter_mm"] == pytest.approx(41, abs=0.5)
+    assert found.diameter_mm == pytest.approx(42, abs=0.5)
+    assert found.axial_diameter_mm == pytest.approx(41, abs=0.5)
 
 
 def farthest(mask, sides):
@@ -86,17 +88,17 @@ def test_diameters_are_those_between_all_faces():
     for seed in range(20):
         mask = (np.random.default_rng(seed).random((5, 16, 17)) < 0.02 * (1 + seed)).astype(np.uint8)
         found = measure(mask, volume)
-        assert found["diameter_mm"] == pytest.approx(farthest(mask, sides), abs=0.006)
+        assert found.diameter_mm == pytest.approx(farthest(mask, sides), abs=0.006)
         slices = [np.where(np.arange(5)[:, None, None] == index, mask, 0) for index in np.flatnonzero(mask.any((1, 2)))]
-        assert found["axial_diameter_mm"] == pytest.approx(max(farthest(one, sides[:4]) for one in slices), abs=0.006)
+        assert found.axial_diameter_mm == pytest.approx(max(farthest(one, sides[:4]) for one in slices), abs=0.006)
 
 
 def test_storage_order_changes_no_figure_but_the_slices_count_as_stored():
     volume = phantom((12, 40, 50), spacing=(1.0, 2.0, 3.0))
     expected, found = measure(block(), volume), measure(*reversed(shuffled(volume, block())))
-    for name in ("diameter_mm", "axial_diameter_mm", "hu", "components", "components_ml", "border_mm", "border_side"):
-        assert found[name] == expected[name]
-    assert found["slice_area_cm2"] == {str(11 - int(index)): area for index, area in expected["slice_area_cm2"].items()}
+    turned = {str(11 - int(index)): area for index, area in expected.slice_area_cm2.items()}
+    slice_of_the_diameter = 11 - expected.axial_diameter_slice
+    assert found == replace(expected, slice_area_cm2=turned, axial_diameter_slice=slice_of_the_diameter)
 
 
 def test_a_tumour_at_the_end_of_the_scan_is_warned_of():
@@ -106,7 +108,7 @@ def test_a_tumour_at_the_end_of_the_scan_is_warned_of():
     (text,) = border_warnings(mask, volume)
     assert "border of the scan towards the head" in text
     assert border_warnings(*reversed(shuffled(volume, mask))) == [text]
-    assert measure(mask * 0, volume) == {} and border_warnings(mask * 0, volume) == []
+    assert measure(mask * 0, volume) is None and border_warnings(mask * 0, volume) == []
 
 
 def test_the_outline_is_drawn_around_the_mask_in_the_proportions_of_the_patient():
@@ -162,9 +164,8 @@ def record(mask, volume, **changes):
         "precision": "fp32",
         "timings": {"total": 1.5},
         "versions": {"gtvautoseg": "0", "torch": "2"},
-        "measures": measure(mask, volume),
     }
-    return {**found, **changes}
+    return replace(CaseRecord.from_json({**found, "mask_sha256": "", **changes}), measures=measure(mask, volume))
 
 
 class _Checked(HTMLParser):
@@ -213,7 +214,7 @@ def test_the_table_of_slices_has_its_head_over_every_column(count, expected):
     head = "<thead><tr><th>slice</th><th>probability</th><th>area, cm²</th></tr></thead>"
     assert all(table.startswith(head) for table in tables)
     shown = [int(index) for index in re.findall(r"<tr><td>(\d+)</td><td>0\.250</td>", columns)]
-    assert shown == sorted({*range(count), *found["tumour_slices"]})
+    assert shown == sorted({*range(count), *found.result.tumour_slices})
     lengths = [table.count("<td>") for table in tables]
     assert lengths[:-1] == lengths[:1] * (len(lengths) - 1) and lengths[-1] <= lengths[0]
 

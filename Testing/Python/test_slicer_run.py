@@ -91,7 +91,7 @@ def test_nothing_found_leaves_the_scene_alone_and_says_why(logic, finds_all, fak
     fake("empty")
     outcome = logic.segment(add_ct(), finds_all)
     assert (outcome.segmentation, outcome.segment_id, outcome.failure) == (None, "", None)
-    assert "no slice reaches the threshold" in outcome.report["reason"]
+    assert "no slice reaches the threshold" in outcome.report.reason
     assert segmentation_count() == 0
 
 
@@ -242,7 +242,7 @@ def test_slices_are_a_range_or_a_pair(logic, finds_all):
     ct = add_ct()
     for slices in (range(2, 7), (2, 7), [np.int64(2), 7]):
         outcome = logic.segment(ct, finds_all, "cpu", slices=slices)
-        looked_at = [index for index, value in enumerate(outcome.report["slice_probability"]) if value is not None]
+        looked_at = [index for index, value in enumerate(outcome.report.slice_probability) if value is not None]
         assert looked_at == [2, 3, 4, 5, 6]
 
 

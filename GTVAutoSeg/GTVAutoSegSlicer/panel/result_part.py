@@ -25,7 +25,7 @@ class ResultPart:
         lines = [describe_result(outcome)]
         if outcome.undo is not None and outcome.undo.kept:
             lines.append(describe_kept(outcome.undo))
-        lines += [_("Warning: {text}").format(text=warning) for warning in report["warnings"]]
+        lines += [_("Warning: {text}").format(text=warning) for warning in report.warnings]
         self.show_text("\n".join(lines))
 
     def show_undone(self, undone: Undone) -> None:
@@ -47,16 +47,16 @@ def describe_result(outcome: Outcome) -> str:
     """Volume in mL, slices and extent in mm; or that, and why, no tumour was found."""
     report, name = outcome.report, outcome.request.ct.GetName()
     if outcome.undo is None:
-        text = _("{ct}: no tumour found; {reason}.").format(ct=name, reason=report["reason"])
+        text = _("{ct}: no tumour found; {reason}.").format(ct=name, reason=report.reason)
         return text + (_(" The scene is as it was.") if outcome.request.output is not None else "")
-    slices = report["tumour_slices"]
+    slices = report.tumour_slices
     return _("{ct}: {roi} {volume:.1f} mL on {count} slices ({numbers}), {x:.0f} x {y:.0f} x {z:.0f} mm").format(
         ct=name,
         roi=outcome.request.bundle.info.task.roi,
-        volume=report["volume_ml"],
+        volume=report.volume_ml,
         count=len(slices),
         numbers=ranges(slices),
-        **dict(zip("xyz", report["extent_mm"])),
+        **dict(zip("xyz", report.extent_mm)),
     )
 
 

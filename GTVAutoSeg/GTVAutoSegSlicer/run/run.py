@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.cascade.result import describe_segment
+from GTVAutoSegLib.cascade.result import ResultRecord, describe_segment
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.model.bundle import Bundle
 
@@ -72,14 +72,14 @@ class Outcome:
 
     Attributes:
         request: what was asked for.
-        report: the worker's "result" event: volume_ml, tumour_slices, extent_mm, warnings, reason and so on.
+        report: what was found; None when the run failed.
         failure: why there is none, or None.
         undo: brings the scene back; holds the segmentation node and the segment's id. None when nothing was found,
             and the scene is then as it was.
     """
 
     request: Request
-    report: dict[str, Any]
+    report: ResultRecord | None = None
     failure: Failure | None = None
     undo: Undo | None = None
 
@@ -184,38 +184,40 @@ class Run:
         except Exception as error:
             # Whatever it was, the caller has to learn that the run is over.
             message = f"the result could not be put into the scene ({type(error).__name__}: {error}); report it"
-            outcome = Outcome(self.request, {}, Failure("internal", message, details=traceback.format_exc()))
+            outcome = Outcome(self.request, failure=Failure("internal", message, details=traceback.format_exc()))
         finally:
             self._folder.remove()
         self._on_finished(outcome)
 
     def _outcome(self, ended: Ended) -> Outcome:
-        report = ended.result or {}
         failure = failure_of(ended)
         if failure is not None:
             if self._gone:
                 failure = Failure("cancelled", CT_GONE)
-            return Outcome(self.request, {}, failure)
+            return Outcome(self.request, failure=failure)
         try:
+            report = _read_record(ended.result)
             return Outcome(self.request, report, undo=self._put(report))
         except GTVAutoSegError as error:
-            return Outcome(self.request, {}, Failure.of(error))
+            return Outcome(self.request, failure=Failure.of(error))
 
-    def _put(self, report: dict[str, Any]) -> Undo | None:
+    def _put(self, report: ResultRecord) -> Undo | None:
         """Bring the mask into the scene; None when it is empty."""
         ct, bundle = self.request.ct, self.request.bundle
-        if report["model"]["digest"] != bundle.digest:
+        if report.model.digest != bundle.digest:
             raise not_valid("the model was changed during the run")
-        mask = read_mask(self._folder.mask, self._written, report["mask_sha256"])
+        mask = read_mask(self._folder.mask, self._written, report.mask_sha256)
         if not holds(ct, self._folder.ct):
             raise not_valid("the CT was changed during the run")
         if not mask.any():
             return None
         check_output(self.request.output, ct)
-        info = describe_segment(bundle)
-        parameters = {
-            "GTVAutoSeg.Threshold": f"{report['threshold']:g}",
-            "GTVAutoSeg.Device": report["device"],
-            "GTVAutoSeg.Precision": report["precision"],
-        }
-        return put_segment(self.request.output, ct, mask, replace(info, tags={**info.tags, **parameters}))
+        return put_segment(self.request.output, ct, mask, describe_segment(bundle, report))
+
+
+def _read_record(result: dict[str, Any] | None) -> ResultRecord:
+    """What the worker's "result" event says."""
+    try:
+        return ResultRecord.from_json(result)
+    except ValueError as error:
+        raise not_valid(str(error)) from error

@@ -18,10 +18,11 @@ from GTVAutoSegLib.images.dicom.rtstruct_writer import make_rtstruct
 from GTVAutoSegLib.images.dicom.source import read_source
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.files import check_writable, whole_file
+from GTVAutoSegLib.system.tags import MASK_TAG, ROI_TAG
 
 from ..run.failures import Failure
 from .files import mask_sha256, volume_of
-from .ownership import MASK_TAG, ROI_TAG, our_segments, own_mask, tag, voxels_outside
+from .ownership import our_segments, own_mask, tag, voxels_outside
 from .segmentation import check_output, reference_volume, segment_info
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.

@@ -10,18 +10,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from GTVAutoSegLib.system.tags import FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+
 from .files import mask_sha256
 
-# Which task's region a segment shows; a segment without it was drawn by somebody else.
-ROI_TAG = "GTVAutoSeg.ROI"
-# sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
-MASK_TAG = "GTVAutoSeg.MaskSHA256"
-# The id of the result of the last run, at that segment itself; a copy carries it under another id. A person's segment
-# beside which a new result was put has the second instead.
-RESULT_TAG = "GTVAutoSeg.Result"
-FORMER_TAG = "GTVAutoSeg.FormerResult"
-# The name a run gave: whether a segment was renamed since.
-NAME_TAG = "GTVAutoSeg.Name"
 # A voxel on the CT's border is inside it.
 VOXEL_TOLERANCE = 1e-3
 

@@ -20,12 +20,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
 from GTVAutoSegLib.images.volume import bounding_box
+from GTVAutoSegLib.system.tags import MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
 
 from ..terminology import load_terminology
 from .files import mask_sha256
-from .ownership import MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG, disown, is_as_left, our_segments, own_again, tag
+from .ownership import disown, is_as_left, our_segments, own_again, tag
 
-ORIGIN_TAGS = ("GTVAutoSeg.Model", "GTVAutoSeg.Version", "GTVAutoSeg.Digest")
 REFERENCE_ROLE = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 FILL_OPACITY = 0.25
 

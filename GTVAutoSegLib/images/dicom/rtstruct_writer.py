@@ -18,6 +18,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from ...errors import InputError
 from ...system.files import check_writable, whole_file
+from ...system.tags import DIGEST_TAG, MODEL_TAG, VERSION_TAG
 from ..placement import volume_ml
 from ..segment_info import SegmentInfo
 from ..volume import Volume
@@ -254,15 +255,15 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _generation(segment: SegmentInfo) -> str:
-    digest = segment.tags.get("GTVAutoSeg.Digest", "")[:12]
+    digest = segment.tags.get(DIGEST_TAG, "")[:12]
     return ", ".join(part for part in (f"Model {model_name(segment)}", digest) if part)[:LONG_STRING]
 
 
 def _algorithm_item(segment: SegmentInfo) -> Dataset:
     item = Dataset()
     item.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.item()]
-    item.AlgorithmName = segment.tags["GTVAutoSeg.Model"][:LONG_STRING]
-    item.AlgorithmVersion = segment.tags.get("GTVAutoSeg.Version", "unknown")[:LONG_STRING]
+    item.AlgorithmName = segment.tags[MODEL_TAG][:LONG_STRING]
+    item.AlgorithmVersion = segment.tags.get(VERSION_TAG, "unknown")[:LONG_STRING]
     item.AlgorithmSource = MANUFACTURER
     return item
 

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from ...errors import InputError
+from ...system.tags import VERSION_TAG
 from ..segment_info import SegmentInfo
 from ..volume import Volume
 from .codes import ARTIFICIAL_INTELLIGENCE, Code, SegmentCodes, segment_codes
@@ -113,7 +114,7 @@ def _description(segment: SegmentInfo, codes: SegmentCodes, algorithm: str) -> A
         identification = highdicom.AlgorithmIdentificationSequence(
             name=model_name(segment) or MANUFACTURER,
             family=_concept(ARTIFICIAL_INTELLIGENCE),
-            version=segment.tags.get("GTVAutoSeg.Version", software_versions(segment)[0]),
+            version=segment.tags.get(VERSION_TAG, software_versions(segment)[0]),
             source=MANUFACTURER,
         )
     return highdicom.seg.SegmentDescription(

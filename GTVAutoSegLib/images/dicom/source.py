@@ -15,6 +15,7 @@ from pydicom import Dataset
 
 from ... import __version__
 from ...errors import InputError
+from ...system.tags import MODEL_TAG, VERSION_TAG
 from ..segment_info import SegmentInfo
 from ..volume import Volume
 from .headers import SliceHeader, read_header
@@ -161,7 +162,7 @@ def software_versions(segment: SegmentInfo) -> list[str]:
 
 def model_name(segment: SegmentInfo) -> str:
     """Id and version of the model that made a segment, or ""."""
-    parts = (segment.tags.get("GTVAutoSeg.Model", ""), segment.tags.get("GTVAutoSeg.Version", ""))
+    parts = (segment.tags.get(MODEL_TAG, ""), segment.tags.get(VERSION_TAG, ""))
     return " ".join(part for part in parts if part)
 
 

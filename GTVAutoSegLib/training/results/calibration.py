@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ...cascade.assembly import in_precision
-from ...cascade.cascade import Cascade, CascadeResult
+from ...cascade.cascade import Cascade
 from ...cascade.int8.convert import NotQuantisableError, range_points
 from ...cascade.int8.layers import missing_support
 from ...cascade.preprocess import body_box, network_input
+from ...cascade.result import CascadeResult
 from ...errors import InputError
 from ...images.placement import tumour_slices
 from ...images.read import read_volume
