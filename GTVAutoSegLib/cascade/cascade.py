@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..images.placement import border_warnings, range_warnings, voxels_ml
 from ..images.runs import keep_largest
 from ..images.volume import Volume, check_ct
+from ..system.progress import Progress
 from ..system.settings import check_threshold
 from .applicability import applicability_warnings
 from .device import describe
@@ -27,8 +28,6 @@ from .result import CascadeResult
 
 if TYPE_CHECKING:
     from ..model.bundle import Bundle
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

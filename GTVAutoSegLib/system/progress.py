@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..cascade.cascade import Progress
+# Called with what is being done, how much of it is done, and how much there is in all.
+Progress = Callable[[str, int, int], None]
 
 
 @contextmanager

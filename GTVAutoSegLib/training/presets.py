@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..model.stages import CascadeStage
 from ..system.resources import load_resource, shipped
 from .data.augmentation import AugmentationSettings
 from .losses import LOSSES, SLICE_LOSSES
 
 PAPER = "paper"
-STAGES = ("classifier", "segmenter")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _with_the_papers(data: Any) -> Any:
         return data
     paper = json.loads(shipped("Presets")[PAPER].read_text(encoding="utf-8"))
     completed = dict(data)
-    for stage in STAGES:
+    for stage in CascadeStage:
         given = data.get(stage, {})
         completed[stage] = {**paper[stage], **given} if isinstance(given, dict) else given
     return completed

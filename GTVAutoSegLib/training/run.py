@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
+from ..model.stages import CascadeStage
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
@@ -134,14 +135,14 @@ def _train_one(
 ) -> None:
     folder = run.folder / fold.name / stage
     folder.mkdir(parents=True, exist_ok=True)
-    settings = getattr(run.preset, stage)
+    settings = CascadeStage(stage).of(run.preset)
     job = Job(
         stage=STAGES[stage],
         build=lambda: first_network(run.task, stage, run.start),
         training=SliceSet(tuple(cases[name] for name in fold.training)),
         validation=SliceSet(tuple(cases[name] for name in fold.validation)),
         settings=settings,
-        theta=getattr(run.task, stage).theta,
+        theta=CascadeStage(stage).of(run.task).theta,
         seed=run.preset.seed + list(folds).index(fold),
     )
     if not fabric.is_global_zero:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..model.stages import CascadeStage
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -46,6 +48,6 @@ def f1_score(counts: Tensor) -> float:
 
 
 STAGES: dict[str, Stage] = {
-    "classifier": Stage("classifier", "slice F1", slice_target),
-    "segmenter": Stage("segmenter", "pooled Dice of all slices", pixel_target),
+    CascadeStage.CLASSIFIER: Stage(CascadeStage.CLASSIFIER, "slice F1", slice_target),
+    CascadeStage.SEGMENTER: Stage(CascadeStage.SEGMENTER, "pooled Dice of all slices", pixel_target),
 }

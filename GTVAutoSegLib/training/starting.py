@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, ModelError
 from ..model.bundle import Bundle
-from ..model.info import NetworkInfo
+from ..model.stages import CascadeStage
 from .data.tasks import Task
 
 
@@ -44,7 +44,7 @@ def first_network(task: Task, stage: str, start: Bundle | None) -> nn.Module:
 
 
 def _take_weights(network: nn.Module, task: Task, stage: str, start: Bundle) -> None:
-    info: NetworkInfo = getattr(start.info, stage)
+    info = CascadeStage(stage).of(start.info)
     if len(info.files) != 1:
         raise InputError(
             f"{start.path} has {len(info.files)} networks as {stage}, expected one to begin with; give the model of "
@@ -54,7 +54,7 @@ def _take_weights(network: nn.Module, task: Task, stage: str, start: Bundle) -> 
         weights = load(start.weights(info.files[0]))
     except SafetensorError as error:
         raise ModelError(f"{start.path / info.files[0]} is damaged ({error}); install the model again") from error
-    wanted = getattr(task, stage).network
+    wanted = CascadeStage(stage).of(task).network
     # What has no weights, such as dropout, may differ.
     if info.network != wanted or _shapes(weights) != _shapes(network.state_dict()):
         raise InputError(

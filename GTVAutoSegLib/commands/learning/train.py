@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
+from ...model.stages import CascadeStage
 from ...system.resources import read_resource
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="folder of the run; the model lands in OUT/<task id>")
     parser.add_argument(
-        "--stage", choices=("classifier", "segmenter", "both"), default="both", help="which network to train (both)"
+        "--stage", choices=(*map(str, CascadeStage), "both"), default="both", help="which network to train (both)"
     )
     parser.add_argument("--fold", type=fold_number, metavar="K|all", help="0, 1, ... or all (default)")
     parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")

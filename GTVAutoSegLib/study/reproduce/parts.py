@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...model.stages import CascadeStage
 from ...training.data.dataset import Case
 from ...training.data.folds import Fold
 from ...training.data.sampling import balanced_indices
@@ -102,7 +103,7 @@ class Setup:
         """The recipe with what it leaves to task and preset filled in, so that equal ones compare equal."""
         if recipe.stage == VOLUME:
             return replace(recipe, loss=recipe.loss or self.preset.segmenter.loss)
-        theta = recipe.theta or getattr(self.task, recipe.stage).theta
+        theta = recipe.theta or CascadeStage(recipe.stage).of(self.task).theta
         return replace(recipe, theta=theta, loss=self.settings(recipe).loss)
 
 
@@ -154,7 +155,7 @@ def shown_recipe(setup: Setup, part: Part) -> str:
     """A training's recipe for people: "theta 1 (= n)" where the task's own ratio takes every slice there is."""
     recipe = part.recipe
     if recipe.theta == "n":
-        own = getattr(setup.task, recipe.stage).theta
+        own = CascadeStage(recipe.stage).of(setup.task).theta
         if own != "n" and make_part(setup, replace(recipe, theta=own), part.fold).folder == part.folder:
             return replace(recipe, theta=f"{own} (= n)").label
     return recipe.label

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...model.stages import CascadeStage
 from ...training.data.sampling import RATIOS
 from . import paper
 
-CLASSIFIER, SEGMENTER, VOLUME = "classifier", "segmenter", "volume"
+CLASSIFIER, SEGMENTER, VOLUME = CascadeStage.CLASSIFIER, CascadeStage.SEGMENTER, "volume"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from torch import nn
 
 from ...errors import InputError
 from ...model.info import LONGEST_ROI, check_combination
+from ...model.stages import CascadeStage
 from ...networks import CLASSIFIERS, SEGMENTERS, build_network
 from ...system.resources import load_resource
 from ...system.settings import PostprocessSettings, PreprocessSettings
 from .sampling import RATIOS
 
-REGISTRIES = {"classifier": CLASSIFIERS, "segmenter": SEGMENTERS}
+REGISTRIES = {CascadeStage.CLASSIFIER: CLASSIFIERS, CascadeStage.SEGMENTER: SEGMENTERS}
 TERMINOLOGY_PARTS = 7
 
 
@@ -89,12 +90,11 @@ class Task:
             raise ValueError(f"terminology has not {TERMINOLOGY_PARTS} parts joined by '~', see docs/training.md")
         if not all(0 <= part <= 1 for part in self.color):
             raise ValueError(f"color is {list(self.color)}, expected three numbers from 0 to 1")
-        for stage in REGISTRIES:
+        for stage in CascadeStage:
             self._check_network(stage)
 
-    def _check_network(self, stage: str) -> None:
-        info: StageTask = getattr(self, stage)
-        registry = REGISTRIES[stage]
+    def _check_network(self, stage: CascadeStage) -> None:
+        info, registry = stage.of(self), REGISTRIES[stage]
         if info.network not in registry:
             raise ValueError(f"{stage}.network is '{info.network}', expected one of: {', '.join(sorted(registry))}")
         if self.width < 1:
@@ -102,8 +102,8 @@ class Task:
 
     def arguments(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage's network."""
-        info: StageTask = getattr(self, stage)
-        return {"in_channels": self.preprocessing.channels, "width": self.width, **info.arguments}
+        own = CascadeStage(stage).of(self).arguments
+        return {"in_channels": self.preprocessing.channels, "width": self.width, **own}
 
     def build(self, stage: str) -> nn.Module:
         """A freshly initialised network.
@@ -111,9 +111,9 @@ class Task:
         Raises:
             InputError: ``arguments`` do not fit the network.
         """
-        info: StageTask = getattr(self, stage)
+        which = CascadeStage(stage)
         try:
-            return build_network(REGISTRIES[stage], info.network, self.arguments(stage))
+            return build_network(REGISTRIES[which], which.of(self).network, self.arguments(which))
         except ValueError as error:
             raise InputError(f"task {self.id}: {stage}: {error}; correct 'arguments'") from error
 

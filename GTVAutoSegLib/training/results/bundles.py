@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...errors import DiskError, InputError
 from ...model.bundle import DESCRIPTION, SCHEMA
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
+from ...model.stages import CascadeStage
 from ...system.lock import locked
 from ..checkpoint import is_finished, load_state, load_weights, write_tensors
 from ..data.folds import SPLIT, Fold
@@ -189,8 +190,8 @@ def _describe(
     threshold: float,
 ) -> ModelInfo:
     networks = {
-        stage: NetworkInfo(chosen.network, task.arguments(stage), files[stage], chosen.combine)
-        for stage, chosen in (("classifier", task.classifier), ("segmenter", task.segmenter))
+        stage: NetworkInfo(stage.of(task).network, task.arguments(stage), files[stage], stage.of(task).combine)
+        for stage in CascadeStage
     }
     taught = sorted({name for fold in folds for name in fold.training})
     return ModelInfo(
@@ -202,8 +203,8 @@ def _describe(
         intended_use=task.intended_use,
         task=TaskInfo(task.id, task.site, task.roi, task.terminology, task.color),
         preprocessing=task.preprocessing,
-        classifier=networks["classifier"],
-        segmenter=networks["segmenter"],
+        classifier=networks[CascadeStage.CLASSIFIER],
+        segmenter=networks[CascadeStage.SEGMENTER],
         training_data=training_data(task, [cases[name] for name in taught]),
         sha256={path.name: _sha256(path) for path in sorted(part.glob("*.safetensors"))},
         thresholds=Thresholds(slice=threshold),

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from ... import __version__
 from ...model.bundle import read_bundle
 from ...model.info import ModelInfo
+from ...model.stages import CascadeStage
 from ...system.files import whole_file, write_text
 from ..checkpoint import is_finished, read_log
 from ..data.folds import Fold
@@ -66,7 +67,7 @@ def write_report(
         _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(begun, cases)),
         f"<p>{escape(task.data)}</p>",
         "<h2>Settings</h2>",
-        _table(["setting", "classifier", "segmenter"], _setting_rows(task, preset)),
+        _table(["setting", *CascadeStage], _setting_rows(task, preset)),
         f"<p>GTVAutoSeg {__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}, "
         f"seed {preset.seed}.</p>",
     ]
@@ -112,9 +113,9 @@ def _data_rows(folds: Sequence[Fold], cases: dict[str, StoredCase]) -> list[list
 
 def _setting_rows(task: Task, preset: Preset) -> list[list[object]]:
     columns = []
-    for stage in STAGES:
-        stage_task = getattr(task, stage)
-        settings = asdict(getattr(preset, stage))
+    for stage in CascadeStage:
+        stage_task = stage.of(task)
+        settings = asdict(stage.of(preset))
         augmentation = settings.pop("augmentation")
         columns.append(
             {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....images.metrics import SliceCounts
+from ....model.stages import CascadeStage
 from ....networks import build_network
 from ....training.data.tasks import REGISTRIES
 from ...cost import multiply_adds
@@ -185,7 +186,7 @@ def _multiply_adds(setup: Setup, recipe: Recipe) -> int | None:
 @cache
 def _network_cost(recipe: Recipe, width: int, channels: int, size: int) -> int:
     arguments = {"in_channels": channels, "width": width, **dict(recipe.arguments)}
-    network = build_network(REGISTRIES[recipe.stage], recipe.network, arguments)
+    network = build_network(REGISTRIES[CascadeStage(recipe.stage)], recipe.network, arguments)
     return multiply_adds(network, (channels, size, size))
 
 

@@ -1,0 +1,71 @@
+"""The floors of the house: each can be read, and imported, without the ones above it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+LIBRARY = Path(__file__).resolve().parents[2] / "GTVAutoSegLib"
+# From the ground up; `errors` and the package itself lie below all of them.
+FLOORS = (
+    ("system",),
+    ("images",),
+    ("networks",),
+    ("model",),
+    ("cascade",),
+    ("completion",),
+    ("report",),
+    ("batch",),
+    ("training",),
+    ("evaluation",),
+    ("study",),
+    ("commands", "cli", "worker", "mask_writer", "__main__"),
+)
+HEIGHTS = {room: height for height, floor in enumerate(FLOORS) for room in floor} | {"errors": -1, "__init__": 99}
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """Lines and rooms of the library that a module imports, within functions and for type checking as well."""
+    package = path.relative_to(LIBRARY).parts[:-1]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            names = node.module.split(".") if node.module else [alias.name for alias in node.names]
+            found += [(node.lineno, (*base, name)[0]) for name in names[: 1 if node.module else None]]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("GTVAutoSegLib."):
+            found.append((node.lineno, node.module.split(".")[1]))
+    return [(line, room) for line, room in found if room != "__version__"]
+
+
+def modules() -> list[Path]:
+    return sorted(LIBRARY.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(LIBRARY).with_suffix("").parts[0]
+
+
+def test_every_room_is_on_a_floor():
+    assert {room_of(path) for path in modules()} - HEIGHTS.keys() == set()
+
+
+def test_no_floor_imports_a_higher_one():
+    climbing = [
+        f"{path.relative_to(LIBRARY)}, line {line}, imports {room}"
+        for path in modules()
+        for line, room in imported(path)
+        if HEIGHTS[room] > HEIGHTS[room_of(path)]
+    ]
+    assert climbing == []
+
+
+def test_no_folder_holds_more_than_14_entries():
+    """Beside them the lists that name a folder's files; the library's own folder holds the rooms."""
+    full = {}
+    for top in (LIBRARY, LIBRARY.parent / "GTVAutoSeg", LIBRARY.parent / "Resources"):
+        for folder in (top, *(path for path in top.rglob("*") if path.is_dir())):
+            entries = [one.name for one in folder.iterdir() if one.name not in ("__init__.py", "__pycache__")]
+            if folder != LIBRARY and len(entries) > 14:
+                full[str(folder.relative_to(LIBRARY.parent))] = sorted(entries)
+    assert full == {}
