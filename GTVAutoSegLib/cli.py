@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import takewhile
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 from .errors import Cancelled, GTVAutoSegError, InputError
@@ -73,12 +73,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (module, text) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name in arguments[:1]:
-            chosen = import_module(f".commands.{module}", __package__)
+            chosen = _import_command(name, module)
             chosen.add_arguments(subparser)
             subparser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     values = parser.parse_args(arguments)
     assert chosen is not None  # noqa: S101 - argparse requires a known command
     return _guarded(chosen.run, values)
+
+
+def _import_command(name: str, module: str) -> Any:
+    """A command's module; Slicer's extension comes without those of study/."""
+    try:
+        return import_module(f".commands.{module}", __package__)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.commands.study":
+            raise
+        print(
+            f"gtvautoseg {name}: it compares systems and measures time, which is not part of the Slicer extension; "
+            "install the library with pip, and run it there",
+            file=sys.stderr,
+        )
+        raise SystemExit(InputError.exit_code) from None
 
 
 def _guarded(run, values: argparse.Namespace) -> int:  # noqa: ANN001

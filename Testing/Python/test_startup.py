@@ -1,4 +1,4 @@
-"""What is not imported before it is needed; Testing/benchmarks/startup.py tells the seconds."""
+"""What is not imported before it is needed; study/bench/parts/startup.py tells the seconds."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=OPPONENTS,
         default=(),
-        help="also measure another system on the CPU, alternating, with the same threads and allocator settings; its "
-        "environment is set up once",
+        help="also measure another system on the CPU, alternating, with the same threads and allocator settings "
+        "(needs the extra 'opponents')",
     )
     parser.add_argument(
         "--patches", type=patch_count, default=DEFAULTS.patches, metavar="N", help="of it to compute, or 'all' (3)"

@@ -1,4 +1,4 @@
-"""A synthetic CT of a chosen size, with tumour on a chosen number of slices."""
+"""Synthetic CTs of a chosen size: with tumour on a chosen number of slices, or with a bright ball in the middle."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ def make_phantom(slices: int, positive: int, side: int, seed: int = 0) -> Phanto
         plane += NOISE_HU * generator.standard_normal(plane.shape, np.float32)
         hu[index] = plane.round().clip(-1024, 3071)
     return Phantom(hu, tumour, (FIELD_MM / side, FIELD_MM / side, SLICE_MM))
+
+
+def body_ct(shape: tuple[int, int, int] = (10, 64, 72), seed: int = 0) -> np.ndarray:
+    """HU, int16 (z, y, x): air at -1000, a body at about 40 HU in an off-centre ellipse, a ball at 120 HU."""
+    z, y, x = np.ogrid[tuple(slice(n) for n in shape)]
+    depth, height, width = shape
+    body = ((y - height * 0.55) / (height * 0.3)) ** 2 + ((x - width * 0.45) / (width * 0.35)) ** 2 < 1
+    ball = ((z - depth / 2) / (depth / 4)) ** 2 + ((y - height / 2) / 8) ** 2 + ((x - width / 2) / 8) ** 2 < 1
+    noise = np.random.default_rng(seed).normal(0, 10, shape)
+    hu = np.where(body, 40.0, -1000.0) + np.where(ball & body, 80.0, 0.0) + noise
+    return hu.clip(-1024, 3071).round().astype(np.int16)
 
 
 def _ellipse(y: np.ndarray, x: np.ndarray, row: float, column: float, radius: float) -> np.ndarray:

@@ -30,13 +30,12 @@ class Child:
     Args:
         module: to run.
         threads: of its networks.
-        python: the interpreter.
     """
 
-    def __init__(self, module: str, threads: int, python: str | Path = sys.executable) -> None:
+    def __init__(self, module: str, threads: int) -> None:
         self._module = module
         self._process = subprocess.Popen(
-            [str(python), "-m", module],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .machine import describe_machine
-from .opponents.systems import interpreter
+from .opponents.systems import check_installed
 from .process import Child, run_timed
 from .settings import DEVICE_OF, BenchSettings, OpponentRow, Row, Variant, describe_networks
 
@@ -73,6 +73,8 @@ def run_bench(settings: BenchSettings) -> Bench:
     Raises:
         GTVAutoSegError: a CT, model, device or environment does not do.
     """
+    for name in settings.against:
+        check_installed(name)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         helper = stack.enter_context(Child(CHILD, max(settings.threads)))
@@ -96,7 +98,7 @@ def run_bench(settings: BenchSettings) -> Bench:
 
 
 def _opponent(stack: ExitStack, settings: BenchSettings, name: str, threads: int) -> Child:
-    child = stack.enter_context(Child(OPPONENT_CHILD, threads, interpreter(name)))
+    child = stack.enter_context(Child(OPPONENT_CHILD, threads))
     child.ask("load", name=name, shape=[settings.slices, settings.side, settings.side], patches=settings.patches)
     return child
 

@@ -1,6 +1,6 @@
 """Building and reading the slice store: slices per second.
 
-    python -m Testing.benchmarks.store [--size 512] [--cases 4] [--slices 100]
+    python -m GTVAutoSegLib.study.bench.parts.store [--size 512] [--cases 4] [--slices 100]
 
 The cases are phantoms of 512 x 512 pixels, written as .nii.gz as StructSeg's are.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from GTVAutoSegLib.system.settings import PreprocessSettings
-from GTVAutoSegLib.training.data.dataset import find_cases
-from GTVAutoSegLib.training.data.slice_store import build_store
-from GTVAutoSegLib.training.data.slices import SliceSet
-from Testing.Python.phantoms import body_ct
+from ....system.settings import PreprocessSettings
+from ....training.data.dataset import find_cases
+from ....training.data.slice_store import build_store
+from ....training.data.slices import SliceSet
+from ..phantom import body_ct
 
 
 def main() -> None:

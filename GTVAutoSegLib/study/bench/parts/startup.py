@@ -1,6 +1,6 @@
 """What a user waits for before anything is computed: seconds of wall and processor time.
 
-    python -m Testing.benchmarks.startup --model sts-gtv
+    python -m GTVAutoSegLib.study.bench.parts.startup --model sts-gtv
 
 `gtvautoseg --help` and `model list`, and the worker of the Slicer module: the first request, with the start of the
 process, PyTorch and the model, and the same request again.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from Testing.Python.phantoms import body_ct
+from ..phantom import body_ct
 
 ROUNDS = 3
 
@@ -53,6 +53,7 @@ def requests(folder: Path, model: str) -> list[tuple[float, float, int]]:
     started, figures, busy_before = time.perf_counter(), [], 0.0
     worker = [sys.executable, "-m", "GTVAutoSegLib.worker", "serve"]
     with subprocess.Popen(worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None  # noqa: S101 - a pipe
         for _ in range(ROUNDS):
             print(json.dumps({"id": "1", "arguments": arguments}), file=child.stdin, flush=True)
             while json.loads(child.stdout.readline())["event"] != "done":

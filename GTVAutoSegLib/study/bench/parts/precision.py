@@ -1,7 +1,7 @@
 """8-bit integers against float32: milliseconds a slice by stage, and agreement of results over a data set.
 
-    python -m Testing.benchmarks.precision speed [--width 64] [--size 512] [--threads 2]
-    python -m Testing.benchmarks.precision agreement MODEL DATASET
+    python -m GTVAutoSegLib.study.bench.parts.precision speed [--width 64] [--size 512] [--threads 2]
+    python -m GTVAutoSegLib.study.bench.parts.precision agreement MODEL DATASET
 
 Networks of `speed` have random weights, and both precisions run in turns, because other work on the machine changes
 from minute to minute. With one thread, processor time is given.
@@ -17,13 +17,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from GTVAutoSegLib import load_model
-from GTVAutoSegLib.cascade.inference import CPU_BATCH_PIXELS, MAX_BATCH
-from GTVAutoSegLib.cascade.int8.convert import quantise
-from GTVAutoSegLib.networks import SANet, SliceClassifier, channels_last
-from GTVAutoSegLib.system.allocator import keep_freed_memory
-from GTVAutoSegLib.training.data.dataset import find_cases
-from GTVAutoSegLib.training.results.calibration import compare, measure_ranges
+from ....cascade.inference import CPU_BATCH_PIXELS, MAX_BATCH
+from ....cascade.int8.convert import quantise
+from ....cascade.load import load_model
+from ....networks import SANet, SliceClassifier, channels_last
+from ....system.allocator import keep_freed_memory
+from ....training.data.dataset import find_cases
+from ....training.results.calibration import compare, measure_ranges
 
 ROUNDS = 5
 

@@ -1,6 +1,6 @@
 """What a training step is made of: loading, augmentation, network; steps per second and peak memory.
 
-    python -m Testing.benchmarks.training_step [--size 256] [--width 32] [--batch 16] [--steps 5] [--device cpu]
+    python -m GTVAutoSegLib.study.bench.parts.training_step [--size 256] [--width 32] [--batch 16] [--device cpu]
 
 The store is built from phantoms first. Loading overlaps with the network in a training; here it is measured alone,
 so its share is an upper bound.
@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from GTVAutoSegLib.networks import SANet, SliceClassifier
-from GTVAutoSegLib.system.settings import PreprocessSettings
-from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
-from GTVAutoSegLib.training.data.batches import as_input
-from GTVAutoSegLib.training.data.dataset import find_cases
-from GTVAutoSegLib.training.data.slice_store import build_store
-from GTVAutoSegLib.training.data.slices import SliceSet
-from GTVAutoSegLib.training.losses import LOSSES
-from GTVAutoSegLib.training.stages import STAGES
-from Testing.benchmarks.store import write_case
+from ....networks import SANet, SliceClassifier
+from ....system.settings import PreprocessSettings
+from ....training.data.augmentation import AugmentationSettings, augment, draw
+from ....training.data.batches import as_input
+from ....training.data.dataset import find_cases
+from ....training.data.slice_store import build_store
+from ....training.data.slices import SliceSet
+from ....training.losses import LOSSES
+from ....training.stages import STAGES
+from .store import write_case
 
 NETWORKS = {"classifier": SliceClassifier, "segmenter": SANet}
 

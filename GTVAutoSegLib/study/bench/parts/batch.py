@@ -1,12 +1,12 @@
 """The batch: its time against that of the networks alone, its memory over many cases, and several workers.
 
-    python -m Testing.benchmarks.batch overlap [--cases 20] [--slices 60] [--side 512] [--data FOLDER] [--model ID]
-    python -m Testing.benchmarks.batch memory [--cases 200] [--slices 20] [--side 128]
-    python -m Testing.benchmarks.batch workers [--cases 20] [--slices 60] [--side 512] [--model ID]
+    python -m GTVAutoSegLib.study.bench.parts.batch overlap [--cases 20] [--slices 60] [--data FOLDER] [--model ID]
+    python -m GTVAutoSegLib.study.bench.parts.batch memory [--cases 200] [--slices 20] [--side 128]
+    python -m GTVAutoSegLib.study.bench.parts.batch workers [--cases 20] [--slices 60] [--side 512] [--model ID]
 
 The cases are phantoms, written as .nii.gz, or with ``--data FOLDER`` the CTs of a data set (``*/data.nii.gz``), over
-and over until there are enough. Memory is managed as ``gtvautoseg batch`` does. Without ``--model`` the networks have
-random weights, find tumour on every slice, and are of the size given by ``--width`` and ``--size``.
+and over until there are enough. Memory is managed as ``gtvautoseg batch`` does. Without ``--model`` the networks are
+fitted to a phantom, segment every slice, and are of the size given by ``--width`` and ``--size``.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from pathlib import Path
 import psutil
 import SimpleITK as sitk
 
-from GTVAutoSegLib import load_model
-from GTVAutoSegLib.batch.case import Outcome
-from GTVAutoSegLib.batch.dask import Work, run_on_cluster
-from GTVAutoSegLib.batch.find import find_cohort
-from GTVAutoSegLib.batch.run import plan_batch, run_batch, run_here
-from GTVAutoSegLib.images.read import read_volume
-from GTVAutoSegLib.system.allocator import keep_freed_memory
-from Testing.Python.bundles import make_bundle
-from Testing.Python.phantoms import body_ct
+from ....batch.case import Outcome
+from ....batch.dask import Work, run_on_cluster
+from ....batch.find import find_cohort
+from ....batch.run import Engine, plan_batch, run_batch, run_here
+from ....cascade.cascade import Cascade
+from ....cascade.load import load_model
+from ....images.read import read_volume
+from ....system.allocator import keep_freed_memory
+from ..fitted_bundle import write_fitted_bundle
+from ..phantom import body_ct
 
 DEFAULTS = {"overlap": (20, 60, 512), "memory": (200, 20, 128), "workers": (20, 60, 512)}
 
@@ -61,10 +62,13 @@ def main() -> None:
             copy_cases(values.data, root / "in", cases)
         else:
             draw_cases(root / "in", cases, slices, side)
-        model = values.model or make_bundle(root / "random", width=values.width, size=values.size, bias=50.0)
+        # Without a model of the user's every slice is segmented: what is measured does not depend on luck.
+        model, threshold = (values.model, None) if values.model else (str(root / "fitted"), 0.0)
+        if not values.model:
+            write_fitted_bundle(Path(model), values.width, values.size, side)
         what = f"cases of {values.data}" if values.data else f"cases of {slices} slices of {side} x {side}"
         print(f"{cases} {what}, {os.cpu_count()} cores")
-        {"overlap": overlap, "memory": memory, "workers": workers}[values.what](root, model)
+        {"overlap": overlap, "memory": memory, "workers": workers}[values.what](root, model, threshold)
 
 
 def draw_cases(folder: Path, cases: int, slices: int, side: int) -> None:
@@ -84,7 +88,7 @@ def copy_cases(data: Path, folder: Path, cases: int) -> None:
         shutil.copy(path, folder / f"ct{number:03}.nii.gz")
 
 
-def overlap(root: Path, model: str | Path) -> None:
+def overlap(root: Path, model: str, threshold: float | None) -> None:
     """The batch against the sum of the pure inference times, each case read beforehand.
 
     Processor time, which other programs on the machine hardly change, is the bound of what overlapping can reach: work
@@ -92,47 +96,51 @@ def overlap(root: Path, model: str | Path) -> None:
     """
     cascade = load_model(model, "cpu")
     first = next((root / "in").iterdir())
-    cascade.segment(read_volume(first))  # a first run is slower, and would count for one side only
+    cascade.segment(read_volume(first), threshold=threshold)  # a first run is slower, and would count for one side only
     inference = processor = 0.0
     for path in sorted((root / "in").iterdir()):
         volume = read_volume(path)
         started, used = time.perf_counter(), time.process_time()
-        cascade.segment(volume)
+        cascade.segment(volume, threshold=threshold)
         inference += time.perf_counter() - started
         processor += time.process_time() - used
     used = time.process_time()
-    seconds = _run(root, "out", cascade, partial(run_here, model=cascade), lambda outcome: None)
+    seconds = _run(root, "out", cascade, partial(run_here, model=cascade, threshold=threshold), _say_nothing)
     used = time.process_time() - used
     print(f"inference alone {inference:.1f} s, batch {seconds:.1f} s: {seconds / inference:.2f} times")
     print(f"processor time: {processor:.1f} s and {used:.1f} s: {used / processor:.2f} times")
 
 
-def memory(root: Path, model: str | Path) -> None:
+def memory(root: Path, model: str, threshold: float | None) -> None:
     """Resident memory of the process after every tenth of the cases."""
     cascade = load_model(model, "cpu")
     every = max(1, len(list((root / "in").iterdir())) // 10)
     used: list[float] = []
 
-    def note(outcome: Outcome) -> None:
+    def note(_: Outcome) -> None:
         used.append(psutil.Process().memory_info().rss / 2**20)
         if len(used) % every == 0:
             print(f"{len(used):>5} cases: {used[-1]:.0f} MB")
 
-    _run(root, "out", cascade, partial(run_here, model=cascade), note)
+    _run(root, "out", cascade, partial(run_here, model=cascade, threshold=threshold), note)
 
 
-def workers(root: Path, model: str | Path) -> None:
+def workers(root: Path, model: str, threshold: float | None) -> None:
     """Cases a minute between the first and the last result, for 1 and 2 worker processes."""
     cascade = load_model(model, "cpu")
     bundle = cascade.bundle
-    work = Work(bundle.path.resolve(), bundle.digest, "cpu", "auto", None)
+    work = Work(bundle.path.resolve(), bundle.digest, "cpu", "auto", threshold)
     for count in (1, 2):
-        _run(root, f"out{count}", cascade, partial(run_on_cluster, work=work, workers=count), lambda outcome: None)
+        _run(root, f"out{count}", cascade, partial(run_on_cluster, work=work, workers=count), _say_nothing)
         times = sorted(path.stat().st_mtime for path in (root / f"out{count}").glob("*/result.json"))
         print(f"{count} workers: {60 * (len(times) - 1) / (times[-1] - times[0]):.2f} cases a minute")
 
 
-def _run(root: Path, name: str, cascade, engine: Callable, say: Callable[[Outcome], None]) -> float:
+def _say_nothing(_: Outcome) -> None:
+    return
+
+
+def _run(root: Path, name: str, cascade: Cascade, engine: Engine, say: Callable[[Outcome], None]) -> float:
     """Seconds for all cases."""
     output = root / name
     output.mkdir()

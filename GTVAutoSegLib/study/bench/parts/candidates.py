@@ -1,8 +1,8 @@
 """Ways to a faster CPU path, each against what it would replace; docs/benchmarks.md says which are kept.
 
-    python -m Testing.benchmarks.candidates forms [--width 64] [--size 512]      # the classifier, whole
-    python -m Testing.benchmarks.candidates parts                                # layers of the 8-bit networks
-    python -m Testing.benchmarks.candidates skipping MODEL DATASET               # looking at every k-th slice first
+    python -m GTVAutoSegLib.study.bench.parts.candidates forms [--width 64] [--size 512]  # the classifier, whole
+    python -m GTVAutoSegLib.study.bench.parts.candidates parts  # layers of the 8-bit networks
+    python -m GTVAutoSegLib.study.bench.parts.candidates skipping MODEL DATASET  # every k-th slice first
 
 Times are processor milliseconds a slice on one core, the best of several rounds in turns. OpenVINO takes part where it
 is installed, ONNX Runtime where onnxruntime, onnx and onnxscript are, PyTorch's compiler where there is a C++ compiler.
@@ -26,15 +26,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from GTVAutoSegLib import load_model
-from GTVAutoSegLib.cascade.cascade import Cascade
-from GTVAutoSegLib.cascade.int8.convert import quantise
-from GTVAutoSegLib.cascade.int8.layers import QuantisedConv, to_levels
-from GTVAutoSegLib.images.read import read_volume
-from GTVAutoSegLib.networks import SliceClassifier, channels_last
-from GTVAutoSegLib.system.allocator import keep_freed_memory
-from GTVAutoSegLib.training.data.dataset import find_cases, read_label
-from GTVAutoSegLib.training.results.calibration import measure_ranges
+from ....cascade.cascade import Cascade
+from ....cascade.int8.convert import quantise
+from ....cascade.int8.layers import QuantisedConv, to_levels
+from ....cascade.load import load_model
+from ....images.read import read_volume
+from ....networks import SliceClassifier, channels_last
+from ....system.allocator import keep_freed_memory
+from ....training.data.dataset import find_cases, read_label
+from ....training.results.calibration import measure_ranges
 
 ROUNDS = 5
 BATCHES = (1, 2, 4)
@@ -235,8 +235,8 @@ def looked_at(probability: np.ndarray, step: int, low: float) -> np.ndarray:
 
 def part(weight: Tensor, stride: int = 1, padding: int = 0) -> nn.Conv2d:
     """A convolution without bias with this kernel (out, in, h, w)."""
-    outputs, inputs, *kernel = weight.shape
-    conv = nn.Conv2d(inputs, outputs, tuple(kernel), stride, padding, bias=False).requires_grad_(False)
+    outputs, inputs, height, width = weight.shape
+    conv = nn.Conv2d(inputs, outputs, (height, width), stride, padding, bias=False).requires_grad_(False)
     conv.weight.data = weight
     return conv
 

@@ -1,6 +1,6 @@
 """Preprocessing as the cascade does it: milliseconds a slice.
 
-    python -m Testing.benchmarks.preprocess [--size 512] [--slices 100] [--threads 1]
+    python -m GTVAutoSegLib.study.bench.parts.preprocess [--size 512] [--slices 100] [--threads 1]
 
 A phantom of 512 x 512 pixels; body boxes, then window, crop and stretch. The cascade does both in one thread;
 ``--threads`` takes others for the body boxes of each batch.
@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from GTVAutoSegLib.cascade.preprocess import Box, body_box, network_input
-from GTVAutoSegLib.system.allocator import keep_freed_memory
-from GTVAutoSegLib.system.settings import PreprocessSettings
-from Testing.Python.phantoms import body_ct
+from ....cascade.preprocess import Box, body_box, network_input
+from ....system.allocator import keep_freed_memory
+from ....system.settings import PreprocessSettings
+from ..phantom import body_ct
 
 BATCH = 4
 ROUNDS = 5

@@ -1,6 +1,6 @@
 """Our augmentation (one resampling) against kornia's six, batched, on the same device: slices per second.
 
-    python -m Testing.benchmarks.augmentation [--size 256] [--batch 16] [--rounds 10] [--device cpu]
+    python -m GTVAutoSegLib.study.bench.parts.augmentation [--size 256] [--batch 16] [--rounds 10] [--device cpu]
 
 kornia is needed for this only: pip install kornia.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from kornia import augmentation as K
 
-from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
+from ....training.data.augmentation import AugmentationSettings, augment, draw
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
-"""The real nnU-Net v2 beside ours: export, plan, preprocess, train, predict, and measure with our `evaluate`.
+r"""The real nnU-Net v2 beside ours: export, plan, preprocess, train, predict, and measure with our `evaluate`.
 
-    python -m Testing.benchmarks.nnunet_opponent DATASET WORK [--epochs 1 --iterations 2 --memory 2 --patch 48]
+    python -m GTVAutoSegLib.study.bench.opponents.nnunet_training DATASET WORK \
+        [--epochs 1 --iterations 2 --memory 2 --patch 48]
 
-DATASET has the folders ``train`` and ``val``; the first cases of each are taken. WORK, outside the repository, gets a
-virtual environment of its own with nnU-Net and the build of torch that ``Testing/constraints.txt`` names, nnU-Net's
-folders, the predictions, ``evaluation``, and the seconds of every step in ``done``. A step that is done is not done
-again: the same command goes on where a run was stopped or failed.
+It needs the extra ``opponents``; docs/results/nnunet.md says how to install it. DATASET has the folders ``train`` and
+``val``; the first cases of each are taken. WORK, outside the repository, gets nnU-Net's folders, the predictions,
+``evaluation``, and the seconds of every step in ``done``. A step that is done is not done again: the same command goes
+on where a run was stopped or failed.
 
 The options in brackets show on a CPU that everything goes together; they make a model that has learnt nothing. Without
 them nnU-Net trains as it always does, 1000 epochs of 250 steps on patches of its own size: ``--device cuda``. On a CPU
@@ -25,10 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from GTVAutoSegLib.images.read import read_volume
+from ....errors import GTVAutoSegError
+from ....images.read import read_volume
+from .systems import check_installed
 
-ROOT = Path(__file__).resolve().parents[2]
-NNUNET = "nnunetv2==2.8.1"
+SCRIPTS = Path(sys.executable).parent
 NUMBER, DATASET = "500", "Dataset500_data"
 CONFIGURATION = "3d_fullres"
 TRAINER = "ShortTrainer"
@@ -64,7 +66,6 @@ def main() -> None:
     work = arguments.work.resolve()
     (work / "done").mkdir(parents=True, exist_ok=True)
     keep_options(work / "options.json", arguments)
-    set_up(work)
     data = take_cases(arguments.dataset, work / "data", {"train": arguments.train, "val": arguments.val})
     environment = prepare_environment(work, arguments)
     prepare_data(work, data, environment, arguments)
@@ -85,6 +86,10 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--patch", type=int, help="side of the patches, a multiple of 16, in place of the planned ones")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
+    try:
+        check_installed("nnunet")
+    except GTVAutoSegError as error:
+        parser.error(str(error))
     if (arguments.epochs is None) != (arguments.iterations is None):
         parser.error("give --epochs and --iterations both, or none")
     if arguments.epochs is None and arguments.device == "cpu":
@@ -104,15 +109,6 @@ def keep_options(path: Path, arguments: argparse.Namespace) -> None:
     if path.exists() and json.loads(path.read_text()) != ours:
         sys.exit(f"{path.parent} was begun with other options ({path.name}); repeat those, or give another folder")
     path.write_text(json.dumps(ours, indent=1) + "\n")
-
-
-def set_up(work: Path) -> None:
-    """An environment with nnU-Net; torch first, or pip would take a CUDA build of several GB."""
-    step(work, "environment", [sys.executable, "-m", "venv", str(work / "venv")])
-    pip = [str(work / "venv" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    pip += ["--constraint", str(ROOT / "Testing" / "constraints.txt")]
-    step(work, "torch", [*pip, "torch"])
-    step(work, "nnunet", [*pip, NNUNET])
 
 
 def take_cases(dataset: Path, data: Path, counts: dict[str, int]) -> Path:
@@ -137,9 +133,7 @@ def prepare_environment(work: Path, arguments: argparse.Namespace) -> dict[str, 
     settings = {name: str(folder) for name, folder in folders.items()}
     if arguments.device == "cpu":
         settings |= {"nnUNet_n_proc_DA": "1", "nnUNet_compile": "false"}
-    if subprocess.run(
-        [str(work / "venv" / "bin" / "python"), "-c", "import torchvision"], capture_output=True
-    ).returncode:
+    if subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False).returncode:
         (work / "shim").mkdir(exist_ok=True)
         (work / "shim" / "sitecustomize.py").write_text(SHIM)
         settings["PYTHONPATH"] = str(work / "shim")
@@ -149,8 +143,8 @@ def prepare_environment(work: Path, arguments: argparse.Namespace) -> dict[str, 
 def prepare_data(work: Path, data: Path, environment: dict[str, str], arguments: argparse.Namespace) -> None:
     """Our export, and nnU-Net's plan of it with our splits."""
     export = [*OURS, "export-nnunet", str(data), str(work / "raw"), "--id", NUMBER]
-    step(work, "export", export, cwd=ROOT)
-    plan = [str(work / "venv" / "bin" / "nnUNetv2_plan_and_preprocess"), "-d", NUMBER, "-c", CONFIGURATION]
+    step(work, "export", export)
+    plan = [str(SCRIPTS / "nnUNetv2_plan_and_preprocess"), "-d", NUMBER, "-c", CONFIGURATION]
     plan += ["-np", "1", "-npfp", "1", "--verify_dataset_integrity", "--no_pbar"]
     plan += [] if arguments.memory is None else ["-gpu_memory_target", str(arguments.memory)]
     step(work, "plan", plan, env=environment)
@@ -168,15 +162,15 @@ def compete(work: Path, data: Path, environment: dict[str, str], arguments: argp
     """Train, predict, and measure."""
     how = ["-device", arguments.device, *(["-tr", TRAINER] if arguments.epochs is not None else [])]
     begun = any((work / "results").rglob("checkpoint_latest.pth"))
-    train = [str(work / "venv" / "bin" / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *(["--c"] if begun else [])]
+    train = [str(SCRIPTS / "nnUNetv2_train"), NUMBER, CONFIGURATION, "0", *(["--c"] if begun else [])]
     step(work, "train", [*train, *how], env=environment)
-    predict = [str(work / "venv" / "bin" / "nnUNetv2_predict"), "-i", str(work / "raw" / DATASET / "imagesTs")]
+    predict = [str(SCRIPTS / "nnUNetv2_predict"), "-i", str(work / "raw" / DATASET / "imagesTs")]
     predict += ["-o", str(work / "predictions"), "-d", NUMBER, "-c", CONFIGURATION, "-f", "0", "-npp", "1", "-nps", "1"]
     predict += ["--disable_progress_bar", *(["--disable_tta", "-step_size", "1"] if arguments.device == "cpu" else [])]
     step(work, "predict", [*predict, *how], env=environment)
     check_masks(work / "predictions", data / "val")
     evaluate = ["evaluate", str(data / "val"), "--predictions", str(work / "predictions")]
-    step(work, "evaluate", [*OURS, *evaluate, "--output", str(work / "evaluation")], cwd=ROOT)
+    step(work, "evaluate", [*OURS, *evaluate, "--output", str(work / "evaluation")])
 
 
 def check_masks(predictions: Path, cases: Path) -> None:
@@ -197,7 +191,7 @@ def step(work: Path, name: str, command: list[str], **options: object) -> None:
         return
     print(f"== {name}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    code = subprocess.run(command, **options).returncode  # type: ignore[call-overload]
+    code = subprocess.run(command, check=False, **options).returncode  # type: ignore[call-overload]
     if code:
         sys.exit(f"the step {name} ended with exit code {code}, see above; the same command goes on with it")
     done.write_text(f"{time.monotonic() - started:.0f}\n")

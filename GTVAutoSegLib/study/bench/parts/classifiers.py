@@ -1,6 +1,6 @@
 """Classifiers of training runs beside each other, on the slices that they were validated on.
 
-    python -m Testing.benchmarks.classifiers RUN [RUN ...] [--store DIR]
+    python -m GTVAutoSegLib.study.bench.parts.classifiers RUN [RUN ...] [--store DIR]
 
 Each run is the folder of a ``gtvautoseg train``, and its slices are in RUN/slices or in DIR. What is said of the
 network of the best epoch: how many tumour slices it finds and how many of those it picks are, at a threshold of 0.5;
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from GTVAutoSegLib.training.configuration import Configuration, read_configuration
-from GTVAutoSegLib.training.data.batches import as_input
-from GTVAutoSegLib.training.data.slices import SliceSet, StoredCase, open_case
+from ....training.configuration import Configuration, read_configuration
+from ....training.data.batches import as_input
+from ....training.data.slices import SliceSet, StoredCase, open_case
 
 BATCH = 32
 WANTED = 0.98
