@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -18,6 +19,21 @@ import pytest
 from Testing.runtime.pytest_fixtures import _booted, load_module, slicer_runtime
 
 __all__ = ["_booted", "load_module", "slicer_runtime"]
+
+
+@pytest.fixture(autouse=True)
+def no_run_outlives_its_test(request):
+    """Every test with Slicer ends with no Run alive, and with it no CT; its runtime sees to timers and processes."""
+    yield
+    if "slicer_runtime" in request.fixturenames and living_runs():
+        gc.collect()
+        assert living_runs() == []
+
+
+def living_runs():
+    """Every Run there is, ended or not."""
+    module = sys.modules.get("GTVAutoSegSlicer.run.run")
+    return [thing for thing in gc.get_objects() if type(thing) is module.Run] if module else []
 
 
 @pytest.fixture

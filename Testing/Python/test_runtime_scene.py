@@ -211,3 +211,18 @@ def test_the_views_show_the_volume_and_jump(ct):
     assert logic.GetSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, 1.0, 2.0, 3.0)
     assert logic.GetSliceOffset() == pytest.approx(3.0)
+
+
+def test_a_selector_chooses_another_node_while_its_own_is_still_in_the_scene(ct):
+    """As qMRMLSceneModel does, which listens to NodeAboutToBeRemovedEvent."""
+    import slicer
+
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Other")
+    selector, seen = slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.setCurrentNode(ct)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: seen.append((node, ct.GetScene() is not None)))
+    slicer.mrmlScene.RemoveNode(ct)
+    assert seen == [(other, True)]
+    assert selector.currentNode() is other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from pathlib import Path
 
 import shiboken6
@@ -16,21 +17,30 @@ class Leaks:
     """Compares what runs at the end of a test with what ran at its start."""
 
     def __init__(self) -> None:
-        self._timers = {id(timer) for timer in active_timers()}
+        self._timers = weakref.WeakSet(timers())
         self._processes = child_processes()
 
     def check(self, errors: ErrorsCaught) -> None:
-        for timer in active_timers():
-            if id(timer) not in self._timers:
-                errors.record(LEAK, f"a timer with an interval of {timer.interval} ms is still running")
+        if self._new_timers():
+            gc.collect()
+        for timer in self._new_timers():
+            state = "still running" if timer.isActive() else "stopped, but kept alive with all it is connected to"
+            errors.record(LEAK, f"a timer with an interval of {timer.interval} ms is {state}")
         for process in child_processes() - self._processes:
             errors.record(LEAK, f"child process {process} is still running")
 
+    def _new_timers(self) -> list[QtCore.QTimer]:
+        return [timer for timer in timers() if timer not in self._timers]
+
+
+def timers() -> list[QtCore.QTimer]:
+    """Every timer of the process, running or not; of single shots see :data:`qt_module.single_shots`."""
+    return [o for o in gc.get_objects() if is_kind_of(o, QtCore.QTimer) and shiboken6.isValid(o)]
+
 
 def active_timers() -> list[QtCore.QTimer]:
-    """Every timer of the process that is running; of single shots see :data:`qt_module.single_shots`."""
-    every = [o for o in gc.get_objects() if is_kind_of(o, QtCore.QTimer)]
-    return [timer for timer in every if shiboken6.isValid(timer) and timer.isActive()]
+    """Those that are running."""
+    return [timer for timer in timers() if timer.isActive()]
 
 
 def child_processes() -> set[str]:

@@ -21,17 +21,23 @@ class Observations:
         self._tags.append((observed, observed.AddObserver(event, callback)))
 
     def remove_all(self) -> None:
+        self.remove([observed for observed, _ in self._tags])
+
+    def remove(self, several: list[Any]) -> None:
+        """Let go of these, which nothing else may hold any more."""
         for observed, tag in self._tags:
-            observed.RemoveObserver(tag)
-        self._tags.clear()
+            if observed in several:
+                observed.RemoveObserver(tag)
+        self._tags = [(observed, tag) for observed, tag in self._tags if observed not in several]
 
 
 @stands_for_cpp
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A combo box of nodes.
 
-    The first node to appear becomes the current one unless None is allowed. When the current node leaves the scene the
-    choice falls back to None, or to the neighbour where None is not allowed.
+    The first node to appear becomes the current one unless None is allowed. When the current node is about to leave the
+    scene the choice falls back to None, or to the neighbour where None is not allowed: whoever is told of it still finds
+    the node in the scene.
     """
 
     nodeChanged = QtCore.Signal(object)
@@ -57,6 +63,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene: Any = None
         self._current: Any = None
         self._listed: list[Any] = []  # the node of each row, None for the row "None"
+        self._leaving: Any = None  # the node that is about to be removed
         self._attributes: dict[tuple[str, str], str | None] = {}
         self._observations = Observations()
         self.connect("destroyed()", self._observations.remove_all)
@@ -151,7 +158,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                 self._follow_name(node)
                 self.nodeAdded(node)
 
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def on_leaving(_scene: Any, _event: str, node: Any) -> None:
+            if node in self._listed and not scene.IsBatchProcessing():
+                self._leaving = node
+                self._refresh()
+                self._leaving = None
+
         self._observations.add(scene, scene.NodeAddedEvent, on_added)
+        self._observations.add(scene, scene.NodeAboutToBeRemovedEvent, on_leaving)
         for event in (scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent, scene.EndBatchProcessEvent):
             self._observations.add(scene, event, lambda *_: self._refresh())
         for index in range(scene.GetNumberOfNodes()):
@@ -162,6 +177,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._observations.add(node, vtk.vtkCommand.ModifiedEvent, lambda *_: self._rename())
 
     def _is_listed(self, node: Any) -> bool:
+        if node is self._leaving:
+            return False
         if node.GetHideFromEditors() and not self.showHidden:
             return False
         if not any(node.GetClassName() == t or (self.showChildNodeTypes and node.IsA(t)) for t in self.nodeTypes):
@@ -181,6 +198,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             every = (self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes()))
             nodes = [node for node in every if self._is_listed(node)]
         self._listed = ([None] if self.noneEnabled else []) + nodes
+        self._observations.remove([node for node in before if node is not None and node not in nodes])
         self._combo.blockSignals(True)
         self._combo.clear()
         self._combo.addItems([self.noneDisplay if node is None else node.GetName() or "" for node in self._listed])

@@ -22,7 +22,9 @@ from .qt_values import from_qt
 
 raw_get = QObject.__getattribute__
 
-# obj -> [(normalized signature, callable, PySide6 signal, the slot PySide6 knows)]
+# obj -> [(normalized signature, callable, PySide6 signal, the slot PySide6 knows)]. As with PythonQt's receivers, a
+# connection keeps the callable alive, and with a method its object, until it is undone or the sender is destroyed; a
+# method of the object that holds the sender keeps both for ever, and no garbage collection finds them.
 _connections: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 # What sys.exit() in a slot does; the application sets it.
@@ -80,8 +82,22 @@ def connect(sender: Any, signature: str, function: Any, by_name: bool = False) -
     slot = Slot(function)
     known = (lambda *_: slot()) if key.endswith("()") else (lambda *values: slot(*values))
     signal.connect(known)
-    _connections.setdefault(sender, []).append((key, function, signal, known))
+    if sender not in _connections:
+        _connections[sender] = []
+        _forget_when_destroyed(sender)
+    _connections[sender].append((key, function, signal, known))
     return True
+
+
+def _forget_when_destroyed(sender: Any) -> None:
+    reference = weakref.ref(sender)
+
+    def forget() -> None:
+        alive = reference()
+        if alive is not None:
+            _connections.pop(alive, None)
+
+    raw_get(sender, "destroyed").connect(forget)
 
 
 def disconnect(sender: Any, signature: str, function: Callable | None = None) -> bool:

@@ -12,6 +12,9 @@ INTERVAL_MS = 50
 class Poller:
     """Calls ``poll`` from Qt's event loop until it returns True.
 
+    Connected only while it runs: PythonQt's end of a connection holds the method, and with it this object, the timer
+    and all that ``poll`` belongs to, and Python's garbage collector cannot see that.
+
     Args:
         poll: asked every `INTERVAL_MS`; never called while it is running.
     """
@@ -21,15 +24,18 @@ class Poller:
         self._busy = False
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL_MS)
-        self._timer.connect("timeout()", self._tick)
 
     def start(self) -> None:
         """Begin; needs a running event loop."""
-        self._timer.start()
+        if not self._timer.active:
+            self._timer.connect("timeout()", self._tick)
+            self._timer.start()
 
     def stop(self) -> None:
         """End, whether done or not."""
-        self._timer.stop()
+        if self._timer.active:
+            self._timer.stop()
+            self._timer.disconnect("timeout()", self._tick)
 
     def _tick(self) -> None:
         # Building the segmentation may let Slicer process events, timers included.
@@ -38,6 +44,6 @@ class Poller:
         self._busy = True
         try:
             if self._poll():
-                self._timer.stop()
+                self.stop()
         finally:
             self._busy = False
