@@ -21,3 +21,9 @@ RESULT_TAG = "GTVAutoSeg.Result"
 FORMER_TAG = "GTVAutoSeg.FormerResult"
 # The name a run gave: whether a segment was renamed since.
 NAME_TAG = "GTVAutoSeg.Name"
+# The identity of the CT that a run outlined it on, see `identity` in the module's scene/ct_identity.py.
+CT_TAG = "GTVAutoSeg.CT"
+
+# An attribute of a CT in Slicer that does not come from DICOM, by which results know it. Node ids would not do: the
+# nodes of a scene that is added to another get new ones.
+CT_MARK = "GTVAutoSeg.CTMark"

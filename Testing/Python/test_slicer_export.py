@@ -58,6 +58,37 @@ def test_the_contours_are_the_segment_on_the_slices_of_the_ct(logic, tmp_path, n
     assert named == {pydicom.dcmread(scan.dicom_files[index]).SOPInstanceUID for index in used}
 
 
+@pytest.mark.parametrize("first_is", ["in the scene", "removed", "not from DICOM"])
+def test_no_file_is_written_with_the_identity_of_another_ct(logic, scan, tmp_path, first_is):
+    import slicer
+
+    write_series(tmp_path / "other", patient_array(SHAPE), patient_id="OTHER")
+    first, other = load_dicom(scan), load_dicom(tmp_path / "other")
+    if first_is == "not from DICOM":
+        not_from_dicom(first, scan)
+    node, _ = put(first)
+    if first_is == "removed":
+        slicer.mrmlScene.RemoveNode(first)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(other)  # as Segment Editor may
+    for ct in (other, None):
+        failure = failure_of(logic.exportRTSTRUCT, node, tmp_path / "rt.dcm", ct)
+        assert failure.code == "segment"
+        assert "the segment 'GTVp' was made on another CT than '2: Planning CT', expected its own" in str(failure)
+    assert not (tmp_path / "rt.dcm").exists()
+
+
+def test_a_result_of_a_saved_scene_is_exported_with_its_ct(logic, scan, tmp_path):
+    import slicer
+
+    put(load_dicom(scan))
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    add_ct("Open CT")  # the scene's CT gets another node id
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": False})
+    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+
+
 def test_of_two_models_segments_the_one_that_is_named_is_exported(logic, scan, tmp_path):
     from GTVAutoSegSlicer.scene.segmentation import put_segment
 

@@ -8,10 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from dicom_samples import patient_array, write_series
 from dicom_scenes import SHAPE, draw, files_gone, load_dicom, not_from_dicom, read_back
 from slicer_samples import ROOT, ball
 
-EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "export.py"
+EXPORT = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer" / "scene" / "export.py"
 
 
 def run(panel):
@@ -55,10 +56,10 @@ def test_why_not_is_a_card_with_one_action(panel, slicer_runtime, scan, tmp_path
     import slicer
 
     ct = load_dicom(scan)
-    run(panel)
     if happens is not None:
         happens(ct, scan)
-    else:
+    run(panel)
+    if happens is None:
         node = panel.ui.outputSelector.currentNode()
         draw(node, node.GetSegmentation().GetNthSegmentID(0), np.zeros(SHAPE, np.uint8), ct)
     slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
@@ -83,6 +84,31 @@ def test_export_again_asks_for_another_file(panel, slicer_runtime, scan, tmp_pat
     panel.ui.failureActionButton.click()
     assert panel.ui.failureCard.isHidden()
     assert (tmp_path / "rt.dcm").exists()
+
+
+def second_patient(tmp_path):
+    """A second CT on the same grid, as a second phase or a second patient has it."""
+    write_series(tmp_path / "second", patient_array(SHAPE), patient_id="SECOND")
+    return load_dicom(tmp_path / "second")
+
+
+@pytest.mark.parametrize("when", ["during a further run", "after the run"])
+def test_a_ct_that_moves_up_for_a_removed_one_is_not_exported_under_the_others_result(
+    panel, until, scan, tmp_path, monkeypatch, when
+):
+    import slicer
+
+    first, second = load_dicom(scan), second_patient(tmp_path)
+    panel.ui.inputSelector.setCurrentNode(first)
+    run(panel)
+    if when == "during a further run":
+        monkeypatch.setenv("FAKE_WORKER", "slow")
+        panel.ui.segmentButton.click()
+    slicer.mrmlScene.RemoveNode(first)
+    until(lambda: not panel.running)
+    assert panel.ui.inputSelector.currentNode() is second
+    assert panel.ui.outputSelector.currentNode() is None
+    assert not panel.ui.exportButton.enabled
 
 
 def test_an_unforeseen_error_is_shown(panel, slicer_runtime, scan, tmp_path, monkeypatch):

@@ -23,22 +23,24 @@ def add_watched_ct(freed):
     return ct
 
 
+def end_of_run(logic, ct, model, until):
+    """Run, cancel once the networks are at work, and return how it ended."""
+    events, outcomes = [], []
+    run = logic.segment(ct, model, on_event=events.append, on_finished=outcomes.append)
+    until(lambda: outcomes or any(event.get("stage") == "classifying" for event in events))
+    run.cancel()
+    until(lambda: outcomes)
+    return outcomes[0].failure.code if outcomes[0].failure else "done"
+
+
 def test_ten_runs_and_ten_cancellations_leave_neither_run_nor_voxels(logic, shelf, until, monkeypatch, freed):
     import slicer
 
     ends = []
     for behaviour in ["ball"] * RUNS + ["slow"] * RUNS:
         use_fake_worker(monkeypatch, behaviour)
-        run = logic.segment(
-            add_watched_ct(freed),
-            shelf / "test-model",
-            on_event=lambda event: run.cancel() if event.get("stage") == "classifying" else None,
-            on_finished=lambda outcome: ends.append(outcome.failure.code if outcome.failure else "done"),
-        )
-        number = len(ends)
-        until(lambda: len(ends) > number)
+        ends.append(end_of_run(logic, add_watched_ct(freed), shelf / "test-model", until))
         slicer.mrmlScene.Clear(0)
-    del run
     gc.collect()
     assert living_runs() == []
     assert len(freed) == 2 * RUNS

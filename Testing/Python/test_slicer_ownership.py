@@ -256,3 +256,14 @@ def test_the_new_result_is_exported_and_the_kept_segment_when_it_is_named(logic,
     kept = logic.exportRTSTRUCT(first.node, tmp_path / "kept.dcm", segmentID=first.segment_id)
     assert (kept.roi, kept.algorithm) == ("GTVp", "SEMIAUTOMATIC")
     assert np.array_equal(read_back(tmp_path / "kept.dcm", scan), CORRECTED)
+
+
+def test_a_result_is_never_replaced_by_that_of_another_ct_on_the_same_grid(put):
+    import slicer
+
+    first, phase = add_ct("Phase 1"), add_ct("Phase 2")
+    undo = put(None, first, ball(), INFO)
+    slicer.mrmlScene.RemoveNode(first)
+    put(undo.node, phase, SECOND, INFO)
+    assert names(undo.node) == ["GTVp", "GTVp_auto"]
+    assert np.array_equal(voxels(undo.node, undo.segment_id, phase), ball())

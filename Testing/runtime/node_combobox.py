@@ -36,8 +36,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A combo box of nodes.
 
     The first node to appear becomes the current one unless None is allowed. When the current node is about to leave the
-    scene the choice falls back to None, or to the neighbour where None is not allowed: whoever is told of it still finds
-    the node in the scene.
+    scene the choice falls back to None, or to the neighbour where None is not allowed: whoever is told of it still
+    finds the node in the scene.
     """
 
     nodeChanged = QtCore.Signal(object)

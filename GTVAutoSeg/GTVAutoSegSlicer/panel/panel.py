@@ -19,8 +19,7 @@ from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
 from ..run.run import Outcome, Run
 from ..scene.export import Exported
-from ..scene.ownership import our_segments
-from ..scene.segmentation import reference_volume
+from ..scene.ownership import belongs_to, our_segments
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
 from ..setup.setup_part import SetupPart
@@ -141,9 +140,9 @@ class Panel(VTKObservationMixin):
         self._update()
 
     def _match_output(self) -> None:
-        """A segmentation made for one CT is not the place for the result of another."""
+        """A segmentation made for one CT is not the place for the result of another, nor exported with it."""
         output, ct = self._parameters.output_segmentation, self._parameters.input_volume
-        if output is not None and reference_volume(output) not in (None, ct):
+        if output is not None and not belongs_to(output, ct):
             self._parameters.output_segmentation = None
 
     def _on_model_selected(self, model_id: str) -> None:
@@ -228,7 +227,7 @@ class Panel(VTKObservationMixin):
             self._show_failure(outcome.failure)
         else:
             self._show_result(outcome)
-        self._update()
+        self._on_parameters_modified()  # what was chosen meanwhile, as when the CT was removed
 
     def _show_result(self, outcome: Outcome) -> None:
         self.result.show(outcome)

@@ -21,12 +21,10 @@ from GTVAutoSegLib.system.files import check_writable, whole_file
 from GTVAutoSegLib.system.tags import MASK_TAG, ROI_TAG
 
 from ..run.failures import Failure
+from .ct_identity import INSTANCES
 from .files import mask_sha256, volume_of
-from .ownership import our_segments, own_mask, tag, voxels_outside
-from .segmentation import check_output, reference_volume, segment_info
-
-# What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
-INSTANCES = "DICOM.instanceUIDs"
+from .ownership import is_made_on, our_segments, own_mask, reference_volume, tag, voxels_outside
+from .segmentation import check_output, segment_info
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,11 @@ def _find(node: Any, ct: Any, segment_id: str) -> tuple[str, Any]:
     ct = ct or reference_volume(node)
     if ct is None or ct.GetImageData() is None:
         raise InputError(f"the CT of '{node.GetName()}' is not in the scene; load it and select it as the CT")
+    if not is_made_on(node, segment_id, ct):
+        raise InputError(
+            f"the segment '{segment.GetName()}' was made on another CT than '{ct.GetName()}', expected its own, whose "
+            "patient and slices go into the file; select that CT, or run on this one"
+        )
     check_output(node, ct)
     return segment_id, ct
 

@@ -10,8 +10,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from GTVAutoSegLib.system.tags import FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
+from .ct_identity import identity
 from .files import mask_sha256
 
 # A voxel on the CT's border is inside it.
@@ -49,6 +50,25 @@ def is_result(node: Any, segment_id: str) -> bool:
     return tag(node.GetSegmentation().GetSegment(segment_id), RESULT_TAG) == segment_id
 
 
+def is_made_on(node: Any, segment_id: str, ct: Any) -> bool:
+    """Whether a run outlined a segment on a CT; the grid says too little, as the phases of a 4D CT share one."""
+    made_on = tag(node.GetSegmentation().GetSegment(segment_id), CT_TAG)
+    return made_on == identity(ct) if made_on else reference_volume(node) in (None, ct)
+
+
+def belongs_to(node: Any, ct: Any) -> bool:
+    """Whether a segmentation is the place for the results on a CT: it has one of them, or none of another CT."""
+    results = our_segments(node).values()
+    if not results:
+        return reference_volume(node) in (None, ct)
+    return ct is not None and any(is_made_on(node, segment_id, ct) for segment_id in results)
+
+
+def reference_volume(node: Any) -> Any:
+    """The volume whose grid a segmentation has, or None. A person may choose another in Segment Editor."""
+    return node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+
+
 def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
     """Whether a segment is the result of the last run of its region with the voxels and the name that run gave it.
 
@@ -60,8 +80,7 @@ def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
     segment = node.GetSegmentation().GetSegment(segment_id)
     if not is_result(node, segment_id) or segment.GetName() != tag(segment, NAME_TAG):
         return False
-    # The phases of a 4D CT have one grid; a segmentation is of one of them.
-    if node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) not in (None, ct):
+    if not is_made_on(node, segment_id, ct):
         return False
     mask = own_mask(node, segment_id, ct)
     return mask is not None and mask_sha256(mask) == tag(segment, MASK_TAG)

@@ -20,11 +20,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
 from GTVAutoSegLib.images.volume import bounding_box
-from GTVAutoSegLib.system.tags import MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
 
 from ..terminology import load_terminology
+from .ct_identity import mark
 from .files import mask_sha256
-from .ownership import disown, is_as_left, our_segments, own_again, tag
+from .ownership import disown, is_as_left, our_segments, own_again, reference_volume, tag
 
 REFERENCE_ROLE = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
 FILL_OPACITY = 0.25
@@ -145,14 +146,9 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
         disowned = disown(target, info.name)
-        info = replace(info, tags={**info.tags, MASK_TAG: mask_sha256(mask)})
+        info = replace(info, tags={**info.tags, MASK_TAG: mask_sha256(mask), CT_TAG: mark(ct)})
         _replace(target, segment_id, _described(target, segment_id, info), labelmap)
     return Undo(target, segment_id, ct, *former, disowned, kept, made_node=node is None)
-
-
-def reference_volume(node: Any) -> Any:
-    """The volume a segmentation was made for, or None."""
-    return node.GetNodeReference(REFERENCE_ROLE)
 
 
 def segment_info(node: Any, segment_id: str) -> SegmentInfo:
