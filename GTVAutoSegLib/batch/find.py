@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..images.dicom.headers import SliceHeader, read_header, read_modality
+from ..images.dicom.headers import SliceHeader
+from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, reading_image
 from ..images.read import IMAGE_IO
-from ..system.files import files_below
 from ..system.names import safe_name, short_hash, shown, tell_apart, without_paths
 from .table import read_rows
 
@@ -21,6 +21,8 @@ from .table import read_rows
 FEWEST_SLICES = 5
 # Secondary Capture Image Storage and its multi-frame siblings (DICOM PS3.4 B.5).
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+EMPTY = "empty, 0 bytes"
+DAMAGED = "damaged DICOM"
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Skipped:
         reason: why it is left aside.
         path: where it lies, or the first of several; for the person at the screen only.
         files: how many it is.
+        lost: whether it may be a patient or a slice of one, as far as anybody can tell; the run then fails in part.
     """
 
     what: str
     reason: str
     path: str
     files: int = 1
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Cohort:
     cases: tuple[Case, ...]
     skipped: tuple[Skipped, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lost(self) -> bool:
+        """Whether something that is left aside may be a patient, or a slice of one."""
+        return any(one.lost for one in self.skipped)
 
     @property
     def skipped_files(self) -> str:
@@ -109,64 +118,37 @@ def find_cohort(
     return _search(source, output, by_patient, progress)
 
 
-@dataclass
-class _Series:
-    """The files of a series, sorted by why they are no slices of a CT; "" for those that are."""
-
-    identity: str
-    uid: str
-    patient: str
-    files: dict[str, dict[tuple[object, ...], str]] = field(default_factory=lambda: defaultdict(dict))
-
-    def add(self, header: SliceHeader) -> None:
-        # The same instance may have been exported into two folders.
-        self.files[_unfit(header)].setdefault(header.identity, str(header.path))
-
-
 def _search(root: Path, output: Path | None, by_patient: bool, progress: Progress | None) -> Cohort:
-    volumes: list[Path] = []
-    series: dict[str, _Series] = {}
-    others: dict[str, list[Path]] = defaultdict(list)
-    paths = _walk(root, output)
-    for done, path in enumerate(paths, 1):
+    excluded = None if output is None else output.resolve()
+    tree = scan(
+        root, progress, lambda path: path.name.startswith(".") or path.resolve() == excluded, structure_sets=False
+    )
+    volumes, others = [], defaultdict(list)
+    for path, modality in tree.others:
         if _suffix(path):
             volumes.append(path)
         else:
-            _look_at(path, series, others)
-        if progress is not None:
-            progress(done, len(paths))
+            others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
+    volumes += [path for path in tree.empty if _suffix(path)]
+    empty = [path for path in tree.empty if not _suffix(path)]
     found, skipped = _volumes(volumes, root)
-    more, unfit = _series_cases(series.values(), others, by_patient)
+    more, unfit = _series_cases(tree, by_patient)
     skipped += unfit
-    skipped += [Skipped(_count(files, "file"), reason, str(files[0]), len(files)) for reason, files in others.items()]
+    skipped += [Skipped(_count(paths, "file"), reason, str(paths[0]), len(paths)) for reason, paths in others.items()]
+    if empty:
+        skipped.append(Skipped(_count(empty, "file"), EMPTY, str(empty[0]), len(empty)))
+    skipped += [_unread(problem) for problem in tree.problems]
     cases = [*found, *more]
     names = tell_apart([case.name for case in cases], [case.source for case in cases])
     cases = [replace(case, name=name) for case, name in zip(cases, names)]
     return Cohort(tuple(sorted(cases, key=lambda case: case.name)), tuple(skipped))
 
 
-def _walk(root: Path, output: Path | None) -> list[Path]:
-    """All files below a folder, hidden ones and those of the output left out."""
-    excluded = None if output is None else output.resolve()
-    found = files_below(root, lambda folder: folder.name.startswith(".") or folder.resolve() == excluded)
-    return [path for path in found if not path.name.startswith(".")]
-
-
-def _look_at(path: Path, series: dict[str, _Series], others: dict[str, list[Path]]) -> None:
-    try:
-        if path.stat().st_size == 0:
-            others["empty, 0 bytes"].append(path)
-            return
-        header = read_header(path)
-    except (InputError, OSError):
-        others["damaged DICOM"].append(path)
-        return
-    if header is None:
-        modality = read_modality(path)
-        others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
-        return
-    identity = header.series or f"{header.study} {path.parent}"
-    series.setdefault(identity, _Series(identity, header.series, header.patient)).add(header)
+def _unread(problem: Problem) -> Skipped:
+    """Something that may be a patient, or part of one, for all that can be told."""
+    if problem.damaged:
+        return Skipped("1 file", DAMAGED, str(problem.path), lost=True)
+    return Skipped("1 file or folder", "cannot be read: check the permissions", str(problem.path), lost=True)
 
 
 def _unfit(header: SliceHeader) -> str:
@@ -182,39 +164,38 @@ def _unfit(header: SliceHeader) -> str:
     return ""
 
 
-def _series_cases(
-    series: Iterable[_Series], others: dict[str, list[Path]], by_patient: bool
-) -> tuple[list[Case], list[Skipped]]:
+def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[Skipped]]:
     cases, skipped = [], []
-    for one in series:
-        label = f"series_{short_hash(one.identity)}"
-        for reason, files in one.files.items():
-            paths = tuple(files.values())
+    for identity, one in tree.series.items():
+        hashed = short_hash(identity)
+        label = f"series_{hashed}"
+        fit: dict[str, list[SliceHeader]] = defaultdict(list)
+        for header in one.slices:
+            fit[_unfit(header)].append(header)
+        for reason, headers in fit.items():
+            paths = tuple(str(header.path) for header in headers)
             # A single file may hold all frames of a scan; reading it says what to do with it.
-            too_few = not reason and len(paths) < FEWEST_SLICES and not _has_frames(paths)
+            too_few = not reason and len(paths) < FEWEST_SLICES and headers[0].frames == 1
             if reason or too_few:
                 why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
                 skipped.append(Skipped(f"{label}, {_count(paths, 'image')}", why, paths[0], len(paths)))
                 continue
-            hashed = short_hash(one.identity)
             name = f"case_{hashed}"
-            if by_patient and safe_name(one.patient):
-                name = f"{safe_name(one.patient)}_{hashed}"
-            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, others), one.uid))
+            if by_patient and safe_name(one.patient.id):
+                name = f"{safe_name(one.patient.id)}_{hashed}"
+            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, tree), one.uid))
+        if one.copies:
+            copies = str(one.copies[0])
+            skipped.append(Skipped(f"{label}, {_count(one.copies, 'image')}", "copies", copies, len(one.copies)))
     return cases, skipped
 
 
-def _has_frames(paths: tuple[str, ...]) -> bool:
-    header = read_header(Path(paths[0]))
-    return header is not None and header.frames > 1
-
-
-def _notes(paths: tuple[str, ...], others: dict[str, list[Path]]) -> tuple[str, ...]:
+def _notes(paths: tuple[str, ...], tree: DicomTree) -> tuple[str, ...]:
     """What lies beside a series and may have belonged to it."""
     folders = {Path(path).parent for path in paths}
     notes = []
-    for reason in ("empty, 0 bytes", "damaged DICOM"):
-        beside = [path for path in others.get(reason, ()) if path.parent in folders]
+    for reason, files in ((EMPTY, tree.empty), (DAMAGED, [problem.path for problem in tree.problems])):
+        beside = [path for path in files if path.parent in folders]
         if beside:
             notes.append(f"{_count(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")
     return tuple(notes)

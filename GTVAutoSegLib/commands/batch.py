@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch-stdin", action="store_true", help=argparse.SUPPRESS)  # for a parent process
     parser.epilog = (
         "Per case: masks, result.json, thumbnail.png, report.html; for the run: summary.csv, summary.html, batch.log. "
-        "Exit codes: 0 all done; 1 some failed; 2 nothing usable; 3 model or PyTorch missing or damaged; 130 "
-        "cancelled, finished cases are kept."
+        "Exit codes: 0 all done; 1 some failed, or a file or folder could not be read; 2 nothing usable; 3 model or "
+        "PyTorch missing or damaged; 130 cancelled, finished cases are kept."
     )
 
 
@@ -113,7 +113,7 @@ def conclude(batch: Batch, outcomes: Sequence[Outcome]) -> int:
     kept = f"; {changed} of the done changed by a person and kept" if changed else ""
     print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}{kept}")
     print(f"summary: {batch.output / 'summary.html'}")
-    return SOME_FAILED if failed else 0
+    return SOME_FAILED if failed or cohort.lost else 0
 
 
 def check_options(arguments: argparse.Namespace) -> None:
@@ -142,7 +142,7 @@ def find(arguments: argparse.Namespace) -> Cohort:
         looking = None if progress is None else partial(progress, "looking")
         cohort = find_cohort(arguments.input, arguments.output, arguments.name_by == "patient", looking)
     for skipped in cohort.skipped:
-        where = f" ({skipped.path})" if arguments.dry_run else ""
+        where = f" ({skipped.path})" if arguments.dry_run or skipped.lost else ""
         print(f"skipped: {skipped.what}: {skipped.reason}{where}", file=sys.stderr)
     if not cohort.cases and not cohort.failed:
         beside = f" ({cohort.skipped_files} skipped)" if cohort.skipped else ""

@@ -17,6 +17,11 @@ GRID_TOLERANCE_DIRECTION = 1e-4
 AIR_HU = -500
 LARGEST_BYTE = 255
 SMALLEST_SIDE = 16
+# From a micro-CT's to more than any couch moves between slices; metres and micrometres taken for mm are beyond.
+SPACING_MM = (0.01, 100.0)
+FARTHEST_MM = 1e6
+UNIT_TOLERANCE = 1e-3
+FLAT = 1e-6  # the determinant of directions from which on they make no volume
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Volume:
         modality: DICOM modality, or None when the file does not say.
         dicom_files: the file of each slice, ``array[i]`` comes from ``dicom_files[i]``; empty for other formats.
         notes: remarks on reading it that the user should see, one sentence each.
+        doubts: those of them that say why its values may be no HU; a data set is not made of such a CT.
     """
 
     array: np.ndarray
@@ -66,6 +72,7 @@ class Volume:
     modality: str | None = None
     dicom_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @cached_property
     def axial(self) -> AxialView:
@@ -111,6 +118,36 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     flat: np.ndarray = np.any(mask[first], axis=0)
     rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
     return first, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def check_geometry(volume: Volume) -> None:
+    """Check what a reader found for size and place of a volume, whatever the format.
+
+    Raises:
+        InputError: no voxels, a spacing that no scanner has, a place that is not finite, or directions that are no
+            three unit vectors in space.
+    """
+    source = volume.source
+    if not volume.array.size:
+        raise InputError(f"{source} has a side of 0 voxels; expected a volume, so export it again")
+    if not all(SPACING_MM[0] <= side <= SPACING_MM[1] for side in volume.spacing):
+        sides = " x ".join(f"{side:g}" for side in volume.spacing)
+        raise InputError(
+            f"{source} has the voxel spacing {sides} mm; expected {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm each, so "
+            "check its units and export it again"
+        )
+    if not all(abs(place) <= FARTHEST_MM for place in volume.origin):
+        place = ", ".join(f"{value:g}" for value in volume.origin)
+        raise InputError(f"{source} lies at ({place}) mm; expected a place near the scanner, so export it again")
+    axes = np.reshape(volume.direction, (3, 3))
+    # NaN passes no comparison.
+    if not (np.abs(np.linalg.norm(axes, axis=0) - 1) <= UNIT_TOLERANCE).all():
+        raise InputError(
+            f"{source} has axes that are no unit vectors ({', '.join(f'{value:g}' for value in volume.direction)}); "
+            "expected three directions, so export it again"
+        )
+    if not abs(np.linalg.det(axes)) >= FLAT:
+        raise InputError(f"{source} has axes that lie in one plane; expected three directions, so export it again")
 
 
 def check_ct(volume: Volume) -> None:

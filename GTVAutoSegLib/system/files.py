@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,19 +90,37 @@ def check_writable(path: Path) -> None:
         ) from None
 
 
-def files_below(root: Path, leave_out: Callable[[Path], bool] | None = None) -> list[Path]:
+def unreadable(path: Path, error: OSError) -> str:
+    """The sentence for a file or folder that the system does not let us read: no permission, a share that went away."""
+    return (
+        f"{path} cannot be read ({error.strerror or error}), so nothing is known of what it holds; check the "
+        "permissions and the connection, and run again"
+    )
+
+
+def files_below(
+    root: Path, leave_out: Callable[[Path], bool] | None = None
+) -> tuple[list[Path], list[tuple[Path, OSError]]]:
     """All files below a folder, those in linked folders too; each real folder is looked at once, so no link is a loop.
 
     Args:
         root: where to look; the paths begin with it, also where a link leads elsewhere.
-        leave_out: whether a folder, with all that is in it, is not looked at.
+        leave_out: whether a file, or a folder with all that is in it, is not looked at.
+
+    Returns:
+        The files, and the files and folders that cannot be looked at, with the error.
     """
     paths: list[Path] = []
+    problems: list[tuple[Path, OSError]] = []
     seen: set[Path] = set()
+
+    def refused(error: OSError) -> None:
+        problems.append((Path(error.filename), error))
+
     # What is reached without a link comes first: a link beside it changes no path.
     starts = [root]
     for start in starts:
-        for name, folders, files in os.walk(start):
+        for name, folders, files in os.walk(start, onerror=refused):
             here = Path(name)
             if here.resolve() in seen:
                 folders.clear()
@@ -110,5 +129,16 @@ def files_below(root: Path, leave_out: Callable[[Path], bool] | None = None) -> 
             inside = [one for one in sorted(folders) if leave_out is None or not leave_out(here / one)]
             starts += [here / one for one in inside if (here / one).is_symlink()]
             folders[:] = [one for one in inside if not (here / one).is_symlink()]
-            paths += [here / file for file in sorted(files)]
-    return paths
+            for file in sorted(files):
+                if leave_out is None or not leave_out(here / file):
+                    _add_file(here / file, paths, problems)
+    return paths, problems
+
+
+def _add_file(path: Path, paths: list[Path], problems: list[tuple[Path, OSError]]) -> None:
+    """Add a path to the files, or why it cannot be looked at to the problems; pipes and devices are no files."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            paths.append(path)
+    except OSError as error:
+        problems.append((path, error))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 import sys
 import tempfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 # Before torch is imported, here and in the tests' child processes: the networks of the tests are so small that threads
@@ -100,17 +102,45 @@ def scan(tmp_path):
     return folder
 
 
+@contextmanager
+def nobody():
+    """Be a user without rights of its own: root may read and write anywhere."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def unreadable():
+    """A function that takes the right to read away from a path for as long as the test runs, from root too."""
+    with ExitStack() as stack:
+
+        def lock(path):
+            stack.callback(Path(path).chmod, stat.S_IMODE(Path(path).stat().st_mode))
+            Path(path).chmod(0)
+            stack.enter_context(nobody())
+
+        yield lock
+
+
+@pytest.fixture
+def shared_folder():
+    """A folder that every user may look into, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
 @pytest.fixture
 def unwritable():
     """A folder that may not be written to, by root neither."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)  # nobody: root may write anywhere
-        try:
+        with nobody():
             yield Path(folder)
-        finally:
-            if is_root:
-                os.seteuid(0)
-            Path(folder).chmod(0o755)
+        Path(folder).chmod(0o755)

@@ -209,3 +209,73 @@ def test_no_contour_is_an_empty_mask():
     raster = rasterise([], ct())
     assert not raster.mask.any()
     assert raster.step == 1
+
+
+@pytest.mark.parametrize("start", [0, 7])
+@pytest.mark.parametrize("way", [1, -1])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_contour_drawn_twice_counts_once_wherever_it_begins_and_whichever_way_it_runs(start, way, closed):
+    volume = ct()
+    first = placed(circle((20, 20), 8), 3, volume)
+    again = np.roll(first, start, axis=0)[::way]
+    again = np.vstack([again, again[:1]]) if closed else again
+
+    raster = rasterise([first, again], volume)
+
+    assert np.array_equal(raster.mask, rasterise([first], volume).mask)
+    assert (raster.twice, raster.joined) == (1, 0)
+
+
+def test_contours_that_overlap_are_joined_not_cut_from_each_other():
+    volume = ct()
+    contours = [placed(box(*sides), 3, volume) for sides in ((5, 5, 15, 15), (10, 10, 22, 22), (30, 30, 35, 35))]
+
+    raster = rasterise(contours, volume)
+
+    union = np.any([rasterise([contour], volume).mask for contour in contours], axis=0)
+    assert np.array_equal(raster.mask, union)
+    assert raster.joined == 2
+
+
+def test_a_contour_drawn_again_half_a_pixel_beside_is_joined():
+    volume = ct()
+    contours = [placed(circle((20.0 + shift, 20), 8), 3, volume) for shift in (0, 0.6)]
+    union = np.any([rasterise([contour], volume).mask for contour in contours], axis=0)
+    assert np.array_equal(rasterise(contours, volume).mask, union)
+
+
+def test_a_hole_whose_edge_is_rounded_over_that_of_its_region_is_still_a_hole():
+    volume = ct()
+    raster = rasterise([placed(box(5, 5, 25, 25), 3, volume), placed(box(10, 4.4, 15, 15), 3, volume)], volume)
+
+    assert raster.joined == 0
+    assert not raster.mask[3, 6:14, 11:14].any()
+    assert raster.mask[3].sum() > 200
+
+
+def test_a_ring_one_pixel_thick_keeps_its_hole():
+    volume = ct()
+    raster = rasterise([placed(box(4.5, 4.5, 7.5, 7.5), 3, volume), placed(box(5.5, 5.5, 6.5, 6.5), 3, volume)], volume)
+
+    assert (raster.mask.sum(), raster.joined) == (8, 0)
+
+
+def test_contours_said_to_cut_each_other_do():
+    volume = ct()
+    contours = [placed(box(*sides), 3, volume) for sides in ((5, 5, 15, 15), (10, 10, 22, 22))]
+    masks = [rasterise([contour], volume).mask for contour in contours]
+
+    assert np.array_equal(rasterise(contours, volume, exclusive=True).mask, masks[0] ^ masks[1])
+
+
+def test_slices_without_contours_inside_a_region_are_listed():
+    volume = ct()
+    contours = [placed(box(5, 5, 9, 9), height, volume) for height in (1, 2, 3, 6, 7)]
+    assert rasterise(contours, volume).gaps == (4, 5)
+    assert rasterise(contours[:3], volume).gaps == ()
+
+
+def test_how_far_contours_lie_beside_their_slices_is_measured():
+    volume = ct()
+    contours = [placed(box(5, 5, 9, 9), height, volume) for height in (1.3, 2.3)]
+    assert rasterise(contours, volume).moved == pytest.approx(0.3)

@@ -166,11 +166,15 @@ def test_when_nothing_can_be_imported_the_exit_code_says_so(tmp_path, capsys):
     assert "0 cases" in capsys.readouterr().out
 
 
-def test_a_normal_patient_is_imported_with_an_empty_label_and_counted(tmp_path, capsys):
+def test_a_roi_that_was_never_drawn_is_no_normal_patient_unless_one_says_so(tmp_path, capsys):
     patient(tmp_path / "dicom", "P1")
     patient(tmp_path / "dicom", "P2", {"GTVp": []}, seed=1)
 
-    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "GTVp", "--name-by", "patient") == 0
+    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "GTVp", "--name-by", "patient") == 1
+    assert "names 'GTVp' and has no contours of it" in capsys.readouterr().err
+
+    arguments = [tmp_path / "dicom", tmp_path / "set", "--roi", "GTVp", "--name-by", "patient", "--allow-empty"]
+    assert run(*arguments) == 0
 
     assert not read_volume(tmp_path / "set" / "P2" / "label.nii.gz").array.any()
     assert "2 cases" in (out := capsys.readouterr().out)

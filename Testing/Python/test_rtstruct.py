@@ -29,7 +29,7 @@ def test_names_numbers_and_references_are_read(tmp_path, ct):
     image = pydicom.dcmread(ct[2], stop_before_pixels=True)
     assert structure_set.series == (image.SeriesInstanceUID,)
     assert structure_set.rois[0].instances == {image.SOPInstanceUID}
-    assert (structure_set.patient, structure_set.label, structure_set.date) == ("P1", "PLAN", "20240103")
+    assert (structure_set.patient.id, structure_set.label, structure_set.date) == ("P1", "PLAN", "20240103")
     assert str(structure_set) == f"{path} ('PLAN', 20240103)"
 
 
@@ -82,11 +82,18 @@ def test_xor_contours_of_newer_systems_are_read_as_well(tmp_path, ct):
 
 
 def test_points_and_open_lines_are_left_out_and_said(tmp_path, ct):
-    path = write_rtstruct(tmp_path / "rs.dcm", ct, {"Iso": [np.array([[0.0, 0, -24]])]}, kind="POINT")
+    path = write_rtstruct(tmp_path / "rs.dcm", ct, {"GTV": [square(0, 0, 9, 9, -24), np.array([[0.0, 0, -24]])]})
     mask, notes = roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
-    assert not mask.any()
-    assert notes == ("ROI 'Iso': 1 contours that enclose nothing (points, open lines) were left out",)
+    assert mask.any()
+    assert notes == ("ROI 'GTV': 1 contours that enclose nothing (points, open lines) were left out",)
+
+
+def test_a_roi_of_nothing_but_points_is_refused(tmp_path, ct):
+    path = write_rtstruct(tmp_path / "rs.dcm", ct, {"Iso": [np.array([[0.0, 0, -24]])]}, kind="POINT")
+
+    with pytest.raises(InputError, match="1 contours of ROI 'Iso' that give no voxel: they enclose nothing"):
+        roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
 
 def test_what_is_not_drawn_as_it_is_is_said(tmp_path, ct):
@@ -101,12 +108,11 @@ def test_what_is_not_drawn_as_it_is_is_said(tmp_path, ct):
     )
 
 
-def test_a_contour_too_small_for_a_voxel_is_said(tmp_path, ct):
+def test_contours_too_small_for_a_voxel_are_refused(tmp_path, ct):
     path = write_rtstruct(tmp_path / "rs.dcm", ct, {"GTVp": [square(0.1, 0.1, 0.3, 0.3, -24)]})
-    mask, notes = roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
-    assert not mask.any()
-    assert notes == ("ROI 'GTVp': its contours are too small to hold a voxel's centre",)
+    with pytest.raises(InputError, match="give no voxel: they are too small to hold a voxel's centre"):
+        roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
 
 def test_a_roi_wholly_outside_the_ct_is_refused(tmp_path, ct):

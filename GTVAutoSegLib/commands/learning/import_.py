@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="name of a case: 'hash' (default) is case_ and 8 hexadecimal digits of the SHA-256 of the CT's series "
         "UID, the same in every import; 'patient' is the PatientID",
     )
+    parser.add_argument(
+        "--allow-empty", action="store_true", help="an ROI that was never drawn makes an empty label (no tumour)"
+    )
     parser.add_argument("--list", action="store_true", help="show every patient, series and ROI; write nothing")
     parser.epilog = (
         "A case is data.nii.gz (HU), label.nii.gz and import.json (hashed origin, ROI names; nothing that names the "
@@ -61,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar("file") as progress:
         tree = scan(arguments.dicom, None if progress is None else partial(progress, "reading headers"))
     for problem in tree.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        print(f"warning: {problem.text}", file=sys.stderr)
     if arguments.list:
         show(tree, arguments.roi)
         return 0
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     make_folder(arguments.dataset)
     plans, failed = plan_import(tree, arguments.dataset, arguments.roi, arguments.each, arguments.name_by == "patient")
     outcomes = []
-    for outcome in chain(failed, import_cases(plans)):
+    for outcome in chain(failed, import_cases(plans, arguments.allow_empty)):
         report(outcome)
         outcomes.append(outcome)
     for path in note_patients(outcomes):
@@ -110,11 +113,11 @@ def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:
             placed[referenced_series(structure_set, tree).uid] += lines
         except InputError as error:
             lost += [*lines, f"      {error}"]
-    series = sorted(tree.series.values(), key=lambda one: (one.patient, one.uid))
-    for patient in dict.fromkeys(one.patient for one in series):
+    series = sorted(tree.series.values(), key=lambda one: (one.patient.id, one.uid))
+    for patient in dict.fromkeys(one.patient.id for one in series):
         print(f"patient {patient or 'without PatientID'}")
         for one in series:
-            if one.patient == patient:
+            if one.patient.id == patient:
                 print("\n".join([f"  {one}", *(placed[one.uid] or ["    no structure set"])]))
     if lost:
         print("\n".join(["structure sets whose CT is not here", *lost]))

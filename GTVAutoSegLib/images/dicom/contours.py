@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ...errors import InputError
 from ..volume import Volume
@@ -32,24 +33,34 @@ class Raster:
         outside: how many contours lie above or below the volume, or beyond its rows and columns.
         unused: how many contours lie closer to a slice's neighbour plane than the plane that was taken for it.
         step: usual distance between slices that have contours, in slices; 1 when every slice has its own.
+        gaps: slices without contours where the usual step would have one, between the lowest and the highest.
+        moved: how far a contour lies beside the slice it is drawn on, at most, in slices.
+        twice: how many contours are there once more, from whichever point and whichever way they are walked.
+        joined: how many contours overlap others of their plane and were joined to them.
     """
 
     mask: np.ndarray
     outside: int = 0
     unused: int = 0
     step: int = 1
+    gaps: tuple[int, ...] = ()
+    moved: float = 0.0
+    twice: int = 0
+    joined: int = 0
 
 
-def rasterise(contours: Sequence[np.ndarray], volume: Volume) -> Raster:
+def rasterise(contours: Sequence[np.ndarray], volume: Volume, exclusive: bool = False) -> Raster:
     """Fill contours on the grid of a volume.
 
     The points are first brought to index coordinates, so that oblique and tilted scans need no special treatment.
     A contour is drawn on the slice nearest to it, at most half a slice away; where several planes of contours are
-    nearest to one slice, only the closest plane is drawn. Slices between contours stay empty.
+    nearest to one slice, only the closest plane is drawn. Slices between contours stay empty. Contours of one plane
+    that lie within each other are holes and islands by turns; those that only overlap are joined.
 
     Args:
         contours: closed polygons, float (n, 3) each, points (x, y, z) in LPS, mm.
         volume: gives size and geometry.
+        exclusive: whether contours that overlap cut each other (CLOSEDPLANAR_XOR).
 
     Raises:
         InputError: a contour does not lie in the volume's slices.
@@ -57,7 +68,7 @@ def rasterise(contours: Sequence[np.ndarray], volume: Volume) -> Raster:
     planes = _planes([to_index(contour, volume) for contour in contours])
     count, rows, columns = volume.array.shape
     mask = np.zeros(volume.array.shape, bool)
-    outside = unused = 0
+    outside = unused = twice = joined = 0
     taken: dict[int, tuple[float, list[np.ndarray]]] = {}
     for height, polygons in planes:
         index = int(np.floor(height + 0.5 - SAME_PLANE_SLICES))
@@ -70,9 +81,97 @@ def rasterise(contours: Sequence[np.ndarray], volume: Volume) -> Raster:
         elif inside:
             unused += len(inside)
     for index, (_, polygons) in taken.items():
-        mask[index] = fill_polygons(polygons, (rows, columns))
+        once = _without_twins(polygons)
+        twice += len(polygons) - len(once)
+        mask[index], overlapping = (
+            (fill_polygons(once, (rows, columns)), 0) if exclusive else _fill_plane(once, (rows, columns))
+        )
+        joined += overlapping
     steps = np.diff(sorted(taken))
-    return Raster(mask, outside, unused, int(np.median(steps)) if len(steps) else 1)
+    step = int(np.median(steps)) if len(steps) else 1
+    gaps = tuple(gap for start, wide in zip(sorted(taken), steps) for gap in range(start + step, start + wide, step))
+    moved = max((distance for distance, _ in taken.values()), default=0.0)
+    return Raster(mask, outside, unused, step, gaps, moved, twice, joined)
+
+
+def _fill_plane(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """Fill the polygons of one plane, and count those that overlap others without lying within them.
+
+    Overlaps are looked for pixel by pixel. What sticks out of another polygon by no more than a pixel lies within it,
+    up to rounding.
+    """
+    if len(polygons) < 2:
+        return fill_polygons(polygons, shape), 0
+    masks = [_Patch(polygon, shape) for polygon in polygons]
+    groups: list[list[int]] = []
+    for index, patch in enumerate(masks):
+        touched = [group for group in groups if any(patch.crosses(masks[other]) for other in group)]
+        groups = [group for group in groups if group not in touched]
+        groups.append([index, *(member for group in touched for member in group)])
+    if len(groups) == len(polygons):
+        return fill_polygons(polygons, shape), 0
+    result = np.zeros(shape, bool)
+    for group in groups:
+        union = np.zeros(shape, bool)
+        for member in group:
+            union[masks[member].place] |= masks[member].mask
+        result ^= union
+    return result, sum(len(group) for group in groups if len(group) > 1)
+
+
+class _Patch:
+    """A filled polygon, kept as the part of the plane around it."""
+
+    def __init__(self, polygon: np.ndarray, shape: tuple[int, int]) -> None:
+        low = np.clip(np.floor(polygon.min(axis=0)).astype(int) - 1, 0, shape[::-1])
+        high = np.clip(np.ceil(polygon.max(axis=0)).astype(int) + 2, 0, shape[::-1])
+        self.place = slice(low[1], high[1]), slice(low[0], high[0])
+        self.mask = fill_polygons([polygon - low], (high[1] - low[1], high[0] - low[0]))
+
+    def crosses(self, other: _Patch) -> bool:
+        """Whether two polygons overlap, and neither lies within the other as a hole or an island would."""
+        top, left = (max(one.start, two.start) for one, two in zip(self.place, other.place))
+        bottom, right = (min(one.stop, two.stop) for one, two in zip(self.place, other.place))
+        if top >= bottom or left >= right:
+            return False
+        mine, theirs = (
+            one.mask[
+                top - one.place[0].start : bottom - one.place[0].start,
+                left - one.place[1].start : right - one.place[1].start,
+            ]
+            for one in (self, other)
+        )
+        shared, sizes = int((mine & theirs).sum()), {int(self.mask.sum()), int(other.mask.sum())}
+        if not shared:
+            return False
+        if shared in sizes:
+            return len(sizes) == 1  # the very same pixels: drawn twice
+        return self.within(other) == other.within(self)  # both: drawn twice, a little beside
+
+    def within(self, other: _Patch) -> bool:
+        """Whether this polygon sticks out of the other one by no more than a pixel."""
+        grown = np.zeros(tuple(side.stop - side.start + 2 for side in self.place), bool)
+        top, left = (theirs.start - mine.start + 1 for mine, theirs in zip(self.place, other.place))
+        rows = slice(max(0, top), max(0, min(len(grown), top + len(other.mask))))
+        columns = slice(max(0, left), max(0, min(grown.shape[1], left + other.mask.shape[1])))
+        grown[rows, columns] = other.mask[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+        near = ndimage.binary_dilation(grown, np.ones((3, 3), bool))[1:-1, 1:-1]
+        return not (self.mask & ~near).any()
+
+
+def _without_twins(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The polygons without those that are there once more, begun at another point or walked the other way."""
+    found: dict[bytes, np.ndarray] = {}
+    for polygon in polygons:
+        closed = len(polygon) > 3 and np.array_equal(polygon[0], polygon[-1])
+        ring = (polygon[:-1] if closed else polygon) + 0.0  # no -0.0, whose bytes differ from those of 0.0
+        starts = np.flatnonzero((ring == ring[np.lexsort(ring.T)[0]]).all(axis=1))
+        walks = [np.roll(ring, -start, axis=0) for start in starts]
+        walks += [np.roll(ring[::-1], start + 1 - len(ring), axis=0) for start in starts]
+        found.setdefault(min(np.ascontiguousarray(walk).tobytes() for walk in walks), polygon)
+    return list(found.values())
 
 
 def to_index(points: np.ndarray, volume: Volume) -> np.ndarray:
@@ -109,7 +208,7 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
 
 
 def _planes(contours: Sequence[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
-    """Heights in slices and the polygons (n, 2) there, from the lowest up; a contour that comes twice counts once."""
+    """Heights in slices and the polygons (n, 2) there, from the lowest up."""
     flat = []
     for contour in contours:
         heights = contour[:, 2]
@@ -124,8 +223,7 @@ def _planes(contours: Sequence[np.ndarray]) -> list[tuple[float, list[np.ndarray
     for height, polygon in flat:
         if not planes or height - planes[-1][0] > SAME_PLANE_SLICES:
             planes.append((height, []))
-        if not any(np.array_equal(polygon, other) for other in planes[-1][1]):
-            planes[-1][1].append(polygon)
+        planes[-1][1].append(polygon)
     return planes
 
 

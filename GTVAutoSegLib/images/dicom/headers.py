@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage
 
-from ...errors import InputError
-from ...system.files import files_below
+from .dataset import open_dataset, reading
 
 TAGS = (
     "Modality",
@@ -31,6 +28,8 @@ TAGS = (
     "RescaleSlope",
     "RescaleIntercept",
     "PatientID",
+    "PatientName",
+    "PatientBirthDate",
     "StudyInstanceUID",
     "FrameOfReferenceUID",
     "SOPInstanceUID",
@@ -39,6 +38,44 @@ TAGS = (
 )
 # Objects with rows and columns, or without, that are not a scan.
 NOT_A_SCAN = {"RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SEG", "REG", "SR", "PR", "KO", "DOC", "FID"}
+
+
+# Objects that are no patient's have no modality: directories (DICOMDIR), hanging protocols, palettes, implants.
+NO_PATIENTS = ("1.2.840.10008.1.3.10", *(f"1.2.840.10008.5.1.4.{kind}." for kind in (38, 39, 43, 44, 45)))
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose an object is, as far as it says (PS3.3 C.7.1.1).
+
+    Attributes:
+        id: PatientID.
+        name: PatientName.
+        birth_date: PatientBirthDate.
+    """
+
+    id: str = ""
+    name: str = ""
+    birth_date: str = ""
+
+    def unlike(self, other: Patient) -> str:
+        """The name of the first attribute in which two objects name different patients, or "".
+
+        An attribute that one of them lacks tells nothing. Case, spaces and trailing separators of a name mean nothing.
+        """
+        for attribute, mine, theirs in (
+            ("PatientID", self.id, other.id),
+            ("PatientName", _plain(self.name), _plain(other.name)),
+            ("PatientBirthDate", self.birth_date, other.birth_date),
+        ):
+            if mine and theirs and mine != theirs:
+                return attribute
+        return ""
+
+
+def _plain(name: str) -> str:
+    """A name as letters only: systems spell the parts of one name with different separators and cases."""
+    return " ".join(name.replace("^", " ").replace("=", " ").casefold().split())
 
 
 @dataclass(frozen=True)
@@ -51,7 +88,7 @@ class SliceHeader:
         spacing: PixelSpacing (between rows, between columns), mm.
         thickness: SliceThickness, else SpacingBetweenSlices, mm.
         rescale: RescaleSlope and RescaleIntercept.
-        patient: PatientID.
+        patient: whose it is.
         study: StudyInstanceUID.
         frame_of_reference: FrameOfReferenceUID.
         instance: SOPInstanceUID.
@@ -71,7 +108,7 @@ class SliceHeader:
     spacing: tuple[float, ...]
     thickness: tuple[float, ...]
     rescale: tuple[float, ...]
-    patient: str
+    patient: Patient
     study: str
     frame_of_reference: str
     instance: str
@@ -90,8 +127,8 @@ class SliceHeader:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """The same for two exports of one slice, and different for two slices that wrongly share an instance UID."""
-        return (self.instance, self.position) if self.instance else (str(self.path),)
+        """The same for two exports of one slice; other places and patients that share an instance UID differ."""
+        return (self.instance, self.position, self.patient) if self.instance else (str(self.path),)
 
     @property
     def normal(self) -> np.ndarray:
@@ -104,82 +141,82 @@ class SliceHeader:
         return float(self.normal @ self.position)
 
 
-def read_headers(folder: Path) -> tuple[list[SliceHeader], list[Path]]:
-    """The headers of all images below a folder, and the files of 0 bytes."""
-    headers, empty = [], []
-    for path in sorted(path for path in files_below(folder) if path.is_file()):
-        if path.stat().st_size == 0:
-            empty.append(path)
-        elif (header := read_header(path)) is not None:
-            headers.append(header)
-    return headers, empty
-
-
 def read_header(path: Path) -> SliceHeader | None:
-    """The header of an image, None for any other file; raises InputError when the file is damaged."""
-    try:
+    """The header of an image, None for any other file; raises InputError when the file is damaged or unreadable."""
+    with reading(path):
         status = path.stat()
         return _read_header(path, status.st_size, status.st_mtime_ns)
-    except InvalidDicomError:
-        return None
-    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"{path} is a damaged DICOM file ({error}); export the series again") from None
 
 
 # A slice is looked at when it is found, read and referred to; parsing it costs more than all of that.
 @lru_cache(maxsize=4096)
 def _read_header(path: Path, size: int, changed_ns: int) -> SliceHeader | None:  # noqa: ARG001  they tell files apart
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
-        data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
-        modality = str(data.get("Modality", ""))
-        if "Rows" not in data or "Columns" not in data or modality in NOT_A_SCAN:
-            if data.file_meta.get("MediaStorageSOPClassUID") == CTImageStorage:
-                raise EOFError("a CT slice without rows and columns")
-            return None
-        return SliceHeader(
-            path,
-            str(data.get("SeriesInstanceUID", "")),
-            modality,
-            str(data.get("SeriesDescription", "")),
-            int(data.Rows),
-            int(data.Columns),
-            int(data.get("NumberOfFrames") or 1),
-            _numbers(data, "ImagePositionPatient", 3),
-            _numbers(data, "ImageOrientationPatient", 6),
-            _positive(_numbers(data, "PixelSpacing", 2)),
-            _positive(_numbers(data, "SliceThickness", 1)) or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
-            _numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
-            str(data.get("PatientID", "")),
-            str(data.get("StudyInstanceUID", "")),
-            str(data.get("FrameOfReferenceUID", "")),
-            str(data.get("SOPInstanceUID", "")),
-            str(data.get("SOPClassUID", "")),
-            _texts(data, "ImageType"),
-        )
+    data = open_dataset(path, TAGS, pixels=False)
+    if data is None:
+        return None
+    # The one of the file meta information, which comes first, is whole in a file that was cut later.
+    sop_class = str(data.file_meta.get("MediaStorageSOPClassUID") or "") or _text(data, "SOPClassUID")
+    modality = _text(data, "Modality") or ("CT" if sop_class == CTImageStorage else "")
+    if "Rows" not in data or "Columns" not in data or modality in NOT_A_SCAN:
+        if sop_class == CTImageStorage or (not modality and not sop_class.startswith(NO_PATIENTS)):
+            raise EOFError("the header breaks off before it says what the file is")
+        return None
+    return SliceHeader(
+        path,
+        _text(data, "SeriesInstanceUID"),
+        modality,
+        _text(data, "SeriesDescription"),
+        int(data.Rows),
+        int(data.Columns),
+        int(data.get("NumberOfFrames") or 1),
+        _numbers(data, "ImagePositionPatient", 3),
+        _numbers(data, "ImageOrientationPatient", 6),
+        _positive(_numbers(data, "PixelSpacing", 2)),
+        _positive(_numbers(data, "SliceThickness", 1)) or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
+        _numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
+        read_patient(data),
+        _text(data, "StudyInstanceUID"),
+        _text(data, "FrameOfReferenceUID"),
+        _text(data, "SOPInstanceUID"),
+        sop_class,
+        _texts(data, "ImageType"),
+    )
+
+
+def read_patient(data: pydicom.Dataset) -> Patient:
+    """Whose object a data set is."""
+    return Patient(_text(data, "PatientID"), _text(data, "PatientName"), _text(data, "PatientBirthDate"))
 
 
 def read_modality(path: Path) -> str:
     """The modality of any DICOM object, images or not; "" for one that does not say and for every other file."""
+    with reading(path):
+        data = open_dataset(path, ["Modality"], pixels=False)
+        return _text(data, "Modality") if data is not None else ""
+
+
+def _text(data: pydicom.Dataset, tag: str) -> str:
+    """A value in writing, "" where there is none, or none that can be decoded."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality", ""))
-    except (InvalidDicomError, EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError):
+        return str(data.get(tag) or "").strip(" \0")
+    except Exception:  # what pydicom raises over one bad value is of many kinds; the others may be good
         return ""
 
 
 def _texts(data: pydicom.Dataset, tag: str) -> tuple[str, ...]:
-    value = data.get(tag) or ()
+    try:
+        value = data.get(tag) or ()
+    except Exception:  # as in _text
+        return ()
     return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
 
 
 def _numbers(data: pydicom.Dataset, tag: str, count: int) -> tuple[float, ...]:
-    value = data.get(tag)
-    values = (value,) if count == 1 else value
     try:
+        value = data.get(tag)
+        values = (value,) if count == 1 else value
         numbers = tuple(float(number) for number in values)
-    except (TypeError, ValueError):
+    except Exception:  # as in _text
         return ()
     return numbers if len(numbers) == count and all(math.isfinite(number) for number in numbers) else ()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,14 +12,26 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import InvalidDicomError
 
 from ...errors import InputError
 from ..volume import Volume
-from .contours import rasterise
+from .contours import Raster, rasterise
+from .dataset import open_dataset, reading
+from .headers import Patient, read_patient
 
-# An inner contour cuts a hole with either type; PS3.3 C.8.8.6.3.
-CLOSED_TYPES = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
+# From this many slices on, how far contours lie beside the slices they are drawn on is said.
+MOVED_SLICES = 0.1
+NAMED_AT_MOST = 8
+
+# Types of contours as letters only, so that spellings such as "CLOSED PLANAR" are read; PS3.3 C.8.8.6.3.
+XOR = "CLOSEDPLANARXOR"
+OPEN = "OPENPLANAR"
+# Some systems mark so what they interpolated between contours that a person drew.
+INTERPOLATED = "INTERPOLATEDPLANAR"
+# An open contour whose ends are no further apart than this many of its usual steps is closed in fact.
+USUAL_STEPS = 1.5
+FEWEST_STEPS = 8
+SAME_POINT_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,16 @@ class Roi:
         name: ROIName.
         source: the file it comes from, for messages.
         items: its ContourSequence.
+        frame_of_reference: ReferencedFrameOfReferenceUID, or "".
+        ambiguous: why nobody can tell which contours are its own, or "".
     """
 
     number: int
     name: str
     source: str
     items: Sequence[pydicom.Dataset] = field(repr=False)
+    frame_of_reference: str = ""
+    ambiguous: str = ""
 
     @cached_property
     def contours(self) -> tuple[np.ndarray, ...]:
@@ -44,13 +61,40 @@ class Roi:
         Raises:
             InputError: a contour's points are not numbers in threes.
         """
-        contours = (self._points(item) for item in self.items if item.get("ContourGeometricType") in CLOSED_TYPES)
-        return tuple(points for points in contours if len(points) > 2)
+        return tuple(points for points, how in self._drawn if how is not None)
 
     @property
     def left_out(self) -> int:
         """How many of its contours enclose nothing: points, open lines, less than three points."""
-        return len(self.items) - len(self.contours)
+        return len(self._drawn) - len(self.contours)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the file says that contours which overlap cut each other (CLOSEDPLANAR_XOR)."""
+        return any(how == XOR for _, how in self._drawn)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is not as the standard has it, a sentence each."""
+        texts = {
+            OPEN: "contours are called open, end where they begin and were taken as closed",
+            INTERPOLATED: "contours were interpolated by the system that wrote them",
+            "": "contours have no type and were taken as closed",
+        }
+        counts = {how: sum(one == how for _, one in self._drawn) for how in texts}
+        found = [f"{counts[how]} {text}" for how, text in texts.items() if counts[how]]
+        if wrong := sum(_miscounted(item, len(points)) for item, (points, _) in zip(self.items, self._drawn)):
+            found.append(f"{wrong} contours have another number of points than NumberOfContourPoints says")
+        return tuple(f"ROI '{self.name}': {text}" for text in found)
+
+    @cached_property
+    def _drawn(self) -> list[tuple[np.ndarray, str | None]]:
+        """The points of each contour and its type; None for one that encloses nothing."""
+        found = []
+        for item in self.items:
+            points = self._points(item)
+            found.append((points, _type(item, points) if len(points) > 2 else None))
+        return found
 
     @cached_property
     def instances(self) -> frozenset[str]:
@@ -63,12 +107,12 @@ class Roi:
 
     def _points(self, item: pydicom.Dataset) -> np.ndarray:
         # Millions of numbers: pydicom's own decoding of each one would take minutes.
-        element = item.get_item("ContourData")
-        raw = element.value if isinstance(element, RawDataElement) else None
         try:
+            element = item.get_item("ContourData")
+            raw = element.value if isinstance(element, RawDataElement) else None
             numbers = np.array(raw.split(b"\\") if raw else item.get("ContourData") or (), dtype=np.float64)
             points = numbers.reshape(-1, 3)
-        except (ValueError, TypeError):
+        except Exception:  # what pydicom and numpy raise over bad values is of many kinds
             points = np.full((1, 3), np.nan)
         if not np.isfinite(points).all():
             raise InputError(
@@ -76,6 +120,32 @@ class Roi:
                 "structure set again"
             )
         return points
+
+
+def _type(item: pydicom.Dataset, points: np.ndarray) -> str | None:
+    """How a contour encloses something: XOR, OPEN, INTERPOLATED, "" without a type, else "CLOSED"; or None."""
+    kind = re.sub(r"[^A-Z]", "", str(item.get("ContourGeometricType") or "").upper())
+    if kind == OPEN:
+        return OPEN if _closes(points) else None
+    if kind in ("", XOR, INTERPOLATED):
+        return kind
+    return "CLOSED" if kind.startswith("CLOSED") else None
+
+
+def _closes(points: np.ndarray) -> bool:
+    """Whether a line ends where it begins, or one usual step before."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    gap = float(np.linalg.norm(points[0] - points[-1]))
+    if gap <= SAME_POINT_MM:
+        return len(points) > 3
+    return len(steps) >= FEWEST_STEPS and gap <= USUAL_STEPS * float(np.median(steps))
+
+
+def _miscounted(item: pydicom.Dataset, points: int) -> bool:
+    try:
+        return int(item.get("NumberOfContourPoints") or points) != points
+    except Exception:  # a number that cannot be read
+        return True
 
 
 @dataclass(frozen=True)
@@ -87,18 +157,22 @@ class StructureSet:
         uid: its SOPInstanceUID.
         label: StructureSetLabel.
         date: StructureSetDate, YYYYMMDD, or "".
-        patient: PatientID.
+        patient: whose it is.
         series: SeriesInstanceUIDs it refers to, in its order.
         rois: its regions of interest, in its order.
+        frames: FrameOfReferenceUIDs it refers to.
+        remarks: what is not as the standard has it, a sentence each.
     """
 
     path: Path
     uid: str
     label: str
     date: str
-    patient: str
+    patient: Patient
     series: tuple[str, ...]
     rois: tuple[Roi, ...]
+    frames: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """File, label and date."""
@@ -111,25 +185,25 @@ def read_structure_set(path: Path) -> StructureSet:
     Raises:
         InputError: the file is no RTSTRUCT, or is damaged.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
-            data = pydicom.dcmread(path)
-            if data.get("Modality") != "RTSTRUCT":
-                raise InputError(f"{path} has the modality {data.get('Modality')}; expected an RTSTRUCT")
-            return StructureSet(
-                path,
-                str(data.get("SOPInstanceUID", "")),
-                str(data.get("StructureSetLabel", "")),
-                str(data.get("StructureSetDate", "")),
-                str(data.get("PatientID", "")),
-                tuple(dict.fromkeys(_referenced_series(data))),
-                _rois(data, path),
-            )
-    except InvalidDicomError:
-        raise InputError(f"{path} is not a DICOM file; expected an RTSTRUCT") from None
-    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"{path} is a damaged RTSTRUCT ({error}); export the structure set again") from None
+    with reading(path, "RTSTRUCT"):
+        data = open_dataset(path)
+        if data is None:
+            raise InputError(f"{path} is not a DICOM file; expected an RTSTRUCT")
+        if data.get("Modality") != "RTSTRUCT":
+            raise InputError(f"{path} has the modality {data.get('Modality')}; expected an RTSTRUCT")
+        references = list(data.get("ReferencedFrameOfReferenceSequence") or ())
+        rois, remarks = _rois(data, path)
+        return StructureSet(
+            path,
+            str(data.get("SOPInstanceUID", "")),
+            str(data.get("StructureSetLabel", "")),
+            str(data.get("StructureSetDate", "")),
+            read_patient(data),
+            tuple(dict.fromkeys(_referenced_series(references))),
+            rois,
+            tuple(dict.fromkeys(str(item.get("FrameOfReferenceUID", "")) for item in references)),
+            remarks,
+        )
 
 
 def roi_mask(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -146,44 +220,96 @@ def roi_mask(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str
         uint8 (z, y, x), 1 is inside; and what could not be drawn as it is, a sentence each.
 
     Raises:
-        InputError: a contour is not planar on the CT's slices, or all of a region lies outside the CT.
+        InputError: a contour is not planar on the CT's slices, or a region has contours and gives no voxel.
     """
     mask = np.zeros(volume.array.shape, np.uint8)
     notes: list[str] = []
     for roi in rois:
-        raster = rasterise(roi.contours, volume)
-        if roi.contours and raster.outside == len(roi.contours):
+        if roi.ambiguous:
             raise InputError(
-                f"{roi.source} has all {len(roi.contours)} contours of ROI '{roi.name}' outside the CT in "
-                f"{volume.source}; expected contours drawn on this CT, so export both together"
+                f"{roi.source} leaves open which contours are those of ROI '{roi.name}' ({roi.ambiguous}); expected a "
+                "number for each ROI, so export the structure set again"
             )
+        try:
+            raster = rasterise(roi.contours, volume, roi.exclusive)
+        except InputError as error:
+            raise InputError(f"{roi.source}, ROI '{roi.name}': {error}") from None
+        _check_drawn(roi, raster, volume)
         mask[raster.mask] = 1
+        notes += [*roi.remarks, *_notes(roi, raster, volume)]
+    return mask, tuple(notes)
+
+
+def _check_drawn(roi: Roi, raster: Raster, volume: Volume) -> None:
+    """Raise for a region that has contours and gives no voxel: it is no sign that there is no tumour."""
+    if not roi.items or raster.mask.any():
+        return
+    if roi.contours and raster.outside == len(roi.contours):
+        raise InputError(
+            f"{roi.source} has all {len(roi.contours)} contours of ROI '{roi.name}' outside the CT in "
+            f"{volume.source}; expected contours drawn on this CT, so export both together"
+        )
+    why = (
+        "are too small to hold a voxel's centre"
+        if roi.contours
+        else "enclose nothing (points, open lines), all of them"
+    )
+    raise InputError(
+        f"{roi.source} has {len(roi.items)} contours of ROI '{roi.name}' that give no voxel: they {why}; expected "
+        "closed contours, so draw it anew or choose other ROIs"
+    )
+
+
+def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
+    """What of a region could not be drawn as it is."""
+    notes = [
+        f"{count} {text}"
         for count, text in (
             (roi.left_out, "contours that enclose nothing (points, open lines) were left out"),
             (raster.outside, "contours lie outside the CT and were left out"),
             (raster.unused, "contours lie between slices that others are closer to, and were left out"),
-        ):
-            if count:
-                notes.append(f"ROI '{roi.name}': {count} {text}")
-        if raster.step > 1:
-            notes.append(f"ROI '{roi.name}': only every {raster.step}. slice has contours; those between stay empty")
-        if roi.contours and not raster.mask.any():
-            notes.append(f"ROI '{roi.name}': its contours are too small to hold a voxel's centre")
-    return mask, tuple(notes)
+            (raster.twice, "contours are drawn twice and were taken once"),
+            (raster.joined, "contours overlap others of their slice; they were joined, not cut from each other"),
+        )
+        if count
+    ]
+    if raster.moved > MOVED_SLICES:
+        notes.append(
+            f"contours lie up to {raster.moved * volume.spacing[2]:.1f} mm beside the slice they were drawn on"
+        )
+    if raster.step > 1:
+        notes.append(f"only every {raster.step}. slice has contours; those between stay empty")
+    if raster.gaps:
+        listed = ", ".join(map(str, raster.gaps[:NAMED_AT_MOST])) + ", ..." * (len(raster.gaps) > NAMED_AT_MOST)
+        notes.append(f"{len(raster.gaps)} slices inside it have no contour and stay empty ({listed}, counted from 0)")
+    return [f"ROI '{roi.name}': {note}" for note in notes]
 
 
-def _referenced_series(data: pydicom.Dataset) -> Iterator[str]:
-    for frame in data.get("ReferencedFrameOfReferenceSequence") or ():
+def _referenced_series(references: Sequence[pydicom.Dataset]) -> Iterator[str]:
+    for frame in references:
         for study in frame.get("RTReferencedStudySequence") or ():
             for series in study.get("RTReferencedSeriesSequence") or ():
                 yield str(series.get("SeriesInstanceUID", ""))
 
 
-def _rois(data: pydicom.Dataset, path: Path) -> tuple[Roi, ...]:
-    contours: dict[int, list[pydicom.Dataset]] = {}
+def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str, ...]]:
+    """The regions of interest, and what cannot be told of any."""
+    drawn: dict[int, list[pydicom.Dataset]] = {}
     for item in data.get("ROIContourSequence") or ():
-        contours.setdefault(int(item.ReferencedROINumber), []).extend(item.get("ContourSequence") or ())
-    return tuple(
-        Roi(int(item.ROINumber), str(item.get("ROIName", "")), str(path), contours.get(int(item.ROINumber), []))
-        for item in data.get("StructureSetROISequence") or ()
-    )
+        drawn.setdefault(int(item.ReferencedROINumber), []).append(item)
+    named = list(data.get("StructureSetROISequence") or ())
+    uses = Counter(int(item.ROINumber) for item in named)
+    rois = []
+    for item in named:
+        number = int(item.ROINumber)
+        ambiguous = ""
+        if uses[number] > 1:
+            ambiguous = f"{uses[number]} ROIs have its number {number}"
+        elif len(drawn.get(number, ())) > 1:
+            ambiguous = f"{len(drawn[number])} sets of contours have its number {number}"
+        contours = [contour for one in drawn.get(number, ()) for contour in one.get("ContourSequence") or ()]
+        frame = str(item.get("ReferencedFrameOfReferenceUID", ""))
+        rois.append(Roi(number, str(item.get("ROIName", "")), str(path), contours, frame, ambiguous))
+    nameless = sum(bool(one.get("ContourSequence")) for number in drawn if number not in uses for one in drawn[number])
+    remark = f"{path} has contours of {nameless} ROIs that it does not name; they belong to nothing"
+    return tuple(rois), (remark,) if nameless else ()

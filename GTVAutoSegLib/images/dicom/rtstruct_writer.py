@@ -152,7 +152,7 @@ def _read_base(base: Path, source: DicomSource) -> Dataset:
     """A structure set to add to, after a check that it is for the same CT."""
     structures = read_structure_set(base)
     first = source.slices[0]
-    if structures.patient != first.patient:
+    if structures.patient.unlike(first.patient) or structures.patient.id != first.patient.id:
         raise InputError(f"{base} is of another patient than {source}; expected a structure set of this CT")
     data = pydicom.dcmread(base)
     if data.file_meta.TransferSyntaxUID.is_little_endian:  # the retired big-endian one stays as it is

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pydicom
-import SimpleITK as sitk
 
 from ...errors import InputError
-from ...system.allocator import give_back_freed_memory
 from ..headers import HEADER_READERS
-from ..itk import names_for_itk, quiet_itk, reason
-from ..volume import Volume, narrow
-from .headers import SliceHeader, read_headers
+from ..volume import Volume, check_geometry
+from .headers import SliceHeader
+from .pixels.hu import read_hu
+from .tree import ImageSeries, scan
 
 # Exporters round positions to 0.1 mm; a slice further than that from its place in the stack is a fault.
 POSITION_TOLERANCE_MM = 0.1
@@ -39,16 +37,24 @@ def read_dicom_series(folder: Path, series: str | None = None) -> Volume:
     Raises:
         InputError: no series, several, or one that cannot be stacked.
     """
-    headers, empty = read_headers(folder)
-    if not headers:
-        found = "only empty files" if empty else "no DICOM image"
-        names = f", such as {empty[0].name}" if empty else ""
+    tree = scan(folder, structure_sets=False)
+    if tree.problems:
+        more = f" (and {len(tree.problems) - 1} further files)" if len(tree.problems) > 1 else ""
+        raise InputError(f"{tree.problems[0].text}{more}")
+    if not tree.series:
+        found = "only empty files" if tree.empty else "no DICOM image"
+        names = f", such as {tree.empty[0].name}" if tree.empty else ""
         raise InputError(f"{folder} holds {found}{names}; {_instead(folder)}")
-    volume = stack(_choose(folder, headers, series), str(folder))
-    if not empty:
-        return volume
-    note = f"{len(empty)} empty files such as {empty[0].name} were left aside; slices may be missing"
-    return replace(volume, notes=(*volume.notes, note))
+    chosen = _choose(folder, tree.series, series)
+    volume = stack(chosen.slices, str(folder))
+    notes = []
+    if tree.empty:
+        notes.append(
+            f"{len(tree.empty)} empty files such as {tree.empty[0].name} were left aside; slices may be missing"
+        )
+    if chosen.copies:
+        notes.append(f"{len(chosen.copies)} files such as {chosen.copies[0]} are copies and were left aside")
+    return replace(volume, notes=(*volume.notes, *notes))
 
 
 def _instead(folder: Path) -> str:
@@ -80,49 +86,57 @@ def stack(slices: Sequence[SliceHeader], source: str) -> Volume:
     slices = sorted(slices, key=lambda header: header.height)
     _check_positions(slices)
     spacing, direction, notes = _geometry(slices)
-    return Volume(
-        _read_pixels(slices),
+    instances = [header.instance for header in slices if header.instance]
+    if len(set(instances)) < len(instances):
+        notes = (*notes, f"{len(instances) - len(set(instances))} slices share their SOPInstanceUID with another one")
+    paths = tuple(header.path for header in slices)
+    hu, doubts = read_hu(paths)
+    volume = Volume(
+        hu,
         spacing,
         (slices[0].position[0], slices[0].position[1], slices[0].position[2]),
         direction,
         source,
         slices[0].modality or None,
-        tuple(header.path for header in slices),
-        notes,
+        paths,
+        (*notes, *doubts),
+        doubts,
     )
+    check_geometry(volume)
+    return volume
 
 
-def _choose(folder: Path, headers: list[SliceHeader], series: str | None) -> list[SliceHeader]:
-    """The slices of the one series asked for."""
-    groups: dict[str, list[SliceHeader]] = {}
-    for header in headers:
-        groups.setdefault(header.series, []).append(header)
+def _choose(folder: Path, groups: dict[str, ImageSeries], series: str | None) -> ImageSeries:
+    """The one series asked for."""
     # Screenshots and dose sheets have pixels and no place in space; they matter only when there is nothing else.
-    placed = {
-        uid: group for uid, group in groups.items() if any(not h.missing or h.frames > 1 for h in group)
-    } or groups
-    if series is not None and series not in groups:
-        raise InputError(f"{folder} holds no series {series}; expected one of: {_listed(groups)}")
+    placed = [
+        one for one in groups.values() if any(not header.missing or header.frames > 1 for header in one.slices)
+    ] or list(groups.values())
     if series is not None:
-        return groups[series]
+        named = [one for one in groups.values() if one.uid == series]
+        if len(named) != 1:
+            raise InputError(f"{folder} holds no series {series}; expected one of: {_listed(groups.values())}")
+        return named[0]
     if len(placed) > 1:
         raise InputError(
             f"{folder} holds {len(placed)} image series ({_listed(placed)}); expected one, so name the series by its "
             "UID (--series) or give its own folder"
         )
-    return next(iter(placed.values()))
+    return placed[0]
 
 
-def _listed(groups: dict[str, list[SliceHeader]]) -> str:
+def _listed(series: Iterable[ImageSeries]) -> str:
     return "; ".join(
-        f"{group[0].modality or 'no modality'} '{group[0].description}', {len(group)} slices, UID {uid or 'missing'}"
-        for uid, group in groups.items()
+        f"{one.slices[0].modality or 'no modality'} '{one.slices[0].description}', {len(one.slices)} slices, UID "
+        f"{one.uid or 'missing'}"
+        for one in series
     )
 
 
 def _check_alike(slices: Sequence[SliceHeader]) -> None:
     """Raise unless every slice has its tags and all agree in size, orientation and pixel spacing."""
     first = slices[0]
+    _check_patient(slices)
     for header in slices:
         if header.frames > 1:
             raise InputError(
@@ -135,6 +149,8 @@ def _check_alike(slices: Sequence[SliceHeader]) -> None:
             ("size", (header.rows, header.columns) == (first.rows, first.columns)),
             ("orientation", np.allclose(header.orientation, first.orientation, rtol=0, atol=DIRECTION_TOLERANCE)),
             ("pixel spacing", np.allclose(header.spacing, first.spacing, rtol=SPACING_TOLERANCE, atol=0)),
+            ("modality", header.modality == first.modality),
+            ("frame of reference", header.frame_of_reference == first.frame_of_reference),
             # Each may have its own values, but one without any would be off by the intercept, 1024 HU.
             ("set of rescale tags", len(header.rescale) == len(first.rescale)),
         ):
@@ -153,6 +169,25 @@ def _check_alike(slices: Sequence[SliceHeader]) -> None:
             f"{first.path} has the ImageOrientationPatient {list(first.orientation)}; expected two perpendicular unit "
             "vectors, so export the series again"
         )
+
+
+def _check_patient(slices: Sequence[SliceHeader]) -> None:
+    """Raise unless all slices are of one patient, and no two of them are versions of one instance."""
+    first = slices[0]
+    places: dict[tuple[object, ...], SliceHeader] = {}
+    for header in slices:
+        unlike = first.patient.unlike(header.patient)
+        if unlike or bool(first.patient.id) != bool(header.patient.id):
+            raise InputError(
+                f"{header.path} has another {unlike or 'PatientID'} than {first.path.name} of the same series; "
+                "expected the slices of one patient, so give each patient a folder and export the series again"
+            )
+        twin = places.setdefault((header.instance or str(header.path), header.position), header)
+        if twin is not header:
+            raise InputError(
+                f"{header.path} has the SOPInstanceUID of {twin.path} and other content; expected one version of each "
+                "slice, so remove the one that is wrong"
+            )
 
 
 def _check_positions(slices: list[SliceHeader]) -> None:
@@ -211,63 +246,6 @@ def _geometry(slices: Sequence[SliceHeader]) -> tuple[tuple[float, float, float]
     columns = np.column_stack([first.orientation[:3], first.orientation[3:], step / length])
     # PixelSpacing is given between rows (y) first.
     return (first.spacing[1], first.spacing[0], length), tuple(map(float, columns.ravel())), notes
-
-
-def _read_pixels(slices: Sequence[SliceHeader]) -> np.ndarray:
-    """The decoded and rescaled pixels (z, y, x) of sorted slices."""
-    reader = sitk.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    if len({header.rescale for header in slices}) > 1:
-        reader.SetOutputPixelType(sitk.sitkFloat32)  # otherwise the first slice's integer type is forced on all
-    folder = slices[0].path.parent
-    for header in slices:
-        _check_pixels(header.path)
-    try:
-        with quiet_itk(), names_for_itk([header.path for header in slices]) as names:
-            reader.SetFileNames(names)
-            image = reader.Execute()
-    except RuntimeError as error:
-        bad = next((header.path for header in slices if not _is_decodable(header.path)), folder)
-        raise InputError(f"the pixels of {bad} cannot be decoded ({reason(error)}); export the series again") from None
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{folder} holds colour images; expected one HU value per pixel, so give the CT series")
-    array = sitk.GetArrayFromImage(image)
-    del image
-    give_back_freed_memory()  # ITK's copy is as large as the CT
-    return narrow(array)
-
-
-def _check_pixels(path: Path) -> None:
-    """Raise for pixels that ITK reads wrongly without a word.
-
-    It fills up a slice that holds too few, and turns MONOCHROME1 into its negative, although that only says how to show
-    the values, not what they mean (PS3.3 C.7.6.3.1.2).
-    """
-    tags = ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation", "PixelData"]
-    try:
-        data = pydicom.dcmread(path, specific_tags=tags)
-        got = len(data.get("PixelData") or b"")
-        expected = int(data.Rows) * int(data.Columns) * int(data.get("SamplesPerPixel") or 1) * data.BitsAllocated // 8
-        compressed = data.file_meta.TransferSyntaxUID.is_compressed
-    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"the pixels of {path} cannot be decoded ({error}); export the series again") from None
-    if got < expected and not compressed:
-        raise InputError(
-            f"the pixels of {path} cannot be decoded (it holds {got} of {expected} bytes); export the series again"
-        )
-    if data.get("PhotometricInterpretation") == "MONOCHROME1":
-        raise InputError(
-            f"{path} is stored for display in negative (MONOCHROME1); expected MONOCHROME2, so convert the series"
-        )
-
-
-def _is_decodable(path: Path) -> bool:
-    try:
-        with quiet_itk(), names_for_itk([path]) as names:
-            sitk.ReadImage(names[0], imageIO="GDCMImageIO")
-    except RuntimeError:
-        return False
-    return True
 
 
 def _mm(value: float) -> str:

@@ -1,19 +1,17 @@
-"""Looking through a folder tree of DICOM files: image series, structure sets, and which belong together."""
+"""Looking through a folder tree of DICOM files: the one walk that every command which takes such a tree goes."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+import filecmp
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
 from ...errors import InputError
-from ...system.files import files_below
-from .headers import SliceHeader, read_header
-from .rtstruct import StructureSet, read_structure_set
+from ...system.files import files_below, unreadable
+from .dataset import open_dataset, reading
+from .headers import Patient, SliceHeader, read_header, read_modality
+from .rtstruct import Roi, StructureSet, read_structure_set
 
 
 @dataclass(frozen=True)
@@ -21,17 +19,24 @@ class ImageSeries:
     """The files of one image series, wherever they lie.
 
     Attributes:
-        uid: SeriesInstanceUID.
-        slices: in no particular order, no instance twice.
+        uid: SeriesInstanceUID, or "".
+        slices: in no particular order.
+        copies: further files that hold the same slices once more.
     """
 
     uid: str
     slices: tuple[SliceHeader, ...]
+    copies: tuple[Path, ...] = ()
 
     @property
-    def patient(self) -> str:
-        """PatientID."""
+    def patient(self) -> Patient:
+        """Whose it is."""
         return self.slices[0].patient
+
+    @property
+    def frame_of_reference(self) -> str:
+        """FrameOfReferenceUID."""
+        return self.slices[0].frame_of_reference
 
     @property
     def instances(self) -> frozenset[str]:
@@ -48,85 +53,217 @@ class ImageSeries:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """A file or folder of which nobody can tell what it holds.
+
+    Attributes:
+        path: where it lies.
+        text: a sentence that names it.
+        damaged: whether it could be opened.
+    """
+
+    path: Path
+    text: str
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
 class DicomTree:
     """What a folder tree holds.
 
     Attributes:
         root: the folder.
-        series: image series by SeriesInstanceUID.
+        series: image series by SeriesInstanceUID; those without one by study and folder.
         structure_sets: none twice.
-        problems: a sentence for each file that cannot be read.
+        problems: what cannot be looked at, and damaged files.
+        empty: files of 0 bytes.
+        others: all other files, with the modality of those that are DICOM.
     """
 
     root: Path
     series: dict[str, ImageSeries]
-    structure_sets: tuple[StructureSet, ...]
-    problems: tuple[str, ...]
+    structure_sets: tuple[StructureSet, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    empty: tuple[Path, ...] = ()
+    others: tuple[tuple[Path, str], ...] = ()
 
 
-def scan(root: Path, progress: Callable[[int, int], None] | None = None) -> DicomTree:
+@dataclass
+class _Finds:
+    """What a walk has found so far."""
+
+    slices: dict[str, dict[tuple[object, ...], list[SliceHeader]]] = field(default_factory=dict)
+    copies: dict[str, list[Path]] = field(default_factory=dict)
+    sets: list[StructureSet] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
+    others: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def scan(
+    root: Path,
+    progress: Callable[[int, int], None] | None = None,
+    leave_out: Callable[[Path], bool] | None = None,
+    structure_sets: bool = True,
+) -> DicomTree:
     """Read the headers of all DICOM images, and all structure sets, below a folder.
 
     Args:
         root: where to look.
         progress: called with files done, and files in all.
+        leave_out: whether a file, or a folder with all that is in it, is not looked at.
+        structure_sets: whether they are read; otherwise they are files like others.
 
     Raises:
         InputError: the folder does not exist.
     """
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected one with DICOM files, in any subfolders")
-    slices: dict[str, dict[tuple[object, ...], SliceHeader]] = {}
-    sets: dict[str, StructureSet] = {}
-    problems = []
-    paths = sorted(path for path in files_below(root) if path.is_file())
-    for index, path in enumerate(paths):
+    paths, unseen = files_below(root, leave_out)
+    finds = _Finds(problems=[Problem(path, unreadable(path, error)) for path, error in unseen])
+    for index, path in enumerate(sorted(paths)):
         try:
-            header = read_header(path) if path.stat().st_size else None
-            if header is not None:
-                # The same instance may have been exported into two folders.
-                slices.setdefault(header.series, {}).setdefault(header.identity, header)
-            elif path.stat().st_size and _is_structure_set(path):
-                structure_set = read_structure_set(path)
-                sets.setdefault(structure_set.uid or str(path), structure_set)
+            _look_at(path, structure_sets, finds)
         except InputError as error:
-            problems.append(str(error))
+            damaged = not isinstance(error.__cause__, OSError)
+            finds.problems.append(Problem(path, str(error), damaged))
+        except OSError as error:
+            finds.problems.append(Problem(path, unreadable(path, error)))
         if progress is not None:
             progress(index + 1, len(paths))
-    series = {uid: ImageSeries(uid, tuple(found.values())) for uid, found in slices.items()}
-    return DicomTree(root, series, tuple(sets.values()), tuple(problems))
+    series = {}
+    for key, versions in finds.slices.items():
+        slices = tuple(header for found in versions.values() for header in found)
+        series[key] = ImageSeries(slices[0].series, slices, tuple(finds.copies.get(key, ())))
+    return DicomTree(root, series, tuple(finds.sets), tuple(finds.problems), tuple(finds.empty), tuple(finds.others))
 
 
-def referenced_series(structure_set: StructureSet, tree: DicomTree) -> ImageSeries:
-    """The image series a structure set was drawn on.
+def _look_at(path: Path, structure_sets: bool, finds: _Finds) -> None:
+    if path.stat().st_size == 0:
+        finds.empty.append(path)
+    elif (header := read_header(path)) is not None:
+        key = header.series or f"{header.study} {path.parent}"
+        # The same instance may have been exported into two folders.
+        versions = finds.slices.setdefault(key, {}).setdefault(header.identity, [])
+        if any(_same_slice(header, other) for other in versions):
+            finds.copies.setdefault(key, []).append(path)
+        else:
+            versions.append(header)
+    elif (modality := read_modality(path)) == "RTSTRUCT" and structure_sets:
+        found = read_structure_set(path)
+        if not any(found.uid == other.uid and _same_bytes(path, other.path) for other in finds.sets):
+            finds.sets.append(found)
+    else:
+        finds.others.append((path, modality))
 
-    The SeriesInstanceUID in its Referenced Frame of Reference Sequence decides; where that names no series of the tree,
-    or several, the SOPInstanceUIDs its contours refer to do.
+
+def _same_slice(header: SliceHeader, other: SliceHeader) -> bool:
+    """Whether two files hold one slice; what an archive adds to a header on its way does not matter."""
+    if _same_bytes(header.path, other.path):
+        return True
+    return replace(header, path=other.path) == other and _pixels(header.path) == _pixels(other.path)
+
+
+def _pixels(path: Path) -> bytes:
+    with reading(path):
+        data = open_dataset(path, ["PixelData"])
+        return bytes(data.PixelData) if data is not None and "PixelData" in data else b""
+
+
+def _same_bytes(path: Path, other: Path) -> bool:
+    return filecmp.cmp(path, other, shallow=False)
+
+
+def referenced_series(structure_set: StructureSet, tree: DicomTree, rois: Sequence[Roi] = ()) -> ImageSeries:
+    """The image series a structure set, or some of its regions of interest, were drawn on.
+
+    The SeriesInstanceUID in its Referenced Frame of Reference Sequence decides. Where that names several series, a CT
+    comes before an MR or a PET, and then the one in whose frame of reference the regions lie; where it names none, or
+    still several, the SOPInstanceUIDs their contours refer to decide.
+
+    Args:
+        structure_set: of the tree.
+        tree: where to look.
+        rois: those that are wanted; all by default.
 
     Raises:
-        InputError: the series is not there.
+        InputError: the series is not there, is not the only one it can be, or is another patient's.
     """
+    rois = rois or structure_set.rois
     named = [tree.series[uid] for uid in structure_set.series if uid in tree.series]
-    if len(named) == 1:
-        return named[0]
-    instances = frozenset[str]().union(*(roi.instances for roi in structure_set.rois))
-    candidates = named or list(tree.series.values())
-    best = max(candidates, key=lambda series: len(series.instances & instances), default=None)
-    if best is None or not best.instances & instances:
+    candidates = [series for series in named or tree.series.values() if series.slices[0].modality == "CT"]
+    candidates = candidates or named or list(tree.series.values())
+    frames = {roi.frame_of_reference for roi in rois} - {""}
+    candidates = [series for series in candidates if series.frame_of_reference in frames] or candidates
+    if not named or len(candidates) > 1:
+        candidates = _most_drawn_on(candidates, frozenset[str]().union(*(roi.instances for roi in rois)))
+    if not candidates:
         wanted = ", ".join(structure_set.series) or "no series at all"
         raise InputError(
             f"{structure_set.path} refers to {wanted}, of which no image is below {tree.root}; copy its CT there "
             "as well"
         )
-    return best
+    if len(candidates) > 1:
+        raise InputError(
+            f"{structure_set.path} may have been drawn on either of {len(candidates)} series: "
+            f"{'; '.join(map(str, candidates))}; expected one, so move the others away"
+        )
+    unlike = structure_set.patient.unlike(candidates[0].patient)
+    if unlike:
+        raise InputError(
+            f"{structure_set.path} has another {unlike} than its CT, {candidates[0]}; expected both of one patient, so "
+            "export them together"
+        )
+    return candidates[0]
 
 
-def _is_structure_set(path: Path) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, specific_tags=["Modality"]).get("Modality") == "RTSTRUCT"
-    except InvalidDicomError:
-        return False
-    except (EOFError, OSError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"{path} is a damaged DICOM file ({error}); export it again") from None
+def _most_drawn_on(candidates: Sequence[ImageSeries], instances: frozenset[str]) -> list[ImageSeries]:
+    """Those of some series that most of the instances belong to; none where they belong to no series."""
+    counts = [len(series.instances & instances) for series in candidates]
+    most = max(counts, default=0)
+    return [series for series, count in zip(candidates, counts) if count == most and most]
+
+
+def drawn_here(
+    structure_set: StructureSet, series: ImageSeries, rois: Sequence[Roi]
+) -> tuple[tuple[Roi, ...], tuple[str, ...]]:
+    """Those of some regions of interest whose contours lie in a CT's frame of reference (PS3.3 C.7.4.1).
+
+    Args:
+        structure_set: which they belong to.
+        series: the CT.
+        rois: of the structure set.
+
+    Returns:
+        The regions, and what is to be said of it.
+
+    Raises:
+        InputError: all of them lie in another frame.
+    """
+    frame = series.frame_of_reference
+    here = tuple(roi for roi in rois if _in_frame(roi, structure_set, series))
+    elsewhere = [f"'{roi.name}'" for roi in rois if roi not in here]
+    if not elsewhere:
+        return here, ()
+    names = ", ".join(elsewhere)
+    if here:
+        return here, (f"{names} lies in another frame of reference than the CT and was left out",)
+    frames = {roi.frame_of_reference for roi in structure_set.rois} | set(structure_set.frames)
+    drawn = frozenset[str]().union(*(roi.instances for roi in rois))
+    if len(frames - {""}) == 1 and (series.uid in structure_set.series or drawn & series.instances):
+        return tuple(rois), (
+            f"{structure_set.path} names another frame of reference than its CT ({frame}), as sets whose identifiers "
+            "were replaced do; check that its contours lie on the patient",
+        )
+    raise InputError(
+        f"{structure_set.path} has {names} in another frame of reference than its CT, {series}; expected contours "
+        "drawn on the CT, so bring them over in the planning system and export them again"
+    )
+
+
+def _in_frame(roi: Roi, structure_set: StructureSet, series: ImageSeries) -> bool:
+    if roi.frame_of_reference and series.frame_of_reference:
+        return roi.frame_of_reference == series.frame_of_reference
+    # Of several frames the images that its contours refer to tell which is meant.
+    several = len(set(structure_set.frames) - {""}) > 1
+    return not (several and roi.instances and not roi.instances & series.instances)

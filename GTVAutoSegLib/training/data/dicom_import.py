@@ -18,7 +18,7 @@ from ... import __version__
 from ...errors import DiskError, GTVAutoSegError, InputError
 from ...images.dicom.rtstruct import Roi, StructureSet, roi_mask
 from ...images.dicom.series import stack
-from ...images.dicom.tree import DicomTree, ImageSeries, referenced_series
+from ...images.dicom.tree import DicomTree, ImageSeries, drawn_here, referenced_series
 from ...images.itk import write_image
 from ...images.placement import volume_ml
 from ...images.volume import Volume, check_ct
@@ -39,12 +39,14 @@ class Plan:
         series: its CT.
         structure_set: where its label comes from.
         rois: whose union is the label.
+        notes: what is to be said of them.
     """
 
     folder: Path
     series: ImageSeries
     structure_set: StructureSet
     rois: tuple[Roi, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,28 @@ def plan_import(
         The cases, and an outcome for each CT or structure set that gives none.
     """
     failed = []
-    sets: dict[str, list[StructureSet]] = {}
+    sets: dict[str, list[_Found]] = {}
     for structure_set in tree.structure_sets:
+        rois = tuple(roi for roi in structure_set.rois if pattern.fullmatch(roi.name))
         try:
-            sets.setdefault(referenced_series(structure_set, tree).uid, []).append(structure_set)
+            series = referenced_series(structure_set, tree, rois)
+            sets.setdefault(series.uid, []).append(_Found(structure_set, series, rois))
         except InputError as error:
-            failed.append(Outcome(structure_set.patient, None, str(error)))
+            failed.append(Outcome(structure_set.patient.id, None, str(error)))
     plans = []
     for uid, candidates in sets.items():
-        series = tree.series[uid]
+        series = candidates[0].series
         try:
             name = _patient_name(series) if by_patient else f"case_{_hash(uid)[:NAME_LETTERS]}"
-            structure_set, rois = _matching(candidates, pattern)
+            chosen = _matching(candidates, pattern)
+            rois, notes = drawn_here(chosen.structure_set, series, chosen.rois)
+            notes = (*_same_uid(chosen.structure_set, tree), *chosen.structure_set.remarks, *notes)
             plans += [
-                Plan(folder, series, structure_set, group) for folder, group in _folders(dataset, name, rois, each)
+                Plan(folder, series, chosen.structure_set, group, notes)
+                for folder, group in _folders(dataset, name, rois, each)
             ]
         except InputError as error:
-            failed.append(Outcome(series.patient, None, str(error)))
+            failed.append(Outcome(series.patient.id, None, str(error)))
     # Case-insensitive disks know no difference between P1 and p1.
     count = Counter(str(plan.folder).casefold() for plan in plans)
     for plan in plans:
@@ -107,25 +114,29 @@ def plan_import(
                 f"the case name {plan.folder.name} belongs to several CTs, one of them {plan.series}; expected a name "
                 "for each, so import without naming by patient"
             )
-            failed.append(Outcome(plan.series.patient, None, text))
+            failed.append(Outcome(plan.series.patient.id, None, text))
     return [plan for plan in plans if count[str(plan.folder).casefold()] == 1], failed
 
 
-def import_cases(plans: Sequence[Plan]) -> Iterator[Outcome]:
+def import_cases(plans: Sequence[Plan], allow_empty: bool = False) -> Iterator[Outcome]:
     """Make the cases one by one; one that fails does not stop the others, a full disk does.
+
+    Args:
+        plans: the cases.
+        allow_empty: take a region of interest that was never drawn for a patient without one, instead of a failure.
 
     Raises:
         DiskError: writing failed; the cases before stay, each whole.
     """
     for plan in plans:
         try:
-            yield _import_case(plan)
+            yield _import_case(plan, allow_empty)
         except DiskError:
             raise
         except GTVAutoSegError as error:
-            yield Outcome(plan.series.patient, None, str(error))
+            yield Outcome(plan.series.patient.id, None, str(error))
         except MemoryError:
-            yield Outcome(plan.series.patient, None, f"{plan.series} does not fit into memory; close other programs")
+            yield Outcome(plan.series.patient.id, None, f"{plan.series} does not fit into memory; close other programs")
 
 
 def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
@@ -163,7 +174,7 @@ def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
     return written
 
 
-def _import_case(plan: Plan) -> Outcome:
+def _import_case(plan: Plan, allow_empty: bool) -> Outcome:
     source = {
         "series_sha256": _hash(plan.series.uid),
         "structure_set_sha256": _hash(plan.structure_set.uid),
@@ -171,10 +182,14 @@ def _import_case(plan: Plan) -> Outcome:
     }
     if plan.folder.exists():
         _check_same(plan.folder, source)
-        return Outcome(plan.series.patient, plan.folder, "is there already")
+        return Outcome(plan.series.patient.id, plan.folder, "is there already")
     volume = stack(plan.series.slices, str(plan.series.slices[0].path.parent))
     check_ct(volume)
-    mask, notes = roi_mask(plan.rois, volume)
+    if volume.doubts:
+        raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
+    _check_drawn(plan, allow_empty)
+    mask, drawn = roi_mask(plan.rois, volume)
+    notes = (*plan.notes, *drawn)
     hu, clipped = _as_int16(volume.array)
     found = {
         "size": list(volume.array.shape[::-1]),
@@ -183,12 +198,12 @@ def _import_case(plan: Plan) -> Outcome:
         "label_slices": int(mask.any(axis=(1, 2)).sum()),
         "label_ml": volume_ml(mask, volume),
     }
-    # No path, name or date: a data set is passed on. The volume's own notes name files.
-    record = {"gtvautoseg": __version__, **source, **found, "notes": [*notes, *clipped]}
+    # No path, name or date: a data set is passed on. The notes of volume and plan name files.
+    record = {"gtvautoseg": __version__, **source, **found, "notes": [*drawn, *clipped]}
     write_case(plan.folder, hu, mask, volume, record)
     names = ", ".join(roi.name for roi in plan.rois)
     text = f"{names}: {found['label_ml']:.1f} mL on {found['label_slices']} of {len(mask)} slices"
-    return Outcome(plan.series.patient, plan.folder, text, (*volume.notes, *notes, *clipped), empty=not mask.any())
+    return Outcome(plan.series.patient.id, plan.folder, text, (*volume.notes, *notes, *clipped), empty=not mask.any())
 
 
 def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, record: dict[str, Any]) -> None:
@@ -217,16 +232,22 @@ def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, r
         ) from error
 
 
-def _matching(candidates: Sequence[StructureSet], pattern: re.Pattern[str]) -> tuple[StructureSet, tuple[Roi, ...]]:
-    """The one structure set of a CT that has matching regions of interest, and these."""
-    found = []
-    for candidate in candidates:
-        rois = tuple(roi for roi in candidate.rois if pattern.fullmatch(roi.name))
-        if rois:
-            found.append((candidate, rois))
-    where = ", ".join(str(candidate) for candidate in [candidate for candidate, _ in found] or candidates)
+@dataclass(frozen=True)
+class _Found:
+    """A structure set with its CT and those of its regions of interest that match."""
+
+    structure_set: StructureSet
+    series: ImageSeries
+    rois: tuple[Roi, ...]
+
+
+def _matching(candidates: Sequence[_Found], pattern: re.Pattern[str]) -> _Found:
+    """The one structure set of a CT that has matching regions of interest."""
+    found = [candidate for candidate in candidates if candidate.rois]
+    where = ", ".join(str(candidate.structure_set) for candidate in found or candidates)
     if not found:
-        names = ", ".join(f"'{roi.name}'" for candidate in candidates for roi in candidate.rois) or "none at all"
+        rois = [roi for candidate in candidates for roi in candidate.structure_set.rois]
+        names = ", ".join(f"'{roi.name}'" for roi in rois) or "none at all"
         raise InputError(f"no ROI of {where} matches '{pattern.pattern}'; expected one of those there: {names}")
     if len(found) > 1:
         raise InputError(
@@ -234,6 +255,22 @@ def _matching(candidates: Sequence[StructureSet], pattern: re.Pattern[str]) -> t
             "others away"
         )
     return found[0]
+
+
+def _same_uid(structure_set: StructureSet, tree: DicomTree) -> tuple[str, ...]:
+    twins = [str(one.path) for one in tree.structure_sets if one.uid == structure_set.uid and one is not structure_set]
+    return (f"{structure_set.path} shares its SOPInstanceUID with {', '.join(twins)}",) if twins else ()
+
+
+def _check_drawn(plan: Plan, allow_empty: bool) -> None:
+    """Raise where nothing was drawn at all: a template is no sign that there is no tumour."""
+    if allow_empty or any(roi.items for roi in plan.rois):
+        return
+    names = ", ".join(f"'{roi.name}'" for roi in plan.rois)
+    raise InputError(
+        f"{plan.structure_set.path} names {names} and has no contours of it; expected a drawn ROI, so draw it, or add "
+        "--allow-empty where that means that there is no tumour"
+    )
 
 
 def _folders(dataset: Path, name: str, rois: tuple[Roi, ...], each: bool) -> list[tuple[Path, tuple[Roi, ...]]]:
@@ -259,7 +296,7 @@ def _folders(dataset: Path, name: str, rois: tuple[Roi, ...], each: bool) -> lis
 
 
 def _patient_name(series: ImageSeries) -> str:
-    name = safe_name(series.patient)
+    name = safe_name(series.patient.id)
     if not name:
         raise InputError(f"{series.slices[0].path} has no PatientID; expected one, so import without naming by patient")
     return name

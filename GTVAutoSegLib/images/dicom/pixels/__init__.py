@@ -1,0 +1,1 @@
+"""From stored bits to HU."""
