@@ -5,7 +5,6 @@ To add a figure to the record, add a field with a default to `ResultRecord` and 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 from .. import __version__
 from ..images.placement import extent_mm, tumour_slices, volume_ml
 from ..images.segment_info import SegmentInfo
+from ..images.structure import mask_sha256
 from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system import tags
@@ -135,7 +135,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRe
         picked_slices=tuple(np.flatnonzero(result.picked).tolist()),
         reason=result.reason,
         warnings=tuple(result.warnings),
-        mask_sha256=hashlib.sha256(np.ascontiguousarray(result.mask).data).hexdigest(),
+        mask_sha256=mask_sha256(result.mask),
         model=ModelRecord(bundle.info.id, bundle.info.version, bundle.digest),
         device=result.device,
         precision=result.precision,

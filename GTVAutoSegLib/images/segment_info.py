@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ..system.tags import MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 # No region: which part of the body the tumour lies in is known to the model's task only.
 GTV_TERMINOLOGY = (
@@ -42,3 +44,15 @@ class SegmentInfo:
         for text in (self.name, self.terminology, *self.tags, *self.tags.values()):
             if "|" in text or "\n" in text:
                 raise ValueError(f"{text!r} holds a '|' or a line break, which a segment's tags cannot")
+
+
+def as_left(segment: SegmentInfo, sha256: str, segment_id: str) -> SegmentInfo:
+    """A segment of a model with the tags by which Slicer's module knows the result of a run.
+
+    Args:
+        segment: as the run describes it.
+        sha256: of its mask, see `structure.mask_sha256`.
+        segment_id: under which it is stored.
+    """
+    marks = {ROI_TAG: segment.name, MASK_TAG: sha256, RESULT_TAG: segment_id, NAME_TAG: segment.name}
+    return replace(segment, tags={**segment.tags, **marks})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 
-GRID_TOLERANCE_MM = 1e-3
-GRID_TOLERANCE_DIRECTION = 1e-4
+# Files round positions, spacings and directions; two grids are one when no corner of theirs is further apart.
+GRID_TOLERANCE_MM = 0.02
+RIGHT_ANGLE_TOLERANCE = 1e-4
 # Nothing in a patient's scan is all below this; above it lie lung, fat and everything denser.
 AIR_HU = -500
 LARGEST_BYTE = 255
@@ -86,16 +87,21 @@ class Volume:
     def sheared(self) -> bool:
         """Whether the axes are not at right angles, as in a scan with a tilted gantry."""
         matrix = np.reshape(self.direction, (3, 3))
-        return not np.allclose(matrix.T @ matrix, np.eye(3), rtol=0, atol=GRID_TOLERANCE_DIRECTION)
+        return not np.allclose(matrix.T @ matrix, np.eye(3), rtol=0, atol=RIGHT_ANGLE_TOLERANCE)
 
     def same_grid(self, other: Volume) -> bool:
-        """Whether both have the same size, spacing, origin and direction."""
-        return (
-            self.array.shape == other.array.shape
-            and np.allclose(self.spacing, other.spacing, rtol=0, atol=GRID_TOLERANCE_MM)
-            and np.allclose(self.origin, other.origin, rtol=0, atol=GRID_TOLERANCE_MM)
-            and np.allclose(self.direction, other.direction, rtol=0, atol=GRID_TOLERANCE_DIRECTION)
-        )
+        """Whether both have the same size and place, up to ``GRID_TOLERANCE_MM``."""
+        return self.array.shape == other.array.shape and self.off_by_mm(other) <= GRID_TOLERANCE_MM
+
+    def off_by_mm(self, other: Volume) -> float:
+        """The largest distance between a corner of this grid and that of another one of the same size, mm."""
+        return float(np.linalg.norm(self._corners() - other._corners(), axis=1).max())
+
+    def _corners(self) -> np.ndarray:
+        """Centres of the corner voxels, (8, 3), LPS, mm."""
+        last = np.subtract(self.array.shape[::-1], 1)
+        steps = np.reshape(self.direction, (3, 3)) * self.spacing
+        return np.array(self.origin) + np.array([*product((0, 1), repeat=3)]) * last @ steps.T
 
 
 def narrow(array: np.ndarray) -> np.ndarray:

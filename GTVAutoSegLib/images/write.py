@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,19 @@ import numpy as np
 from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from ..system.files import check_writable, whole_file
+from ..system.tags import MODEL_TAG
 from .dicom.rtstruct_writer import make_rtstruct
 from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
+from .dicom.structures.existing import check_not_approved
 from .itk import write_image
-from .segment_info import SegmentInfo
+from .segment_info import SegmentInfo, as_left
+from .structure import Structure, mask_sha256
 from .volume import Volume, bounding_box
 
 # Bytes, 250 slices of 512 x 512; in a batch of smaller CTs fetching memory anew would take longer than writing.
 LARGE_MASK = 2**26
+SEGMENT_ID = "Segment_1"
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,14 @@ class MaskFormat:
     """One way to store a mask.
 
     Attributes:
-        write: writes a uint8 mask (z, y, x) to a path that does not exist yet; raises OSError.
+        write: writes a structure with a uint8 mask (z, y, x) to a path that does not exist yet; raises OSError.
         check: raises InputError when the format cannot hold a mask on the volume's grid at a path.
         needs_dicom: whether it refers to the CT's DICOM slices, and so needs a CT read from them.
         needs_right_angles: whether it cannot hold the geometry of a tilted gantry.
         check_installed: raises InputError, for what is to be written, when a package is missing.
     """
 
-    write: Callable[[np.ndarray, Volume, Path, SegmentInfo], None]
+    write: Callable[[Structure, Volume, Path], None]
     check: Callable[[Volume, Path], None]
     needs_dicom: bool = False
     needs_right_angles: bool = False
@@ -78,20 +82,24 @@ def check_outputs(paths: Iterable[str | Path], volume: Volume) -> None:
 
 
 def write_mask(mask: np.ndarray, volume: Volume, path: str | Path, segment: SegmentInfo | None = None) -> None:
-    """Write a mask on the volume's grid, whole or not at all.
+    """Write a mask on the volume's grid, whole or not at all; see `write_structure`."""
+    write_structure(Structure(mask, segment or SegmentInfo()), volume, path)
+
+
+def write_structure(structure: Structure, volume: Volume, path: str | Path) -> None:
+    """Write a region of interest on the volume's grid, whole or not at all.
 
     Args:
-        mask: (z, y, x), 0 or 1, in the volume's storage order.
+        structure: its mask is in the volume's storage order; the rest is for formats that hold it.
         volume: the image it belongs to.
         path: a key of ``FORMATS`` ends its name; a file already there is replaced.
-        segment: name, colour and meaning, for formats that hold them.
 
     Raises:
         InputError: as for ``check_outputs``.
         DiskError: writing failed, for instance because the disk is full; nothing is left behind.
         ValueError: the mask has another shape than the volume, or other values than 0 and 1.
     """
-    path = Path(path)
+    path, mask = Path(path), structure.mask
     if mask.shape != volume.array.shape:
         raise ValueError(f"the mask has shape {mask.shape}, expected the volume's {volume.array.shape}")
     if mask.dtype != bool and mask.size and (mask.min() < 0 or mask.max() > 1):
@@ -102,7 +110,7 @@ def write_mask(mask: np.ndarray, volume: Volume, path: str | Path, segment: Segm
         give_back_freed_memory()  # what the networks used: writing needs another copy of the mask
     # In lower case: ITK refuses some suffixes in upper case, and writes .MHA as two files.
     with whole_file(path, suffix) as temporary:
-        chosen.write(np.ascontiguousarray(mask, dtype=np.uint8), volume, temporary, segment or SegmentInfo())
+        chosen.write(replace(structure, mask=np.ascontiguousarray(mask, dtype=np.uint8)), volume, temporary)
 
 
 def _inputs(volume: Volume) -> list[Path]:
@@ -121,12 +129,15 @@ def _check_right_angles(volume: Volume, path: Path) -> None:
         )
 
 
-def _write_image(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:  # noqa: ARG001
-    write_image(mask, volume, path)
+def _write_image(structure: Structure, volume: Volume, path: Path) -> None:
+    write_image(structure.mask, volume, path)
 
 
-def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
+def _write_segmentation(structure: Structure, volume: Volume, path: Path) -> None:
     """3D Slicer's segmentation file: an NRRD label map with the segment described in its header."""
+    segment, mask = structure.segment, structure.mask
+    if MODEL_TAG in segment.tags and structure.algorithm == "AUTOMATIC":
+        segment = as_left(segment, mask_sha256(mask), SEGMENT_ID)
     tags = {"TerminologyEntry": segment.terminology, **segment.tags}
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -134,7 +145,7 @@ def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: S
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_SourceRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
-        "Segment0_ID": "Segment_1",
+        "Segment0_ID": SEGMENT_ID,
         "Segment0_Name": segment.name,
         "Segment0_NameAutoGenerated": "0",
         "Segment0_Color": " ".join(f"{part:g}" for part in segment.color),
@@ -149,14 +160,15 @@ def _write_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: S
 
 def _check_dicom(volume: Volume, path: Path) -> None:
     read_source(volume, path)
+    check_not_approved(path)
 
 
-def _write_structure_set(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
-    make_rtstruct(mask, read_source(volume, path), segment).save_as(path, enforce_file_format=True)
+def _write_structure_set(structure: Structure, volume: Volume, path: Path) -> None:
+    make_rtstruct([structure], read_source(volume, path)).save_as(path, enforce_file_format=True)
 
 
-def _write_dicom_segmentation(mask: np.ndarray, volume: Volume, path: Path, segment: SegmentInfo) -> None:
-    make_dicom_seg(mask, read_source(volume, path), segment).save_as(path, enforce_file_format=True)
+def _write_dicom_segmentation(structure: Structure, volume: Volume, path: Path) -> None:
+    make_dicom_seg([structure], read_source(volume, path)).save_as(path, enforce_file_format=True)
 
 
 def _extent(mask: np.ndarray) -> list[int]:

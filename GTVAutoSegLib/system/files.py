@@ -73,11 +73,15 @@ def check_writable(path: Path) -> None:
     """Check before a run that a file can be written.
 
     Raises:
-        InputError: it is a folder, or its folder does not exist or is not writable.
+        InputError: it is a folder or is read-only, or its folder does not exist or is not writable.
     """
     _check_name(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected the name of a file to write")
+    if path.exists() and not path.stat().st_mode & 0o222:
+        raise InputError(
+            f"{path} is there already and read-only; expected a file that may be replaced, or another name"
+        )
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, so create it first")
     try:

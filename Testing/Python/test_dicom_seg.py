@@ -14,6 +14,7 @@ from GTVAutoSegLib.images.dicom.segmentation import make_dicom_seg
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
 from GTVAutoSegLib.images.dicom.source import read_source
 from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.structure import Structure
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import check_outputs, write_mask
 
@@ -82,7 +83,7 @@ def test_an_empty_mask_is_written(tmp_path):
 def test_an_edited_segment_says_so(tmp_path):
     source = read_source(ct(tmp_path / "ct"), tmp_path / "x.seg.dcm")
     for algorithm in ("SEMIAUTOMATIC", "MANUAL"):
-        (segment,) = make_dicom_seg(tumour(), source, SEGMENT, algorithm).SegmentSequence
+        (segment,) = make_dicom_seg([Structure(tumour(), SEGMENT, algorithm)], source).SegmentSequence
         assert segment.SegmentAlgorithmType == algorithm
 
 

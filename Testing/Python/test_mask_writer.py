@@ -13,8 +13,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY, SegmentInfo
+from GTVAutoSegLib.images.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import FORMATS, check_outputs, mask_format, write_mask
+from GTVAutoSegLib.system.tags import MASK_TAG, MODEL_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 # DICOM results need a CT read from DICOM: test_rtstruct_writer.py, test_dicom_seg.py.
 IMAGE_FORMATS = [suffix for suffix in FORMATS if not suffix.endswith(".dcm")]
@@ -272,3 +274,27 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path, suffix):
     assert done.stdout.count("\n") == 1
     assert f"gtv{suffix} could not be written" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_result_of_a_model_is_written_as_slicers_module_leaves_one_and_another_segment_is_not(tmp_path):
+    mask = tumour()
+    write_mask(mask, ct(), tmp_path / "gtv.seg.nrrd", SegmentInfo("GTVp", tags={MODEL_TAG: "sts-gtv"}))
+    write_mask(mask, ct(), tmp_path / "drawn.seg.nrrd", SegmentInfo("GTVn"))
+    text = (tmp_path / "gtv.seg.nrrd").read_bytes().split(b"\n\n")[0].decode()
+    for name, value in (
+        (ROI_TAG, "GTVp"),
+        (NAME_TAG, "GTVp"),
+        (RESULT_TAG, "Segment_1"),
+        (MASK_TAG, mask_sha256(mask)),
+    ):
+        assert f"{name}:{value}|" in text
+    assert ROI_TAG not in (tmp_path / "drawn.seg.nrrd").read_bytes().split(b"\n\n")[0].decode()
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path):
+    path = tmp_path / "gtv.nrrd"
+    path.write_bytes(b"signed off")
+    path.chmod(0o444)
+    with pytest.raises(InputError, match="read-only"):
+        write_mask(tumour(), ct(), path)
+    assert path.read_bytes() == b"signed off"

@@ -7,11 +7,10 @@ import pydicom
 import pytest
 from dicom_samples import patient_array, write_series
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from structure_sets import GTV, SEGMENT, blobs, ct, read_back
+from structure_sets import GTV, SEGMENT, blobs, ct, read_back, write_rtstruct
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
-from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
@@ -79,7 +78,7 @@ def test_a_structure_set_of_another_ct_is_refused(tmp_path):
     for name, options in cases.items():
         other = ct(tmp_path / name, **options)
         write_rtstruct(blobs(), other, tmp_path / "base.dcm", SEGMENT)
-        with pytest.raises(InputError, match=r"another (CT|patient) than"):
+        with pytest.raises(InputError, match=r"another (CT|patient|frame of reference) than"):
             write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT, base=tmp_path / "base.dcm")
         assert not (tmp_path / "rt.dcm").exists()
 
@@ -105,7 +104,7 @@ def test_a_long_contour_fits_whatever_the_transfer_syntax_of_the_base(tmp_path):
     base = pydicom.dcmread(tmp_path / "base.dcm")
     base.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     base.save_as(tmp_path / "base.dcm", implicit_vr=False, little_endian=True)
-    write_rtstruct(mask, volume, tmp_path / "new.dcm", SEGMENT, base=tmp_path / "base.dcm")
+    write_rtstruct(mask, volume, tmp_path / "new.dcm", SEGMENT, base=tmp_path / "base.dcm", contours="pixel")
     (contour,) = pydicom.dcmread(tmp_path / "new.dcm").ROIContourSequence[1].ContourSequence
     assert contour["ContourData"].VR == "DS"
     assert sum(len(str(value)) + 1 for value in contour.ContourData) > 2**16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from dicom_samples import patient_array
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map
 from pydicom import Dataset
-from structure_sets import GTV, SCANS, SEGMENT, SHAPE, blobs, ct, read_back, written
+from structure_sets import GTV, SCANS, SEGMENT, SHAPE, blobs, ct, read_back, write_rtstruct, written
 
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.images.dicom.rtstruct_writer import NOT_CHECKED, write_rtstruct
+from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.dicom.structures.items import NOT_CHECKED
 from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.structure import Review, Structure
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import check_outputs, write_mask
 
@@ -287,3 +290,71 @@ def test_an_earlier_file_stays_when_writing_fails(tmp_path, monkeypatch):
         write_rtstruct(blobs(), volume, tmp_path / "rt.dcm", SEGMENT)
     assert (tmp_path / "rt.dcm").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "rt.dcm"]
+
+
+REVIEW = Review("Meyer^Anna", datetime(2026, 11, 28, 9, 5, 7))
+
+
+def test_a_person_who_approved_all_regions_approves_the_set(tmp_path):
+    data = written(tmp_path, options={"review": REVIEW})
+    assert (data.ApprovalStatus, data.ReviewDate, data.ReviewTime) == ("APPROVED", "20261128", "090507")
+    assert data.ReviewerName == data.RTROIObservationsSequence[0].ROIInterpreter == "Meyer^Anna"
+    assert "ROIDescription" not in data.StructureSetROISequence[0]
+
+
+def test_a_set_with_a_region_that_nobody_or_somebody_else_approved_is_unapproved(tmp_path):
+    volume = ct(tmp_path / "ct")
+    other = Review("Someone", REVIEW.at)
+    for number, review in enumerate((None, other)):
+        structures = [
+            Structure(blobs(), SEGMENT, review=REVIEW),
+            Structure(blobs(1), SegmentInfo("GTVn"), review=review),
+        ]
+        path = tmp_path / f"{number}.dcm"
+        rtstruct_writer.write_rtstruct(structures, volume, path)
+        data = pydicom.dcmread(path)
+        assert data.ApprovalStatus == "UNAPPROVED"
+        assert "ReviewerName" not in data
+        for index, one in enumerate(structures):
+            np.testing.assert_array_equal(read_back(path, volume, index), one.mask)
+
+
+def test_an_approved_structure_set_is_never_replaced(tmp_path):
+    volume, path = ct(tmp_path / "ct"), tmp_path / "rt.dcm"
+    write_rtstruct(blobs(), volume, path, review=REVIEW)
+    before = path.read_bytes()
+    for write in (write_rtstruct, write_mask):
+        with pytest.raises(InputError, match=r"approved by Meyer\^Anna, which is never changed"):
+            write(blobs(), volume, path)
+    assert path.read_bytes() == before
+
+
+def test_smooth_contours_are_no_octagons_and_pixel_contours_are(tmp_path):
+    volume, mask = ct(tmp_path / "ct"), np.zeros(SHAPE, np.uint8)
+    mask[2] = np.hypot(*(np.indices(SHAPE[1:]) - 15)) <= 11
+    sharp = {}
+    for contours in ("smooth", "pixel"):
+        write_rtstruct(mask, volume, tmp_path / "rt.dcm", contours=contours)
+        np.testing.assert_array_equal(read_back(tmp_path / "rt.dcm", volume), mask)
+        (item,) = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence
+        points = np.reshape(np.array(item.ContourData, float), (-1, 3))[:, :2] / volume.spacing[:2]
+        along = np.roll(points, -1, axis=0) - points
+        turns = np.degrees(np.abs(np.diff(np.unwrap(np.arctan2(*along.T)))))
+        sharp[contours] = float(np.mean(turns > 44.9))
+    assert sharp["pixel"] == 1
+    assert sharp["smooth"] < 0.1
+
+
+def test_outlines_follow_the_probability_where_the_mask_does(tmp_path):
+    volume = ct(tmp_path / "ct")
+    probability = np.zeros(SHAPE)
+    probability[2:4, 5:15, :] = np.clip(0.5 + (12.3 - np.arange(SHAPE[2])) / 4, 0, 1)
+    mask = (probability >= 0.5).astype(np.uint8)
+    mask[3, 8, 20] = 1  # drawn by a person
+    write_rtstruct(mask, volume, tmp_path / "rt.dcm", probability=probability)
+    np.testing.assert_array_equal(read_back(tmp_path / "rt.dcm", volume), mask)
+    left = volume.origin[0] + 12.3 * volume.spacing[0]
+    items = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence
+    first = np.reshape(np.array(items[0].ContourData, float), (-1, 3))
+    assert first[:, 0].max() == pytest.approx(left, abs=1e-5)
+    assert np.reshape(np.array(items[1].ContourData, float), (-1, 3))[:, 0].max() != pytest.approx(left, abs=1e-5)

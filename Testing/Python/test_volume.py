@@ -58,10 +58,13 @@ def test_a_sheared_volume_is_recognised():
     assert Volume(patient_array(), direction=(1, 0, 0, 0, 1, 0.2, 0, 0, 0.98)).sheared
 
 
-def test_grids_are_compared_within_a_thousandth_of_a_millimetre():
+def test_grids_are_compared_within_a_fiftieth_of_a_millimetre_at_every_corner():
     volume = Volume(patient_array())
-    assert volume.same_grid(Volume(patient_array(), origin=(0, 0, 5e-4)))
-    assert not volume.same_grid(Volume(patient_array(), origin=(0, 0, 2e-3)))
+    assert volume.same_grid(Volume(patient_array(), origin=(0, 0, 0.01)))
+    assert not volume.same_grid(Volume(patient_array(), origin=(0, 0, 0.03)))
+    wider = Volume(patient_array(), (1.002, 1.0, 1.0))
+    assert volume.off_by_mm(wider) == pytest.approx(0.002 * (patient_array().shape[2] - 1))
+    assert not volume.same_grid(wider)
     assert not volume.same_grid(Volume(patient_array()[1:]))
 
 

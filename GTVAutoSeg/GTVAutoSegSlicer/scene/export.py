@@ -16,13 +16,14 @@ from GTVAutoSegLib.images.dicom.headers import SliceHeader, read_header
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.dicom.rtstruct_writer import make_rtstruct
 from GTVAutoSegLib.images.dicom.source import read_source
+from GTVAutoSegLib.images.structure import Structure, mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.files import check_writable, whole_file
 from GTVAutoSegLib.system.tags import MASK_TAG, ROI_TAG
 
 from ..run.failures import Failure
 from .ct_identity import INSTANCES
-from .files import mask_sha256, volume_of
+from .files import volume_of
 from .ownership import is_made_on, our_segments, own_mask, reference_volume, tag, voxels_outside
 from .segmentation import check_output, segment_info
 
@@ -72,7 +73,7 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "")
         unchanged = own is not None and mask_sha256(own) == left
         algorithm = "AUTOMATIC" if unchanged else "SEMIAUTOMATIC"
     with _failing_as("segment"):
-        data = make_rtstruct(mask, source, info, algorithm)
+        data = make_rtstruct([Structure(mask, info, algorithm)], source)
     with _failing_as("export"), whole_file(path) as temporary:
         data.save_as(temporary, enforce_file_format=True)
         _check_read_back(temporary, mask, source.volume)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import slicer
 import vtk
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 
 from ..run.failures import Failure, not_valid
@@ -132,11 +132,6 @@ def read_mask(path: Path, ct: Volume, sha256: str) -> np.ndarray:
     if mask_sha256(mask) != sha256:
         raise not_valid(f"{path.name} is not what the run reported")
     return mask
-
-
-def mask_sha256(mask: np.ndarray) -> str:
-    """sha256 of a mask's bytes, (z, y, x), as the worker reports it."""
-    return hashlib.sha256(np.ascontiguousarray(mask)).hexdigest()
 
 
 def _modality(ct: Any) -> str:

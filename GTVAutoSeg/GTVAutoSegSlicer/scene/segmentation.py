@@ -19,12 +19,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
+from GTVAutoSegLib.images.structure import mask_sha256
 from GTVAutoSegLib.images.volume import bounding_box
 from GTVAutoSegLib.system.tags import CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
 
 from ..terminology import load_terminology
 from .ct_identity import mark
-from .files import mask_sha256
 from .ownership import disown, is_as_left, our_segments, own_again, reference_volume, tag
 
 REFERENCE_ROLE = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()

@@ -48,10 +48,10 @@ class SegmentCodes:
     type: Code | None
     region: Code | None
 
-    @property
-    def interpreted_type(self) -> str:
-        """RT ROI Interpreted Type: GTV, CTV, PTV, or "" when the code does not tell."""
-        return INTERPRETED_TYPES.get((self.type.scheme, self.type.value), "") if self.type else ""
+
+def interpreted_type(codes: SegmentCodes) -> str:
+    """RT ROI Interpreted Type: GTV, CTV, PTV, or "" when the code does not tell."""
+    return INTERPRETED_TYPES.get((codes.type.scheme, codes.type.value), "") if codes.type else ""
 
 
 def segment_codes(terminology: str) -> SegmentCodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from ...errors import InputError
+from ...system.files import check_writable, whole_file
 from ...system.tags import VERSION_TAG
-from ..segment_info import SegmentInfo
+from ..structure import Structure
 from ..volume import Volume
-from .codes import ARTIFICIAL_INTELLIGENCE, Code, SegmentCodes, segment_codes
+from .codes import ARTIFICIAL_INTELLIGENCE, Code, segment_codes
 from .source import (
     MANUFACTURER,
     DicomSource,
@@ -47,28 +49,47 @@ def check_dicom_seg(volume: Volume, path: Path) -> None:
     read_source(volume, path)
 
 
-def make_dicom_seg(
-    mask: np.ndarray, source: DicomSource, segment: SegmentInfo, algorithm: str = "AUTOMATIC"
-) -> Dataset:
-    """A mask as a binary DICOM segmentation that refers to the CT's slices.
+def write_dicom_seg(structures: Sequence[Structure], volume: Volume, path: Path) -> None:
+    """Write masks as a binary DICOM segmentation, whole or not at all.
 
     Args:
-        mask: uint8 (z, y, x), 0 or 1, in the volume's storage order.
-        source: the CT.
-        segment: name, colour, meaning and model.
-        algorithm: AUTOMATIC, SEMIAUTOMATIC once a person has edited it, or MANUAL.
+        structures: at least one, on the volume's grid; each becomes a segment.
+        volume: the CT, read from DICOM.
+        path: where to; a file already there is replaced.
 
     Raises:
-        InputError: the segment has no code, or highdicom refuses something in the CT's headers.
+        InputError: as for `check_dicom_seg` and `make_dicom_seg`.
+        DiskError: writing failed; nothing is left behind.
+    """
+    check_writable(path)
+    check_dicom_seg(volume, path)
+    data = make_dicom_seg(structures, read_source(volume, path))
+    with whole_file(path) as temporary:
+        data.save_as(temporary, enforce_file_format=True)
+
+
+def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Dataset:
+    """Masks as a binary DICOM segmentation that refers to the CT's slices.
+
+    Args:
+        structures: at least one, on the grid of the CT; they may overlap.
+        source: the CT.
+
+    Raises:
+        InputError: a segment has no code, or highdicom refuses something in the CT's headers.
     """
     import highdicom
 
-    codes = segment_codes(segment.terminology)
-    if not (codes.category and codes.type):
-        raise InputError(
-            f"the segment '{segment.name}' has no DICOM code; expected a category and a type, which a DICOM "
-            "segmentation needs, so choose its terminology"
-        )
+    for one in structures:
+        codes = segment_codes(one.segment.terminology)
+        if not (codes.category and codes.type):
+            raise InputError(
+                f"the segment '{one.segment.name}' has no DICOM code; expected a category and a type, which a DICOM "
+                "segmentation needs, so choose its terminology"
+            )
+    segment = structures[0].segment
+    described = [_description(number, one) for number, one in enumerate(structures, start=1)]
+    masks = [(one.mask > 0).astype(np.uint8) for one in structures]
     versions: Any = software_versions(segment)  # highdicom wants a tuple, which pydicom refuses
     images = [read_without_pixels(header.path) for header in source.slices]
     for image in images:
@@ -77,9 +98,9 @@ def make_dicom_seg(
         with quiet_pydicom():
             data = highdicom.seg.Segmentation(
                 source_images=images,
-                pixel_array=mask,
+                pixel_array=masks[0] if len(masks) == 1 else np.stack(masks, axis=-1),
                 segmentation_type="BINARY",
-                segment_descriptions=[_description(segment, codes, algorithm)],
+                segment_descriptions=described,
                 series_instance_uid=generate_uid(prefix=None),
                 series_number=1,
                 sop_instance_uid=generate_uid(prefix=None),
@@ -96,7 +117,8 @@ def make_dicom_seg(
             f"{source} cannot be the source of a DICOM segmentation ({error}); export the series again, or write "
             ".seg.nrrd"
         ) from error
-    use_characters(data, f"{segment.name}{segment.terminology}{model_name(segment)}")
+    for info in (one.segment for one in structures):
+        use_characters(data, f"{info.name}{info.terminology}{model_name(info)}")
     return data
 
 
@@ -106,10 +128,13 @@ def _concept(code: Code | None) -> Any:
     return CodedConcept(code.value, code.scheme, code.meaning) if code else None
 
 
-def _description(segment: SegmentInfo, codes: SegmentCodes, algorithm: str) -> Any:
+def _description(number: int, structure: Structure) -> Any:
     import highdicom
 
+    segment, codes = structure.segment, segment_codes(structure.segment.terminology)
     identification = None
+    # It has to be one of three: what nobody knows is taken for drawn by a person when no model is named.
+    algorithm = structure.algorithm or ("AUTOMATIC" if model_name(segment) else "MANUAL")
     if algorithm != "MANUAL":
         identification = highdicom.AlgorithmIdentificationSequence(
             name=model_name(segment) or MANUFACTURER,
@@ -118,7 +143,7 @@ def _description(segment: SegmentInfo, codes: SegmentCodes, algorithm: str) -> A
             source=MANUFACTURER,
         )
     return highdicom.seg.SegmentDescription(
-        segment_number=1,
+        segment_number=number,
         segment_label=segment.name,
         segmented_property_category=_concept(codes.category),
         segmented_property_type=_concept(codes.type),

@@ -1,10 +1,13 @@
-"""From a mask's plane to closed polygons, and nothing about files; the way back is `contours.fill_polygons`.
+"""From a mask's plane to closed polygons, and nothing about files; the way back is `dicom.contours.fill_polygons`.
 
-The outlines run through the midpoints between a pixel inside and its neighbour outside (marching squares, Lorensen and
-Cline 1987, on a binary image): corners are cut at 45 degrees instead of following the pixels' stairs, every pixel's
-centre keeps at least 0.35 pixels of distance from them, so filling them by pixel centres gives the mask back exactly,
-and an outline's area differs from that of its pixels by half a pixel. No two outlines meet, and none meets itself:
-pixels that touch at a corner only are kept apart.
+The outlines cross every edge between the centre of a pixel inside and that of its neighbour outside once (marching
+squares, Lorensen and Cline 1987), and pass no centre, so filling them by pixel centres gives the mask back exactly. No
+two outlines meet, and none meets itself: pixels that touch at a corner only are kept apart.
+
+Without a field they cross in the middle: every turn is one of 45 or 90 degrees, every pixel's centre keeps at least
+0.35 pixels of distance, and an outline's area differs from that of its pixels by half a pixel. With one they cross
+where it is 0, which makes them smooth (`fields`), and points that add less than a tolerance are left out
+(`thinning`).
 
 A hole is joined to the outline around it by a keyhole: a slit of no width, walked there and back, between two rows of
 pixel centres. An island in a hole is a polygon of its own. The polygons of a plane therefore do not overlap, and it
@@ -14,6 +17,8 @@ does not matter whether a reader unites them or takes them by turns as inside an
 from __future__ import annotations
 
 import numpy as np
+
+from .thinning import CLOSEST, thin
 
 # Points are kept as integers of half a pixel; (x, y) of the midpoints of a cell between four pixel centres.
 _TOP, _RIGHT, _BOTTOM, _LEFT = (1, 0), (2, 1), (1, 2), (0, 1)
@@ -38,11 +43,16 @@ _SEGMENTS = {
 _Point = tuple[int, int]
 
 
-def trace(plane: np.ndarray) -> list[np.ndarray]:
+def trace(
+    plane: np.ndarray, field: np.ndarray | None = None, tolerance: tuple[float, float] = (0.0, 0.0)
+) -> list[np.ndarray]:
     """Outline the pixels that are set.
 
     Args:
         plane: (rows, columns), bool or 0 and 1.
+        field: float of the same shape, positive where a pixel is set, negative elsewhere; the outlines lie where it is
+            0, linearly interpolated, but not closer to a centre than ``CLOSEST``. None puts them midway.
+        tolerance: how far the outlines may be off to save points, in pixels along x and y; for those of a field.
 
     Returns:
         A closed polygon for each part, float64 (n, 2), points (x, y) in pixels, whole numbers are pixel centres; the
@@ -54,7 +64,32 @@ def trace(plane: np.ndarray) -> list[np.ndarray]:
     # From the top down: the outline that a slit reaches then is joined to its own surroundings already.
     for start in sorted(outlines.holes, key=lambda point: (point[1], point[0])):
         outlines.join(start, _left_of(start, inside))
-    return [np.array(polygon, np.float64) / 2 - 1 for polygon in outlines.polygons()]
+    if field is None:
+        return [np.array(polygon, np.float64) / 2 - 1 for polygon in outlines.polygons()]
+    values = np.pad(field, 1, mode="edge")
+    # Beyond the plane the neighbour's value with the other sign: half a pixel outside.
+    values[inside != (values > 0)] *= -1
+    polygons = []
+    for points, fixed in outlines.chains():
+        on_edges = np.array(points)
+        places = _places(on_edges, values)
+        if all(tolerance):
+            places = places[thin(places, on_edges[:, 0] % 2 == 1, np.array(fixed), np.array(tolerance))]
+        polygons.append(places - 1)
+    return polygons
+
+
+def _places(points: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Where a field is 0 on the edges that points lie on; (n, 2), in pixels."""
+    low, high = points // 2, (points + 1) // 2
+    at_low, at_high = field[low[:, 1], low[:, 0]], field[high[:, 1], high[:, 0]]
+    share = np.clip(at_low / (at_low - at_high), CLOSEST, 1 - CLOSEST)
+    places = low + (high - low) * share[:, None]
+    # The end of a slit in the middle of a cell: between the two points of the outline above and below.
+    for index in np.flatnonzero((high > low).all(axis=1)):
+        x, y = points[index]
+        places[index] = _places(np.array([(x, y - 1), (x, y + 1)]), field).mean(axis=0)
+    return places
 
 
 def _follow(inside: np.ndarray) -> dict[_Point, _Point]:
@@ -116,6 +151,13 @@ class _Outlines:
         """The points of each outline without those in the middle of a straight piece."""
         return [
             [self._points[node] for node in chain if node in self._slits or self._turns(node)]
+            for chain in self._chains(self._starts)
+        ]
+
+    def chains(self) -> list[tuple[list[_Point], list[bool]]]:
+        """All points of each outline, and which of them are ends of slits."""
+        return [
+            ([self._points[node] for node in chain], [node in self._slits for node in chain])
             for chain in self._chains(self._starts)
         ]
 

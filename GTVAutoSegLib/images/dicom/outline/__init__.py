@@ -1,0 +1,1 @@
+"""Outlines of a mask's slices: from pixels to closed polygons."""
