@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InputError
+from ..images.region import IndexBox, axial_spacing
 from ..images.volume import Volume
-from ..model.info import TrainingData
+from ..model.info import ModelInfo, TrainingData
 
 # By axis. Pixels have to be more alike than slices: the body is found, and the margin around it measured, in pixels.
 SPACING_TOLERANCE = (1.1, 1.1, 1.25)
@@ -14,16 +16,34 @@ HU_TOLERANCE = 300.0
 AXES = ("left-right", "front-back", "head-feet")
 
 
-def applicability_warnings(volume: Volume, training: TrainingData) -> list[str]:
-    """Compare spacing, extent and HU range with the training data.
+def needs_box(volume: Volume, info: ModelInfo) -> bool:
+    """Whether the model was trained on crops, and the CT is larger than any of them: without a box it would guess."""
+    if info.preprocessing.crops is None:
+        return False
+    largest = (high * tolerance for (_, high), tolerance in zip(info.training_data.extent_mm, EXTENT_TOLERANCE))
+    return any(found > most for found, most in zip(_extent(volume, None), largest))
+
+
+def check_box(volume: Volume, info: ModelInfo, box: IndexBox | None) -> None:
+    """Raise InputError when the model needs a box and there is none."""
+    if box is None and needs_box(volume, info):
+        size = " x ".join(f"{extent:.0f}" for extent in _extent(volume, None))
+        known = " x ".join(f"{high:.0f}" for _, high in info.training_data.extent_mm)
+        raise InputError(
+            f"{info.id} looks for a tumour inside a box of up to {known} mm, and the CT is {size} mm large; draw a box "
+            "around the tumour with one to three centimetres to spare, and give it (--box)"
+        )
+
+
+def applicability_warnings(volume: Volume, training: TrainingData, box: IndexBox | None = None) -> list[str]:
+    """Compare spacing, extent and HU range with the training data; the extent of the box, where there is one.
 
     Returns:
         One sentence for each property outside the training range, with a tolerance: a tenth for the spacing of pixels,
         a quarter for that of slices and the extent, 300 HU.
     """
-    order = volume.axial.axes[::-1]
-    spacing = [volume.spacing[::-1][axis] for axis in order]
-    extent = [volume.spacing[::-1][axis] * volume.array.shape[axis] for axis in order]
+    spacing = axial_spacing(volume)[::-1]
+    extent = _extent(volume, box)
     found = []
     for name, values, ranges, tolerances in (
         ("spacing", spacing, training.spacing_mm, SPACING_TOLERANCE),
@@ -36,6 +56,14 @@ def applicability_warnings(volume: Volume, training: TrainingData) -> list[str]:
                     "check the result with more care"
                 )
     return found + _hu_warnings(volume, training.hu_percentiles)
+
+
+def _extent(volume: Volume, box: IndexBox | None) -> list[float]:
+    """Of the CT or the box along the axial x, y and z axes, mm."""
+    sizes = [volume.array.shape[axis] for axis in volume.axial.axes]
+    if box is not None:
+        sizes = [high - low for low, high in zip(box.lower, box.upper)]
+    return [size * step for size, step in zip(sizes, axial_spacing(volume))][::-1]
 
 
 def _span(low: float, high: float) -> str:

@@ -16,17 +16,20 @@ from torch import nn
 
 from ..errors import InputError
 from ..images.placement import border_warnings, range_warnings, voxels_ml
+from ..images.region import axial_spacing, whole
 from ..images.runs import keep_largest
 from ..images.volume import Volume, check_ct
 from ..system.progress import Progress
-from ..system.settings import check_threshold
-from .applicability import applicability_warnings
+from ..system.settings import CropSettings, check_threshold
+from .applicability import applicability_warnings, check_box
+from .crops import crop_input, crop_rectangle
 from .device import describe
 from .inference import BatchRunner
 from .preprocess import Box, body_box, network_input, paste_back
 from .result import CascadeResult
 
 if TYPE_CHECKING:
+    from ..images.region import IndexBox, Region
     from ..model.bundle import Bundle
 
 
@@ -57,6 +60,7 @@ class Cascade:
         threshold: float | None = None,
         picked: np.ndarray | None = None,
         cancelled: Callable[[], bool] | None = None,
+        region: Region | None = None,
     ) -> CascadeResult:
         """Outline the tumour on a CT.
 
@@ -68,26 +72,38 @@ class Cascade:
             picked: bool (slices,), segment just these slices; the classifier is not asked. For measuring the stages
                 apart.
             cancelled: asked between batches; the run stops when it returns True.
+            region: the box that the tumour lies in; nothing outside it is outlined. A model trained on crops sees this
+                box and its margin, another one whole slices.
 
         Raises:
-            InputError: the volume is not a usable CT, or ``slices`` or ``threshold`` are out of range.
+            InputError: the volume is not a usable CT, ``slices``, ``threshold`` or ``region`` are out of range, or the
+                model needs a box and there is none.
             Cancelled: ``cancelled`` returned True.
             RunError: memory ran out on the CPU as well.
         """
         check_ct(volume)
-        return _Run(self, volume, progress, cancelled).result(slices, threshold, picked)
+        box = None if region is None else region.index_box(volume)
+        check_box(volume, self.bundle.info, box)
+        return _Run(self, volume, progress, cancelled, box).result(slices, threshold, picked)
 
 
 class _Run:
     """One pass of a cascade over one volume; everything in here counts axial slices."""
 
     def __init__(
-        self, cascade: Cascade, volume: Volume, progress: Progress | None, cancelled: Callable[[], bool] | None
+        self,
+        cascade: Cascade,
+        volume: Volume,
+        progress: Progress | None,
+        cancelled: Callable[[], bool] | None,
+        box: IndexBox | None = None,
     ) -> None:
         self.info = cascade.bundle.info
         self.cascade = cascade
         self.volume = volume
         self.hu = volume.axial.of(volume.array)
+        self.box = box or whole(self.hu.shape)
+        self.crops = self.info.preprocessing.crops
         self.boxes: dict[int, Box] = {}
         self.timings: dict[str, float] = defaultdict(float)
         half = cascade.precision == "fp16"
@@ -108,9 +124,10 @@ class _Run:
         stored = np.zeros(self.volume.array.shape, np.uint8)
         mask = self.volume.axial.of(stored)
         self._segment(np.flatnonzero(picked), mask)
+        self._clear_outside(mask)
         self._keep_components(mask)
         self.timings["total"] = time.perf_counter() - started
-        found = applicability_warnings(self.volume, self.info.training_data)
+        found = applicability_warnings(self.volume, self.info.training_data, self.box if self.crops else None)
         stored = np.ascontiguousarray(self.volume.axial.undo(mask))
         ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
         return CascadeResult(
@@ -138,7 +155,12 @@ class _Run:
             raise InputError(f"slices {slices.start}:{slices.stop} are not in this volume, expected some of 0:{count}")
         else:
             wanted[slices] = True
-        return self._as_stored(wanted)
+        wanted = self._as_stored(wanted)
+        first, last = self.box.lower[0], self.box.upper[0]
+        wanted[:first] = wanted[last:] = False
+        if not wanted.any():
+            raise InputError("the slices asked for do not meet the box; expected some that lie in it")
+        return wanted
 
     def _as_stored(self, values: np.ndarray) -> np.ndarray:
         """Slice values from axial to stored order; the same the other way."""
@@ -165,11 +187,25 @@ class _Run:
     def _input(self, indices: Sequence[int]) -> torch.Tensor:
         settings = self.info.preprocessing
         with self._timed("preprocess"):
+            if self.crops is not None:
+                return self._cropped(indices, self.crops)
             for index in indices:
                 # Not in threads: numpy's steps on one slice are so short that threads only wait for each other.
                 if index not in self.boxes:
                     self.boxes[index] = body_box(self.hu[index], settings)
             return network_input(self.hu, indices, [self.boxes[index] for index in indices], settings)
+
+    def _cropped(self, indices: Sequence[int], crops: CropSettings) -> torch.Tensor:
+        spacing = axial_spacing(self.volume)
+        self.boxes.update(dict.fromkeys(indices, crop_rectangle(self.box, crops, spacing, self.hu.shape)))
+        settings = self.info.preprocessing
+        return torch.stack([crop_input(self.hu, index, self.box, spacing, settings) for index in indices])
+
+    def _clear_outside(self, mask: np.ndarray) -> None:
+        """The margin around the box is seen and never outlined."""
+        inside = mask[self.box.slices].copy()
+        mask[:] = 0
+        mask[self.box.slices] = inside
 
     def _keep_components(self, mask: np.ndarray) -> None:
         keep = self.info.postprocessing.keep_components

@@ -99,9 +99,9 @@ def evaluate_folds(
 def _remarks(configuration: Configuration, measured: Sequence[str]) -> list[str]:
     remarks = [EPOCHS_REMARK]
     if configuration.preset.choose_threshold and len(measured) == 1:
-        remarks.append("the slice threshold was chosen on the cases it is measured on as well")
+        remarks.append("the thresholds were chosen on the cases they are measured on as well")
     elif configuration.preset.choose_threshold:
-        remarks.append("the slice threshold of each fold was chosen on the cases of the other folds")
+        remarks.append("the thresholds of each fold were chosen on the cases of the other folds")
     missing = {name: len(names) for name, names in configuration.folds.items() if name not in measured}
     if missing:
         remarks.append(

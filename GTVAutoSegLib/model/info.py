@@ -91,7 +91,7 @@ class TrainingData:
         description: data set, licence, attribution.
         cases: number of patients.
         spacing_mm: smallest and largest spacing of the axial x, y and z axes.
-        extent_mm: smallest and largest extent along them.
+        extent_mm: smallest and largest extent along them; of the boxes, where the model was trained on crops.
         hu_percentiles: smallest and largest 1st, and smallest and largest 99th percentile of a patient's voxels, HU.
     """
 
@@ -126,11 +126,11 @@ class ModelInfo:
     def __post_init__(self) -> None:
         """Raise ValueError when a network expects other channels than preprocessing gives."""
         for stage in (self.classifier, self.segmenter):
-            taken = stage.arguments.get("in_channels", self.preprocessing.channels)
-            if taken != self.preprocessing.channels:
+            taken = stage.arguments.get("in_channels", self.preprocessing.input_channels)
+            if taken != self.preprocessing.input_channels:
                 raise ValueError(
                     f"network '{stage.network}' has in_channels {taken}, expected those of preprocessing, "
-                    f"{self.preprocessing.channels}"
+                    f"{self.preprocessing.input_channels}"
                 )
 
     @property

@@ -11,6 +11,7 @@ from functools import partial
 
 from .baselines.swin import Swin
 from .blocks import Encoder
+from .efficientnet import EfficientNetLite0
 from .resnet import Bottleneck, ResNet
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
@@ -18,6 +19,8 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "resnet34": partial(ResNet, counts=(3, 4, 6, 3)),
     "resnet50": partial(ResNet, block=Bottleneck, counts=(3, 4, 6, 3)),
     "swin": Swin,
+    "efficientnet-lite0": EfficientNetLite0,
+    "efficientnet-lite0-short": partial(EfficientNetLite0, last=1),
 }
 
 

@@ -28,6 +28,15 @@ CLASSIFIER_ORIGINS: dict[str, Origin] = {
     "resnet34": Origin("He et al. 2016", None, "as resnet18"),
     "resnet50": Origin("He et al. 2016", None, "as resnet18; the stride lies in the 3 x 3 convolution"),
     "swin": Origin("Liu et al. 2021", None, "Swin-T of timm; input padded to a multiple of 32; dropout as resnet18"),
+    "efficientnet-lite0": Origin(
+        "Tan and Le 2019",
+        None,
+        "without its last group of blocks (320 channels) and head; symmetric padding; its channels do not scale with "
+        "the width; dropout as resnet18",
+    ),
+    "efficientnet-lite0-short": Origin(
+        "Tan and Le 2019", None, "as efficientnet-lite0, with one block of 192 channels instead of four"
+    ),
 }
 
 SEGMENTER_ORIGINS: dict[str, Origin] = {

@@ -13,6 +13,30 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class CropSettings:
+    """How a network that sees a box and not whole slices is trained and used.
+
+    Attributes:
+        margin_mm: by how much the box is widened in-plane for the network input.
+        slack_mm: smallest and largest distance from the tumour's extent to each face of a box drawn for training.
+        shown_mm: distance to the box's faces at which the input's two box channels reach 1.
+    """
+
+    margin_mm: float = 10.0
+    slack_mm: tuple[float, float] = (5.0, 50.0)
+    shown_mm: float = 50.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a value makes no sense."""
+        if not 0 < self.slack_mm[0] <= self.slack_mm[1]:
+            raise ValueError(f"slack_mm is {list(self.slack_mm)}, expected [smallest, largest] above 0")
+        if self.margin_mm < 0 or self.shown_mm <= 0:
+            raise ValueError(
+                f"margin_mm is {self.margin_mm} and shown_mm {self.shown_mm}, expected at least 0 and above 0"
+            )
+
+
+@dataclass(frozen=True)
 class PreprocessSettings:
     """How slices become network input; stored in every model bundle.
 
@@ -20,6 +44,9 @@ class PreprocessSettings:
         window: lowest and highest HU; mapped to 0 and 1, values outside are clipped.
         size: side N of the square network input, pixels.
         channels: slices per input, odd: the slice itself and its neighbours, all cropped to its box.
+        neighbour_mm: how far apart those slices are at least; 0 takes the next ones.
+        more_windows: the same slices in further windows, as further channels.
+        crops: set where the network sees a box and not whole slices.
         margin: pixels added around the body on each side.
         max_components: how many separate parts of the body the box may span.
         min_component_fraction: parts smaller than this fraction of the largest are ignored (couch, tubes).
@@ -31,11 +58,15 @@ class PreprocessSettings:
     margin: int = 12
     max_components: int = 3
     min_component_fraction: float = 0.05
+    neighbour_mm: float = 0.0
+    more_windows: tuple[tuple[float, float], ...] = ()
+    crops: CropSettings | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError when a value makes no sense."""
-        if not self.window[0] < self.window[1]:
-            raise ValueError(f"window is {list(self.window)}, expected [low, high] with low < high")
+        for window in self.windows:
+            if not window[0] < window[1]:
+                raise ValueError(f"window is {list(window)}, expected [low, high] with low < high")
         if self.size < 32:
             raise ValueError(f"size is {self.size}, expected at least 32 pixels")
         if self.channels < 1 or self.channels % 2 == 0:
@@ -44,6 +75,21 @@ class PreprocessSettings:
             raise ValueError(
                 f"margin is {self.margin} and max_components {self.max_components}, expected at least 0 and 1"
             )
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """All windows, the first one first."""
+        return (self.window, *self.more_windows)
+
+    @property
+    def grey_channels(self) -> int:
+        """Channels of a network input that hold grey values: the slices in every window."""
+        return self.channels * len(self.windows)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of a network input; a box adds its two."""
+        return self.grey_channels + (2 if self.crops else 0)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Job:
         settings: hyper-parameters.
         theta: Balance-Sampling Strategy ratio.
         seed: of initialisation, sampling and augmentation.
+        grey: how many of the input channels hold grey values, see `augmentation.augment`.
     """
 
     stage: Stage
@@ -54,6 +55,7 @@ class Job:
     settings: TrainSettings
     theta: str
     seed: int = 0
+    grey: int | None = None
 
 
 def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) -> list[dict[str, Any]]:
@@ -185,7 +187,8 @@ class _Training:
             generator = torch.Generator().manual_seed(_derived_seed(self.job.seed, epoch, number))
             numbers = draw(len(batch), self.job.settings.augmentation, generator).of(slice(rows[0], rows[-1] + 1))
             images, masks = as_input(images, self.fabric.device), masks.to(self.fabric.device)
-            images, masks = augment(images, masks, numbers, self.job.settings.augmentation.noise_amount)
+            noise = self.job.settings.augmentation.noise_amount
+            images, masks = augment(images, masks, numbers, noise, self.job.grey)
             if epoch == number == 0:
                 self.monitor.samples(images, masks)
             total += self._step(images, masks, len(batch))

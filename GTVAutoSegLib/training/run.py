@@ -20,11 +20,12 @@ from ..model.stages import CascadeStage
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
+from .data.crop_set import samples_of
 from .data.dataset import read_patients
 from .data.folds import FILE as FOLDS
 from .data.folds import Fold, check_fold, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
-from .data.slices import SliceSet, StoredCase
+from .data.slices import StoredCase
 from .data.tasks import Task
 from .loop import Job, fit
 from .monitor import LiveMonitor, Monitor, show_count
@@ -49,6 +50,7 @@ class Run:
         fold: number of a fold, or None for all.
         resume: continue networks that were begun.
         start: the model whose weights the networks begin with; the task's data name it, see `starting.began_with`.
+        encoder: a file of weights that the encoders begin with, see `starting.take_encoder`.
     """
 
     task: Task
@@ -60,6 +62,7 @@ class Run:
     fold: int | None = None
     resume: bool = False
     start: Bundle | None = None
+    encoder: Path | None = None
 
 
 def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
@@ -138,12 +141,13 @@ def _train_one(
     settings = CascadeStage(stage).of(run.preset)
     job = Job(
         stage=STAGES[stage],
-        build=lambda: first_network(run.task, stage, run.start),
-        training=SliceSet(tuple(cases[name] for name in fold.training)),
-        validation=SliceSet(tuple(cases[name] for name in fold.validation)),
+        build=lambda: first_network(run.task, stage, run.start, run.encoder),
+        training=samples_of(tuple(cases[name] for name in fold.training), run.task.preprocessing),
+        validation=samples_of(tuple(cases[name] for name in fold.validation), run.task.preprocessing, fixed=0),
         settings=settings,
         theta=CascadeStage(stage).of(run.task).theta,
         seed=run.preset.seed + list(folds).index(fold),
+        grey=run.task.preprocessing.grey_channels,
     )
     if not fabric.is_global_zero:
         fit(job, folder, fabric, Monitor())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelError
@@ -25,19 +26,22 @@ def began_with(task: Task, start: Bundle) -> Task:
     return replace(task, data=f"{task.data}; {origin}: {info.training_data.description}")
 
 
-def first_network(task: Task, stage: str, start: Bundle | None) -> nn.Module:
+def first_network(task: Task, stage: str, start: Bundle | None, encoder: Path | None = None) -> nn.Module:
     """The network of a stage as its training begins.
 
     Args:
         task: with the size and width that are trained.
         stage: "classifier" or "segmenter".
         start: the model whose weights it has, or None for random ones.
+        encoder: weights of its encoder, see `take_encoder`.
 
     Raises:
         InputError: the model's network is another than the task's, or there are several.
         ModelError: its weights are missing or damaged.
     """
     network = task.build(stage)
+    if encoder is not None:
+        take_encoder(network, encoder, task.preprocessing.grey_channels)
     if start is not None:
         _take_weights(network, task, stage, start)
     return network
@@ -63,6 +67,39 @@ def _take_weights(network: nn.Module, task: Task, stage: str, start: Bundle) -> 
             "or leave --start-from out"
         )
     network.load_state_dict(weights)
+
+
+def take_encoder(network: nn.Module, path: Path, grey: int) -> None:
+    """Begin with an encoder that learned from photographs.
+
+    The first kernel's colours are added up and shared out over the grey channels; it was made for values from -1 to 1
+    and sees 0 to 1. Channels beyond the grey ones begin at random. What the encoder leaves out of the file is ignored.
+
+    Args:
+        network: with an encoder ``encoder`` or ``trunk``.
+        path: a .safetensors file, whose names are those of `networks.efficientnet.EfficientNetLite0`.
+        grey: channels with grey values.
+
+    Raises:
+        InputError: the file cannot be read, or lacks weights of the encoder.
+    """
+    encoder = network.get_submodule("trunk" if hasattr(network, "trunk") else "encoder")
+    try:
+        given = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); expected the weights of an encoder, .safetensors"
+        ) from error
+    own = encoder.state_dict()
+    first = next(iter(own))
+    if first in given:
+        kernel = own[first].clone()
+        kernel[:, :grey] = 2 * given[first].sum(1, keepdim=True) / grey
+        given[first] = kernel
+    strange = [name for name, value in own.items() if name not in given or given[name].shape != value.shape]
+    if strange:
+        raise InputError(f"{path} has no weights for {strange[0]} of the encoder; expected those of the same encoder")
+    encoder.load_state_dict({name: given[name] for name in own})
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:

@@ -13,7 +13,9 @@ from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
 from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS
 
 
-def make_bundle(folder: Path, *, width: int = 4, size: int = 64, bias: float = 0.0, **changes) -> Path:
+def make_bundle(
+    folder: Path, *, width: int = 4, size: int = 64, bias: float = 0.0, in_channels: int = 1, **changes
+) -> Path:
     """Write a bundle named after the folder.
 
     Args:
@@ -21,11 +23,12 @@ def make_bundle(folder: Path, *, width: int = 4, size: int = 64, bias: float = 0
         width: of both networks.
         size: of the network input.
         bias: added to the tumour logits of both networks: large finds tumour everywhere, small nowhere.
+        in_channels: of both networks.
         changes: replaced keys of model.json.
     """
     torch.manual_seed(0)
     folder.mkdir(parents=True)
-    arguments = {"in_channels": 1, "width": width}
+    arguments = {"in_channels": in_channels, "width": width}
     networks = {
         "classifier": CLASSIFIERS["resnet18"](**arguments),
         "segmenter": SEGMENTERS["sanet"](**arguments),

@@ -15,6 +15,7 @@ from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.evaluation.cases import CASCADE, Subject, evaluate
 from GTVAutoSegLib.evaluation.folds import Part, evaluate_folds, held_out
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.info import Thresholds
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.slice_store import content_of
 from GTVAutoSegLib.training.results.bundles import restore_bundles
@@ -100,18 +101,18 @@ def test_a_fold_s_threshold_comes_from_the_other_folds(data, run, tmp_path, monk
 
     def best(figures):
         asked.append(len(list(figures)))
-        return (0.25, 0.75, 0.35)[len(asked) - 1]
+        return Thresholds((0.25, 0.75, 0.35)[len(asked) - 1], 0.4)
 
     (tmp_path / "run").mkdir()
     folds = {"folds": [["patient0"], ["patient1", "patient2", "patient3"]]}
     (tmp_path / "run" / "folds.json").write_text(json.dumps(folds))
-    monkeypatch.setattr("GTVAutoSegLib.training.results.bundles.best_threshold", best)
+    monkeypatch.setattr("GTVAutoSegLib.training.results.bundles.best_thresholds", best)
     train(tmp_path, data, combine="mean")
     assert asked == [3, 1, 4]  # of the other fold, of the other fold, of both for the ensemble
-    thresholds = [read_bundle(tmp_path / "run" / place / "phantom").info.thresholds.slice for place in ("fold_0", ".")]
-    assert thresholds == [0.25, 0.35]
+    thresholds = [read_bundle(tmp_path / "run" / place / "phantom").info.thresholds for place in ("fold_0", ".")]
+    assert thresholds == [Thresholds(0.25, 0.4), Thresholds(0.35, 0.4)]
     _, remarks = held_out(tmp_path / "run", data)
-    assert remarks[1] == "the slice threshold of each fold was chosen on the cases of the other folds"
+    assert remarks[1] == "the thresholds of each fold were chosen on the cases of the other folds"
 
 
 def test_a_vote_is_kept_in_the_bundle_and_won_by_half_of_the_members(run):
@@ -127,7 +128,7 @@ def test_a_run_on_train_and_val_is_one_fold_and_says_what_flatters_it(tmp_path, 
     assert measured(tmp_path / "data", tmp_path / "run", tmp_path / "out") == 0
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert content["cases"] == 1 and list(content["folds"]) == ["split"] and "over_folds" not in content
-    assert "the slice threshold was chosen on the cases it is measured on as well" in capsys.readouterr().out
+    assert "the thresholds were chosen on the cases they are measured on as well" in capsys.readouterr().out
 
 
 def refused(capsys, *arguments: object) -> str:

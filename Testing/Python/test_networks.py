@@ -30,6 +30,8 @@ PUBLISHED = {
     "sanet-mtl": 12.71,
 }
 
+FIXED = ("efficientnet-lite0", "efficientnet-lite0-short")  # as wide as the weights they begin with
+
 every_network = pytest.mark.parametrize(("stage", "name"), ALL)
 
 
@@ -85,7 +87,7 @@ def test_saved_weights_and_channels_last_give_the_same_output(stage, name, tmp_p
     assert torch.allclose(packed, expected, atol=1e-5)
 
 
-@every_network
+@pytest.mark.parametrize(("stage", "name"), [one for one in ALL if one[1] not in FIXED])
 def test_a_quarter_of_the_width_has_about_a_sixteenth_of_the_parameters(stage, name):
     ratio = count_parameters(without_data(stage, name)) / count_parameters(without_data(stage, name, width=16))
     assert 14.4 < ratio <= 16

@@ -39,5 +39,5 @@ def test_more_normal_slices_than_there_are_means_all():
 
 
 def test_an_unknown_ratio_is_named():
-    with pytest.raises(ValueError, match="'3', expected one of 0, 1, 2, 4, n"):
+    with pytest.raises(ValueError, match="'3', expected one of 0, 0.5, 1, 2, 4, n"):
         balanced_indices(ABNORMAL, "3", seed=0, epoch=0)

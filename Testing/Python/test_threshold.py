@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.training.results.threshold import SliceFigures, best_threshold
+from GTVAutoSegLib.training.results.threshold import (
+    MASKS,
+    SliceFigures,
+    best_threshold,
+    best_thresholds,
+    threshold_curves,
+)
 
 
 def figures(probability, overlap, outlined, truth) -> SliceFigures:
@@ -39,3 +45,21 @@ def test_a_normal_case_speaks_for_picking_nothing():
     normal = figures([0.6, 0.4], [0, 0], [5, 5], [0, 0])
     assert normal.dsc(0.7) == 1.0 and normal.dsc(0.5) == 0.0
     assert 0.6 < best_threshold([tumour, normal]) <= 0.8
+
+
+def hesitant_segmenter():
+    """At a mask threshold of up to 0.3 the whole tumour is outlined, above it half of it."""
+    whole, half = figures([0.9], [10], [10], [10]), figures([0.9], [5], [5], [10])
+    return {mask: whole if mask <= 0.3 else half for mask in MASKS}
+
+
+def test_a_hesitant_segmenter_gets_a_lower_mask_threshold_and_the_slice_threshold_stays():
+    chosen = best_thresholds([hesitant_segmenter()])
+    assert (chosen.slice, chosen.mask) == (0.5, 0.3)
+
+
+def test_the_curves_show_what_each_threshold_costs():
+    case = hesitant_segmenter()
+    curves = threshold_curves([case, case], best_thresholds([case]))
+    assert curves["mask"]["0.3"] == 1.0 and curves["mask"]["0.5"] == pytest.approx(0.6667)
+    assert curves["slice"]["0.9"] == 1.0 and curves["slice"]["0.95"] == 0.0

@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-from", metavar="MODEL", help="begin with this model's weights (id or path) instead of random ones"
     )
+    parser.add_argument(
+        "--encoder-weights",
+        metavar="FILE",
+        type=Path,
+        help=".safetensors file of weights that the encoders of both networks begin with",
+    )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument(
@@ -89,6 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         fold=arguments.fold,
         resume=arguments.resume,
         start=start,
+        encoder=arguments.encoder_weights,
     )
     fabric = make_fabric(arguments.device, arguments.precision)
     if fabric.device.type == "cpu" and fabric.is_global_zero and arguments.preset == GPU_PRESET:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+GREY = ("intensity", "brightness", "contrast", "gamma", "blur")
 CONTROL_POINTS = 13  # about 40 pixels apart at 512 x 512: the smoothness of the authors' distortion
 
 
@@ -32,6 +33,11 @@ class AugmentationSettings:
         erasing_area: smallest and largest area of that rectangle, as a fraction of the slice.
         noise: probability of salt-and-pepper noise.
         noise_amount: fraction of pixels it hits.
+        intensity: probability of other brightness, contrast and gamma (0 in the paper).
+        brightness: largest shift either way, as a fraction of the window.
+        contrast: largest change of the distance to the slice's mean, as a fraction of it.
+        gamma: largest logarithm of the exponent, either way.
+        blur: probability of a coarser resolution: shrunk to one half to nine tenths of the side, and stretched again.
     """
 
     zoom: tuple[float, float] = (0.8, 1.2)
@@ -44,10 +50,15 @@ class AugmentationSettings:
     erasing_area: tuple[float, float] = (0.01, 0.05)
     noise: float = 0.1
     noise_amount: float = 0.05
+    intensity: float = 0.0
+    brightness: float = 0.1
+    contrast: float = 0.25
+    gamma: float = 0.3
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise ValueError when a value makes no sense."""
-        for name in ("flip_vertical", "flip_horizontal", "distortion", "erasing", "noise", "noise_amount"):
+        for name in ("flip_vertical", "flip_horizontal", "distortion", "erasing", "noise", "noise_amount", *GREY):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a probability from 0 to 1")
         for name, low, high in (("zoom", 0.1, 10.0), ("erasing_area", 0.0, 0.5)):
@@ -70,16 +81,20 @@ class Draw:
         displacement: (n, 2, CONTROL_POINTS, CONTROL_POINTS), in grid units (2 is the side).
         erased: (n, 4) top, bottom, left, right as fractions of the side; an empty rectangle where nothing is erased.
         noise_seed: int64 (n,), seed of each slice's pixel noise; -1 where there is none.
+        grey: (n, 3), shift, factor and exponent of the grey values; 0, 1 and 1 change nothing.
+        coarse: (n,), the side as which a blurred slice is seen, as a fraction of its own; 1 changes nothing.
     """
 
     affine: Tensor
     displacement: Tensor
     erased: Tensor
     noise_seed: Tensor
+    grey: Tensor
+    coarse: Tensor
 
     def of(self, rows: slice) -> Draw:
         """The numbers of some slices of the batch; each slice has its own, so a batch may be cut anywhere."""
-        return Draw(self.affine[rows], self.displacement[rows], self.erased[rows], self.noise_seed[rows])
+        return Draw(*(getattr(self, part.name)[rows] for part in fields(self)))
 
 
 def draw(count: int, settings: AugmentationSettings, generator: torch.Generator) -> Draw:
@@ -104,15 +119,21 @@ def draw(count: int, settings: AugmentationSettings, generator: torch.Generator)
     points = (count, 2, CONTROL_POINTS, CONTROL_POINTS)
     strength = 2 * settings.distortion_strength * happens(settings.distortion)
     displacement = torch.randn(points, generator=generator) * strength.view(-1, 1, 1, 1)
-    return Draw(
-        affine=torch.stack(rows, 1),
-        displacement=displacement,
-        erased=_rectangles(uniform, happens(settings.erasing), settings.erasing_area),
-        noise_seed=torch.where(happens(settings.noise), torch.randint(2**31, (count,), generator=generator), -1),
-    )
+    erased = _rectangles(uniform, happens(settings.erasing), settings.erasing_area)
+    noise_seed = torch.where(happens(settings.noise), torch.randint(2**31, (count,), generator=generator), -1)
+    changes = happens(settings.intensity)
+    grey = [
+        uniform(-settings.brightness, settings.brightness) * changes,
+        1 + uniform(-settings.contrast, settings.contrast) * changes,
+        torch.exp(uniform(-settings.gamma, settings.gamma) * changes),
+    ]
+    coarse = torch.where(happens(settings.blur), uniform(0.5, 0.9), 1.0)
+    return Draw(torch.stack(rows, 1), displacement, erased, noise_seed, torch.stack(grey, 1), coarse)
 
 
-def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 0.05) -> tuple[Tensor, Tensor]:
+def augment(
+    images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 0.05, grey: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Apply one draw.
 
     Args:
@@ -120,6 +141,7 @@ def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 
         masks: bool (n, N, N), or (n, D, N, N).
         numbers: what `draw` returned for n slices or volumes.
         noise_amount: fraction of the pixels of a noisy slice that become 0 or 1.
+        grey: how many of the channels, the first ones, hold grey values; all by default.
 
     Returns:
         Images and masks of the same shapes and types. What moves in from outside is 0.
@@ -134,7 +156,7 @@ def augment(images: Tensor, masks: Tensor, numbers: Draw, noise_amount: float = 
     moved = F.grid_sample(stacked, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     kept = ~_inside(numbers.erased.to(device), size)[:, None]
     count = planes.shape[1]
-    images = (moved[:, :-count] * kept).view(images.shape)
+    images = _greyed((moved[:, :-count] * kept).view(images.shape), numbers, grey)
     masks = ((moved[:, -count:] >= 0.5) & kept).view(masks.shape)
     return _salt_and_pepper(images, numbers, noise_amount), masks
 
@@ -153,6 +175,28 @@ def _inside(rectangles: Tensor, size: int) -> Tensor:
     rows = (centres >= rectangles[:, :1]) & (centres < rectangles[:, 1:2])
     columns = (centres >= rectangles[:, 2:3]) & (centres < rectangles[:, 3:])
     return rows[:, :, None] & columns[:, None, :]
+
+
+def _greyed(images: Tensor, numbers: Draw, count: int | None) -> Tensor:
+    """Other brightness, contrast, gamma and resolution of the first ``count`` channels."""
+    unchanged = torch.tensor([0.0, 1.0, 1.0])
+    for row in torch.nonzero((numbers.grey != unchanged).any(1) | (numbers.coarse < 1)).flatten().tolist():
+        values = images[row, :count]
+        shift, factor, exponent = numbers.grey[row].tolist()
+        mean = values.mean()
+        changed = ((values - mean) * factor + mean + shift).clamp(0, 1) ** exponent
+        images[row, :count] = _coarser(changed, float(numbers.coarse[row]))
+    return images
+
+
+def _coarser(image: Tensor, fraction: float) -> Tensor:
+    """Shrink (channels, ..., N, N) to a fraction of the side, and stretch it again."""
+    if fraction >= 1:
+        return image
+    size = image.shape[-1]
+    planes = image.reshape(1, -1, size, size)
+    small = F.interpolate(planes, size=round(size * fraction), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, size=size, mode="bilinear", align_corners=False).view(image.shape)
 
 
 def _salt_and_pepper(images: Tensor, numbers: Draw, amount: float) -> Tensor:

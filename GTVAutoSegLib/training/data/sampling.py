@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # theta: normal slices per abnormal slice; None keeps all of them.
-RATIOS: dict[str, float | None] = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "n": None}
+RATIOS: dict[str, float | None] = {"0": 0.0, "0.5": 0.5, "1": 1.0, "2": 2.0, "4": 4.0, "n": None}
 
 
 def balanced_indices(abnormal: np.ndarray, theta: str, seed: int, epoch: int, *, static: bool = False) -> np.ndarray:

@@ -95,7 +95,10 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir()
-        _write_slices(volume.axial.of(volume.array), label, settings, part)
+        if settings.crops is None:
+            _write_slices(volume.axial.of(volume.array), label, settings, part)
+        else:
+            _write_volume(volume.axial.of(volume.array), label, part)
         (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
         try:
             part.rename(target)
@@ -109,6 +112,15 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:
+    """For crops, which are cut when a batch is made: the CT and its label as they are, in axial order."""
+    for name, values in (("hu.npy", np.clip(np.rint(hu), -32768, 32767).astype(np.int16)), ("label.npy", label != 0)):
+        with (part / name).open("wb") as file:
+            np.save(file, np.ascontiguousarray(values))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSettings, part: Path) -> None:

@@ -96,7 +96,7 @@ def open_case(folder: Path) -> StoredCase:
         values = json.loads((folder / "case.json").read_text())
         values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
         case = StoredCase(folder, **values)
-        for file in ("images.npy", "masks.npy"):
+        for file in ("hu.npy", "label.npy") if (folder / "hu.npy").exists() else ("images.npy", "masks.npy"):
             mapped(folder / file)
     except (OSError, ValueError, TypeError, AttributeError, EOFError) as error:
         raise DiskError(f"{folder} is damaged ({error}); delete it, and it is made anew by the next run") from error

@@ -103,7 +103,7 @@ class Task:
     def arguments(self, stage: str) -> dict[str, Any]:
         """Keyword arguments of a stage's network."""
         own = CascadeStage(stage).of(self).arguments
-        return {"in_channels": self.preprocessing.channels, "width": self.width, **own}
+        return {"in_channels": self.preprocessing.input_channels, "width": self.width, **own}
 
     def build(self, stage: str) -> nn.Module:
         """A freshly initialised network.

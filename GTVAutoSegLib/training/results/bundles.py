@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,16 +20,20 @@ from ...errors import DiskError, InputError
 from ...model.bundle import DESCRIPTION, SCHEMA
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
+from ...system.files import write_text
 from ...system.lock import locked
 from ..checkpoint import is_finished, load_state, load_weights, write_tensors
+from ..data.crop_set import samples_of, slack_box
 from ..data.folds import SPLIT, Fold
 from ..data.slices import StoredCase
 from ..data.tasks import Task
 from ..presets import Preset
 from ..stages import STAGES
-from .threshold import SliceFigures, best_threshold, measure_case
+from .threshold import ByMask, best_thresholds, measure_case, threshold_curves
 
 PATIENCE_SECONDS = 3600
+CURVES = "thresholds.json"
+BOXES = 3  # of each validation case, where a network sees a box
 REPLACED = "replaced"
 
 
@@ -39,17 +44,17 @@ def build_bundles(
 
     Weights are stored as float16: half the size, and the difference is far below that between two trainings.
 
-    A chosen slice threshold is the best one for cases that the networks did not learn from. The one in a fold's bundle
-    is chosen on the other folds' cases, so that the fold's own measure it fairly, and on its own when there is no other
-    fold. By vote the threshold is a share of members and stays at one half.
+    Chosen thresholds are the best ones for cases that the networks did not learn from. Those in a fold's bundle
+    are chosen on the other folds' cases, so that the fold's own measure it fairly, and on its own when there is no
+    other fold. By vote a threshold is a share of members and stays at one half. ``thresholds.json`` holds the curves.
 
     Args:
         task: with the size and width that were trained.
-        preset: whether the slice threshold is chosen on the validation cases.
+        preset: whether thresholds are chosen on the validation cases.
         folder: of the run.
         folds: all of the run's.
         cases: by name.
-        device: where networks run to choose the threshold.
+        device: where networks run to choose the thresholds.
 
     Returns:
         The folder of the bundle of all, or None when no fold has both networks.
@@ -66,9 +71,14 @@ def build_bundles(
         figures = _figures(task, folder, finished, cases, device) if preset.choose_threshold else {}
         for fold in finished:
             others = [name for name in figures if name != fold.name] or list(figures)
-            _write(task, folder, folder / fold.name / task.id, [fold], cases, _threshold(figures, others))
-        voted = task.classifier.combine == "vote" and len(finished) > 1
-        return _write(task, folder, folder / task.id, finished, cases, _threshold(figures, [] if voted else figures))
+            _write(task, folder, folder / fold.name / task.id, [fold], cases, _thresholds(figures, others))
+        chosen = _thresholds(figures, figures)
+        if figures:
+            curves = threshold_curves([case for found in figures.values() for case in found], chosen)
+            write_text(folder / CURVES, json.dumps({"chosen": asdict(chosen), **curves}, indent=2) + "\n")
+        if len(finished) > 1:
+            chosen = _unvoted(task, chosen)
+        return _write(task, folder, folder / task.id, finished, cases, chosen)
 
 
 def restore_bundles(folder: Path, name: str) -> None:
@@ -100,14 +110,14 @@ def _write(
     target: Path,
     folds: Sequence[Fold],
     cases: dict[str, StoredCase],
-    threshold: float,
+    thresholds: Thresholds,
 ) -> Path:
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         part.mkdir()
         files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
-        info = _describe(task, folder, folds, cases, files, part, threshold)
+        info = _describe(task, folder, folds, cases, files, part, thresholds)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
         if target.exists():
             target.rename(part / REPLACED)
@@ -132,26 +142,52 @@ def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
         description=task.data,
         cases=len(cases),
         spacing_mm=_ranges([case.spacing_mm for case in cases]),
-        extent_mm=_ranges([case.extent_mm for case in cases]),
+        extent_mm=_ranges(_extents(task, cases)),
         hu_percentiles=(low, high),
     )
 
 
+def _extents(task: Task, cases: Sequence[StoredCase]) -> list[tuple[float, ...]]:
+    """Of the CTs, or of the smallest and largest boxes that were drawn in them; along the axial x, y and z axes, mm."""
+    crops = task.preprocessing.crops
+    if crops is None:
+        return [case.extent_mm for case in cases]
+    boxes = [slack_box(case, np.full((2, 3), slack)) for case in cases for slack in crops.slack_mm]
+    spacings = [case.spacing_mm for case in cases for _ in crops.slack_mm]
+    return [
+        tuple((high - low) * step for low, high, step in zip(box.lower[::-1], box.upper[::-1], spacing))
+        for box, spacing in zip(boxes, spacings)
+    ]
+
+
 def _figures(
     task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
-) -> dict[str, list[SliceFigures]]:
+) -> dict[str, list[ByMask]]:
     """What each fold's networks make of the cases it validates."""
     figures = {}
     for fold in folds:
         classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
-        figures[fold.name] = [measure_case(cases[name], classifier, segmenter, device) for name in fold.validation]
+        figures[fold.name] = [
+            measure_case(samples_of((cases[name],), task.preprocessing, fixed=box), classifier, segmenter, device)
+            for name in fold.validation
+            for box in range(1 if task.preprocessing.crops is None else BOXES)
+        ]
     return figures
 
 
-def _threshold(figures: dict[str, list[SliceFigures]], names: Iterable[str]) -> float:
-    """The best slice threshold on the validation cases of some folds; 0.5 without any."""
+def _thresholds(figures: dict[str, list[ByMask]], names: Iterable[str]) -> Thresholds:
+    """The best thresholds on the validation cases of some folds; 0.5 without any."""
     chosen = [case for name in names for case in figures[name]]
-    return best_threshold(chosen) if chosen else Thresholds.slice
+    return best_thresholds(chosen) if chosen else Thresholds()
+
+
+def _unvoted(task: Task, chosen: Thresholds) -> Thresholds:
+    """A stage that votes goes by the majority."""
+    half = Thresholds()
+    return Thresholds(
+        half.slice if task.classifier.combine == "vote" else chosen.slice,
+        half.mask if task.segmenter.combine == "vote" else chosen.mask,
+    )
 
 
 def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
@@ -187,7 +223,7 @@ def _describe(
     cases: dict[str, StoredCase],
     files: dict[str, tuple[str, ...]],
     part: Path,
-    threshold: float,
+    thresholds: Thresholds,
 ) -> ModelInfo:
     networks = {
         stage: NetworkInfo(stage.of(task).network, task.arguments(stage), files[stage], stage.of(task).combine)
@@ -207,7 +243,7 @@ def _describe(
         segmenter=networks[CascadeStage.SEGMENTER],
         training_data=training_data(task, [cases[name] for name in taught]),
         sha256={path.name: _sha256(path) for path in sorted(part.glob("*.safetensors"))},
-        thresholds=Thresholds(slice=threshold),
+        thresholds=thresholds,
         postprocessing=task.postprocessing,
         metrics=_metrics(folder, folds),
     )

@@ -1,22 +1,24 @@
-"""Choosing the slice probability from which the cascade segments a slice, on the validation cases.
+"""Choosing the probabilities from which a slice is segmented and a pixel is tumour, on the validation cases.
 
 The paper picks the more probable class, a threshold of 0.5. A tumour slice the classifier misses is lost for good,
-while one picked in vain costs only what the segmenter outlines there; on few patients the best threshold lies lower.
+while one picked in vain costs only what the segmenter outlines there: on few patients the best threshold lies lower.
+So does that of a segmenter, which is hesitant after few patients. The two are chosen together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..data.batches import as_input
-from ..data.slices import SliceSet, StoredCase
+from ...model.info import Thresholds
+from ..data.batches import Samples, as_input
 
 CANDIDATES = tuple(step / 20 for step in range(1, 20))
+MASKS = tuple(step / 20 for step in range(2, 19))
 BATCH = 16
 
 
@@ -43,6 +45,10 @@ class SliceFigures:
         return float(2 * self.overlap[picked].sum() / total) if total else 1.0
 
 
+# What both networks make of one case, by the probability from which a pixel is tumour.
+ByMask = Mapping[float, SliceFigures]
+
+
 def best_threshold(figures: Iterable[SliceFigures]) -> float:
     """The candidate with the highest mean Dice over the cases; among equals the one closest to 0.5."""
     figures = list(figures)
@@ -55,27 +61,50 @@ def best_threshold(figures: Iterable[SliceFigures]) -> float:
     )
 
 
+def best_thresholds(cases: Sequence[ByMask]) -> Thresholds:
+    """The pair of candidates with the highest mean Dice over the cases; among equals the one closest to 0.5."""
+    by_pair = {
+        (threshold, mask): round(float(np.mean([case[mask].dsc(threshold) for case in cases])), 4)
+        for threshold in CANDIDATES
+        for mask in MASKS
+    }
+    slice_, mask = max(by_pair, key=lambda pair: (by_pair[pair], -sum(abs(value - 0.5) for value in pair)))
+    return Thresholds(slice_, mask)
+
+
+def threshold_curves(cases: Sequence[ByMask], chosen: Thresholds) -> dict[str, dict[str, float]]:
+    """Mean Dice by each threshold, the other one being the chosen one; JSON-ready."""
+
+    def mean(threshold: float, mask: float) -> float:
+        return round(float(np.mean([case[mask].dsc(threshold) for case in cases])), 4)
+
+    return {
+        "slice": {f"{candidate:g}": mean(candidate, chosen.mask) for candidate in CANDIDATES},
+        "mask": {f"{candidate:g}": mean(chosen.slice, candidate) for candidate in MASKS},
+    }
+
+
 @torch.inference_mode()
-def measure_case(
-    case: StoredCase, classifier: nn.Module, segmenter: nn.Module, device: torch.device | None = None
-) -> SliceFigures:
+def measure_case(slices: Samples, classifier: nn.Module, segmenter: nn.Module, device: torch.device) -> ByMask:
     """Run both networks on every slice of a case.
 
     Args:
-        case: in the slice store.
+        slices: of one case.
         classifier: in evaluation mode, on ``device``.
         segmenter: in evaluation mode, on ``device``.
-        device: the CPU by default.
+        device: where they are.
     """
-    device = device or torch.device("cpu")
     rows: list[np.ndarray] = []
-    slices = SliceSet((case,))
+    probabilities: list[np.ndarray] = []
     for start in range(0, len(slices), BATCH):
         images, masks = slices.batch(np.arange(start, min(start + BATCH, len(slices))))
         inputs, truth = as_input(images, device), masks.to(device)
-        probability = classifier(inputs).softmax(dim=1)[:, 1]
-        outlined = segmenter(inputs).argmax(dim=1).bool()
-        areas = [(outlined & truth), outlined, truth]
-        rows.append(torch.stack([probability, *(area.flatten(1).sum(dim=1) for area in areas)]).cpu().numpy())
-    probability, overlap, outlined, truth = np.concatenate(rows, axis=1)
-    return SliceFigures(probability, overlap, outlined, truth)
+        probabilities.append(classifier(inputs).softmax(dim=1)[:, 1].cpu().numpy())
+        tumour = segmenter(inputs).softmax(dim=1)[:, 1]
+        areas = []
+        for threshold in MASKS:
+            outlined = tumour >= threshold
+            areas.append(torch.stack([area.flatten(1).sum(dim=1) for area in (outlined & truth, outlined, truth)]))
+        rows.append(torch.stack(areas).cpu().numpy())
+    probability, found = np.concatenate(probabilities), np.concatenate(rows, axis=2)
+    return {mask: SliceFigures(probability, *areas) for mask, areas in zip(MASKS, found)}
