@@ -160,14 +160,14 @@ def test_another_phase_with_the_same_grid_gets_a_segment_of_its_own(put):
 
 
 def test_undo_of_the_run_beside_it_makes_the_edited_segment_the_result_again(put):
+    from GTVAutoSegSlicer.scene.history import Undone
     from GTVAutoSegSlicer.scene.ownership import our_segments
-    from GTVAutoSegSlicer.scene.segmentation import Undone
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
     edit(first, ct)
     second = put(first.node, ct, SECOND, INFO)
-    assert second.restore() is Undone.TAKEN_BACK
+    assert second.restore() is Undone.DONE
     assert names(first.node) == ["GTVp"]
     assert our_segments(first.node) == {"GTVp": first.segment_id}
     assert np.array_equal(voxels(first.node, first.segment_id, ct), CORRECTED)
@@ -176,7 +176,7 @@ def test_undo_of_the_run_beside_it_makes_the_edited_segment_the_result_again(put
 @pytest.mark.parametrize("touch", [edit, rename, draw_beyond_the_ct, draw_between_the_voxels])
 @pytest.mark.parametrize("runs", [1, 2])
 def test_undo_keeps_a_result_that_was_touched_since_and_says_so(put, touch, runs):
-    from GTVAutoSegSlicer.scene.segmentation import Undone
+    from GTVAutoSegSlicer.scene.history import Undone
 
     ct = add_ct()
     undo = put(None, ct, SECOND if runs == 2 else ball(), INFO)
@@ -190,7 +190,7 @@ def test_undo_keeps_a_result_that_was_touched_since_and_says_so(put, touch, runs
 
 def test_undo_of_a_segment_that_was_deleted_by_hand_says_that_it_is_gone(put):
     import slicer
-    from GTVAutoSegSlicer.scene.segmentation import Undone
+    from GTVAutoSegSlicer.scene.history import Undone
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
@@ -201,13 +201,13 @@ def test_undo_of_a_segment_that_was_deleted_by_hand_says_that_it_is_gone(put):
 
 
 def test_undo_brings_back_what_a_run_replaced_though_its_result_was_deleted_by_hand(put):
-    from GTVAutoSegSlicer.scene.segmentation import Undone
+    from GTVAutoSegSlicer.scene.history import Undone
 
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
     second = put(first.node, ct, SECOND, INFO)
     first.node.GetSegmentation().RemoveSegment(second.segment_id)
-    assert second.restore() is Undone.TAKEN_BACK
+    assert second.restore() is Undone.DONE
     assert np.array_equal(voxels(first.node, first.segment_id, ct), ball())
 
 

@@ -80,7 +80,7 @@ def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel,
     assert temporary_folders() == []
 
 
-def test_a_second_run_replaces_the_first_and_undo_brings_it_back(panel, until):
+def test_a_second_run_replaces_the_first_and_each_undo_takes_one_run_back(panel, until):
     ct = add_ct()
     run(panel, until)
     output = panel.ui.outputSelector.currentNode()
@@ -89,7 +89,13 @@ def test_a_second_run_replaces_the_first_and_undo_brings_it_back(panel, until):
     assert output.GetSegmentation().GetNumberOfSegments() == 1
     panel.ui.undoButton.click()
     assert np.array_equal(voxels(output, output.GetSegmentation().GetNthSegmentID(0), ct), ball())
+    panel.ui.undoButton.click()
+    assert panel.ui.outputSelector.currentNode() is None
     assert not panel.ui.undoButton.enabled
+    panel.ui.redoButton.click()
+    assert "Made again: the run. GTVp is now 1.3 mL on 3 slices (2-4)" in panel.ui.resultLabel.text
+    panel.ui.redoButton.click()
+    assert not panel.ui.redoButton.enabled
 
 
 def test_undo_of_the_first_run_removes_the_node_it_made(panel, until):

@@ -40,7 +40,7 @@ def test_a_second_click_keeps_the_corrected_contour_and_says_so(panel, until):
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     assert editor.currentSegmentID() == output.GetSegmentation().GetNthSegmentID(1)
     panel.ui.undoButton.click()
-    assert panel.ui.resultLabel.text == "The last run was taken back."
+    assert panel.ui.resultLabel.text == ("Taken back: the run. GTVp_auto is gone; 3 slices changed (2-4), -1.3 mL.")
     panel.ui.editButton.click()
     assert editor.currentSegmentID() == corrected
     assert np.array_equal(voxels(output, corrected, ct), CORRECTED)
@@ -70,10 +70,10 @@ def test_undo_says_when_there_is_nothing_it_may_take_back(panel, until, happens)
         slicer.mrmlScene.RemoveNode(output)
     panel.ui.undoButton.click()
     if happens == "edited":
-        assert panel.ui.resultLabel.text.startswith("The result was edited since the run, so it stays as it is")
+        assert panel.ui.resultLabel.text.startswith("The segment was edited since, so it stays as it is")
         assert np.array_equal(voxels(output, segment_id, ct), CORRECTED)
     else:
-        sentence = "The result of the last run is no longer there, so nothing was taken back."
+        sentence = "The segment is no longer there, so nothing was changed."
         assert panel.ui.resultLabel.text == sentence
 
 

@@ -97,7 +97,8 @@ def test_the_node_is_named_after_the_ct_and_lies_beside_it_in_the_study(put):
 
 def test_the_segment_carries_name_colour_terminology_and_origin(put):
     import slicer
-    from GTVAutoSegSlicer.scene.segmentation import reference_volume, tag
+    from GTVAutoSegSlicer.scene.ownership import tag
+    from GTVAutoSegSlicer.scene.ownership import reference_volume
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
@@ -208,7 +209,7 @@ def test_an_output_of_surfaces_is_refused(put):
 
 def test_a_segmentation_that_knew_no_ct_belongs_to_it_from_then_on(put):
     import slicer
-    from GTVAutoSegSlicer.scene.segmentation import reference_volume
+    from GTVAutoSegSlicer.scene.ownership import reference_volume
 
     ct, node = add_ct(), slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Loaded")
     node.CreateDefaultDisplayNodes()
@@ -239,7 +240,7 @@ def test_a_failure_while_building_leaves_no_node(put, monkeypatch):
     def fails(*_):
         raise MemoryError
 
-    monkeypatch.setattr(segmentation, "_replace", fails)
+    monkeypatch.setattr(segmentation.SegmentState, "put", fails)
     with pytest.raises(MemoryError):
         put(None, add_ct(), ball(), INFO)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0

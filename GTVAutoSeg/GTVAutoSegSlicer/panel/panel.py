@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
 from .export_part import ExportPart
 from .failure_card import FailureCard
+from .history_part import HistoryPart
 from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
@@ -46,7 +48,6 @@ class Panel(VTKObservationMixin):
         self.ui, self.logic = ui, logic
         self._run: Run | None = None
         self._started = 0.0
-        self._outcome: Outcome | None = None
         self._parameters: Any = None
         self._gui_tag: int | None = None
         self._entered = False
@@ -56,12 +57,12 @@ class Panel(VTKObservationMixin):
         self.progress = ProgressPart(ui)
         self.result = ResultPart(ui)
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
+        self.history = HistoryPart(ui, self._on_history, self._update)
         self.card = FailureCard(ui, self._card_actions())
         self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
         self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
-        ui.undoButton.connect("clicked(bool)", self._on_undo)
         ui.copyDiagnosticsButton.connect("clicked(bool)", self._on_copy_diagnostics)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_start_close)
@@ -156,7 +157,7 @@ class Panel(VTKObservationMixin):
 
     def _on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
         self._end_run()
-        self._outcome = None
+        self.history.clear()
         self._follow(None)
         self.result.clear()
         self.export.clear()
@@ -233,7 +234,7 @@ class Panel(VTKObservationMixin):
         self.result.show(outcome)
         if outcome.undo is None:
             return
-        self._outcome = outcome
+        self.history.add(replace(outcome.undo, title=_("the run")))
         self._parameters.output_segmentation = outcome.segmentation
         if self._entered:  # in another module the views would jump under the user's brush
             show_segment(outcome.segmentation, outcome.segment_id)
@@ -264,12 +265,9 @@ class Panel(VTKObservationMixin):
         segments = our_segments(output) if output is not None else {}
         return segments.get(self.models.region, next(iter(segments.values()), ""))
 
-    def _on_undo(self) -> None:
-        undone = self._outcome.undo.restore()
+    def _on_history(self, text: str) -> None:
         self.export.clear()
-        self._outcome = None
-        self.result.show_undone(undone)
-        self._update()
+        self.result.show_text(text)
 
     def _on_copy_diagnostics(self) -> None:
         report = diagnostics(self.devices.selected, self.setup.answer, self.card.failure, self.log.text)
@@ -297,7 +295,7 @@ class Panel(VTKObservationMixin):
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
-        ui.undoButton.enabled = self._outcome is not None and not self.running
+        self.history.lock(self.running)
 
     def _action(self) -> str:
         """What a click does; a model of another volume, such as a PTV, must not be taken for one of the GTV."""

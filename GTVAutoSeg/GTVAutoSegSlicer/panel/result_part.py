@@ -9,7 +9,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..run.run import Outcome
-from ..scene.segmentation import Undo, Undone
+from ..scene.change import Change
+from ..scene.history import Undo
 
 
 class ResultPart:
@@ -27,10 +28,6 @@ class ResultPart:
             lines.append(describe_kept(outcome.undo))
         lines += [_("Warning: {text}").format(text=warning) for warning in report.warnings]
         self.show_text("\n".join(lines))
-
-    def show_undone(self, undone: Undone) -> None:
-        """Show what became of the wish to take the last run back."""
-        self.show_text(describe_undone(undone))
 
     def show_text(self, text: str) -> None:
         """Show a sentence instead."""
@@ -67,13 +64,21 @@ def describe_kept(undo: Undo) -> str:
     )
 
 
-def describe_undone(undone: Undone) -> str:
-    """What became of the wish to take the last run back."""
-    if undone is Undone.EDITED:
-        return _("The result was edited since the run, so it stays as it is; delete it by hand if it shall go.")
-    if undone is Undone.GONE:
-        return _("The result of the last run is no longer there, so nothing was taken back.")
-    return _("The last run was taken back.")
+def describe_change(name: str, change: Change) -> str:
+    """What a segment is after a step, and what the step has changed."""
+    if not change.changed:
+        return _("{name} is as it was: {volume:.1f} mL.").format(name=name, volume=change.after_ml)
+    now = _("{name} is gone") if not change.slices else _("{name} is now {after:.1f} mL on {count} slices ({slices})")
+    text = now + _("; {changed_count} slices changed ({changed}), {difference:+.1f} mL.")
+    return text.format(
+        name=name,
+        after=change.after_ml,
+        count=len(change.slices),
+        slices=ranges(change.slices) if change.slices else "",
+        changed_count=len(change.changed),
+        changed=ranges(change.changed),
+        difference=change.after_ml - change.before_ml,
+    )
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -16,7 +16,8 @@ from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.model.bundle import Bundle
 
 from ..scene.files import check_ct, holds, read_mask, write_ct
-from ..scene.segmentation import Undo, check_output, put_segment
+from ..scene.history import Undo
+from ..scene.segmentation import check_output, put_segment
 from .failures import Failure, failure_of, not_valid
 from .job import Ended
 from .kept_worker import KEPT_WORKER

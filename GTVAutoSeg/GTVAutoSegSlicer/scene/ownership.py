@@ -95,10 +95,17 @@ def disown(node: Any, region: str) -> list[str]:
     segmentation = node.GetSegmentation()
     ids = [i for i in segmentation.GetSegmentIDs() if tag(segmentation.GetSegment(i), ROI_TAG) == region]
     ids = [segment_id for segment_id in ids if is_result(node, segment_id)]
-    for segment_id in ids:
-        segmentation.GetSegment(segment_id).RemoveTag(RESULT_TAG)
-        segmentation.GetSegment(segment_id).SetTag(FORMER_TAG, segment_id)
+    give_up(node, ids)
     return ids
+
+
+def give_up(node: Any, segment_ids: Sequence[str]) -> None:
+    """Let segments no longer count as the result of the last run; those that are gone are passed over."""
+    for segment_id in segment_ids:
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        if segment is not None:
+            segment.RemoveTag(RESULT_TAG)
+            segment.SetTag(FORMER_TAG, segment_id)
 
 
 def own_again(node: Any, segment_ids: Sequence[str]) -> None:
@@ -146,6 +153,14 @@ def _places(node: Any, segment_id: str, ct: Any) -> np.ndarray:
     ct.GetIJKToRASMatrix(ct_to_ras)
     to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
     return _indices(labelmap) @ to_ct[:3, :3].T + to_ct[:3, 3]
+
+
+def indices_in_world(labelmap: Any) -> np.ndarray:
+    """Where a labelmap is set: (n, 3), x, y, z, RAS, mm."""
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    to_ras = slicer.util.arrayFromVTKMatrix(matrix)
+    return _indices(labelmap) @ to_ras[:3, :3].T + to_ras[:3, 3]
 
 
 def _indices(labelmap: Any) -> np.ndarray:
