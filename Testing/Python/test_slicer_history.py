@@ -55,8 +55,7 @@ def test_steps_are_taken_back_one_by_one_and_made_again(history):
 
 
 def test_a_node_made_again_is_the_same_shown_and_belongs_to_its_ct(history):
-    from GTVAutoSegSlicer.scene.ownership import is_as_left
-    from GTVAutoSegSlicer.scene.ownership import reference_volume
+    from GTVAutoSegSlicer.scene.ownership import is_as_left, reference_volume
 
     ct = add_ct()
     step = put(history, None, ct, ball())

@@ -97,8 +97,7 @@ def test_the_node_is_named_after_the_ct_and_lies_beside_it_in_the_study(put):
 
 def test_the_segment_carries_name_colour_terminology_and_origin(put):
     import slicer
-    from GTVAutoSegSlicer.scene.ownership import tag
-    from GTVAutoSegSlicer.scene.ownership import reference_volume
+    from GTVAutoSegSlicer.scene.ownership import reference_volume, tag
 
     ct = add_ct()
     undo = put(None, ct, ball(), INFO)
