@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
 from .models import find_bundle
 from .run.child import Child
+from .run.failures import was_killed
 from .run.job import Ended, Job
 from .run.python_slicer import child_environment, python_slicer
 
@@ -83,8 +85,22 @@ def _run(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         while not job.wait(WAIT_S):
             slicer.app.processEvents()
     finally:
-        child.kill()  # when something failed here it would go on alone
-    return ended[0].exit_code if ended[0].exit_code >= 0 else FAILED
+        child.end()  # when something failed here it would go on alone
+    if was_killed(ended[0]):
+        say(
+            "gtv_batch: the operating system ended the batch, most often because memory ran out, "
+            f"{_how_far(ended[0].lines)}; finished cases are kept, so close other programs and go on with --resume"
+        )
+        return FAILED
+    return ended[0].exit_code
+
+
+def _how_far(lines: Sequence[str]) -> str:
+    """What the last line about a case, such as ``[3/20] ct_3: ...``, says about the progress."""
+    for line in reversed(lines):
+        if found := re.match(r"\[(\d+)/(\d+)\] ", line):
+            return "after {} of {} cases".format(*found.groups())
+    return "before the first case was done"
 
 
 def _write_log(output: Path | None, lines: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +86,15 @@ def use_fake_worker(monkeypatch, behaviour: str) -> None:
     from GTVAutoSegSlicer.run import python_slicer
 
     fake = str(Path(__file__).with_name("fake_worker.py"))
-    monkeypatch.setattr(python_slicer, "worker_command", lambda *arguments: [sys.executable, fake, *arguments])
+    launcher = python_slicer.python_slicer()
+    monkeypatch.setattr(python_slicer, "worker_command", lambda *arguments: [launcher, fake, *arguments])
     monkeypatch.setenv("FAKE_WORKER", behaviour)
+
+
+def python_of(launcher: int) -> int:
+    """The process id of the Python below a PythonSlicer."""
+    (child,) = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return int(child)
 
 
 def process_lives(pid: int) -> bool:

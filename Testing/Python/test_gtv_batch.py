@@ -148,3 +148,31 @@ def test_a_console_that_takes_no_line_changes_nothing(load_module, slicer_runtim
     monkeypatch.setattr("builtins.print", fails)
     assert headless.run_batch(["--input", str(tmp_path)]) == 2
     assert "required: --output, --model" in (Path(slicer.app.temporaryPath) / "gtv_batch.log").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("said", "how_far"),
+    [
+        (["[2/20] b: 1 mL", "[3/20] c: 2 mL", "warning: c: thin slices"], "after 3 of 20 cases"),
+        ([], "before the first case was done"),
+    ],
+)
+def test_a_batch_that_the_system_ends_gives_4_and_says_how_far_it_got(
+    load_module, slicer_runtime, folder, tmp_path, monkeypatch, said, how_far
+):
+    """Its exit code, 1 from the launcher above it, means "some failed" otherwise."""
+    load_module(MODULE, with_widget=False)
+    from GTVAutoSegSlicer import headless
+
+    (tmp_path / "GTVAutoSegLib").mkdir()
+    (tmp_path / "GTVAutoSegLib" / "__init__.py").touch()
+    program = "import os, signal\nprint({!r}, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    (tmp_path / "GTVAutoSegLib" / "__main__.py").write_text(program.format("\n".join(said)))
+    monkeypatch.chdir(tmp_path)  # what lies there is found before the real one
+    arguments = ["--input", folder / "good", "--output", tmp_path / "out", "--model", folder / "random"]
+    assert headless.run_batch([str(argument) for argument in arguments]) == 4
+    log = (tmp_path / "out" / "gtv_batch.log").read_text(encoding="utf-8")
+    assert log.splitlines()[-1] == (
+        f"gtv_batch: the operating system ended the batch, most often because memory ran out, {how_far}; finished "
+        "cases are kept, so close other programs and go on with --resume"
+    )

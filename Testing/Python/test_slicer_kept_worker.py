@@ -16,7 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import make_bundle
-from slicer_samples import MODULE, ROOT, add_ct, ball, process_lives, temporary_folders, use_fake_worker, voxels
+from slicer_samples import (
+    MODULE,
+    ROOT,
+    add_ct,
+    ball,
+    process_lives,
+    python_of,
+    temporary_folders,
+    use_fake_worker,
+    voxels,
+)
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
@@ -110,7 +120,7 @@ def test_a_worker_that_died_or_hangs_between_clicks_is_replaced_without_a_word(l
     ct = add_ct()
     logic.segment(ct, bundle)
     before = pid()
-    os.kill(before, how)
+    os.kill(python_of(before), how)
     monkeypatch.setattr(job, "ANSWER_S", 0.5 if how == signal.SIGSTOP else 60)
     lines = []
     outcome = logic.segment(ct, bundle, on_line=lines.append)
@@ -129,7 +139,7 @@ def test_a_worker_killed_during_a_run_is_a_failure_and_the_next_click_starts_afr
     run = logic.segment(add_ct(), bundle, on_event=events.append, on_finished=outcomes.append)
     while not events:
         run.poll()
-    os.kill(run._job.child.process.pid, signal.SIGKILL)
+    os.kill(python_of(run._job.child.process.pid), signal.SIGKILL)
     run.wait()
     assert outcomes[0].failure.code == "killed"
     fake("ball")

@@ -188,7 +188,7 @@ def test_the_child_ends_itself_when_slicer_dies(logic, finds_all):
     ("behaviour", "code", "in_details"),
     [
         ("fail:memory", "memory", "the traceback"),
-        ("crash", "killed", "exit code -9"),
+        ("crash", "killed", "exit abnormally"),
         ("silent", "internal", "exit code 0"),
         ("noisy", "internal", "line 1999"),
     ],

@@ -18,6 +18,17 @@ from .mrml import Mrml
 from .qt_classes import stands_for_cpp
 from .qt_signals import SignalTable
 
+# Ends and speaks as CTKAppLauncher does. The path is the program itself: a link to Python leaves its environment.
+_LAUNCHER = """#!/bin/sh
+"{python}" "$@"
+code=$?
+if [ $code -ge 128 ]; then
+  echo "error: [{python}] exit abnormally - Report the problem." >&2
+  exit 1
+fi
+exit $code
+"""
+
 SLICE_VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 
 
@@ -269,10 +280,10 @@ class Application(SignalTable):
         QtCore.QCoreApplication.setApplicationName("Slicer")
 
     def _put_python_slicer_on_path(self) -> None:
-        """A wrapper, not a link: a link to Python leaves its virtual environment."""
+        """A launcher as the installed one: Python is its child, and when that is ended from outside it ends with 1."""
         self._bin = self._folder / "bin"
         self._bin.mkdir()
-        wrapper = self._bin / "PythonSlicer"
-        wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        wrapper.chmod(0o755)
+        launcher = self._bin / "PythonSlicer"
+        launcher.write_text(_LAUNCHER.format(python=sys.executable))
+        launcher.chmod(0o755)
         os.environ["PATH"] = f"{self._bin}{os.pathsep}{os.environ['PATH']}"

@@ -16,6 +16,8 @@ from GTVAutoSegLib.errors import RunError
 
 # A grandchild that survived may hold the pipes open for ever.
 DRAIN_S = 2.0
+# One the system does not let go of, as one waiting for a driver, must not hold Slicer.
+END_S = 4.0
 
 
 class Child:
@@ -94,6 +96,12 @@ class Child:
         # macOS answers PermissionError when all that is left of the group is a zombie.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it, and wait until it is gone."""
+        self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_S)
 
     def _read(self, stream: Any, is_protocol: bool) -> None:
         with stream:

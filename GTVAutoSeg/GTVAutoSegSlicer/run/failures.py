@@ -21,6 +21,8 @@ EXIT_CODES = {
 
 # From here on an exit code means that a signal, or Windows, ended the process.
 FIRST_SIGNAL_CODE = 128
+# An installed PythonSlicer is a launcher: when the Python below it is ended from outside it says so and ends with 1.
+LAUNCHERS_WORDS, LAUNCHERS_CODE = "exit abnormally", 1
 
 
 class Failure(GTVAutoSegError):
@@ -57,7 +59,7 @@ def failure_of(ended: Ended) -> Failure | None:
         return Failure(ended.error["code"], ended.error["message"], details=details)
     if ended.exit_code == 0 and ended.result is not None:
         return None
-    if ended.exit_code < 0 or ended.exit_code >= FIRST_SIGNAL_CODE:
+    if was_killed(ended):
         return Failure(
             "killed",
             "The operating system ended the run before it was done, most often because memory ran out; "
@@ -69,6 +71,14 @@ def failure_of(ended: Ended) -> Failure | None:
         f"The run ended with exit code {ended.exit_code} and without a result; expected a result and exit code 0.",
         details=details,
     )
+
+
+def was_killed(ended: Ended) -> bool:
+    """Whether a child process was ended from outside, as by an operating system that is short of memory."""
+    if ended.exit_code < 0 or ended.exit_code >= FIRST_SIGNAL_CODE:
+        return True
+    has_launchers_words = any(LAUNCHERS_WORDS in line for line in ended.lines)
+    return ended.exit_code == LAUNCHERS_CODE and ended.result is None and has_launchers_words
 
 
 def not_valid(reason: str) -> RunError:

@@ -154,12 +154,16 @@ class Job:
             event = _decode(line) if is_protocol else None
             if event is None:
                 self._lines.append(line)
-                self._on_line(line)
+                if self._renew is None:  # else it may be the end of a worker that nobody will miss
+                    self._on_line(line)
             elif self._request is None or event.get("id") == self._id:
                 self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
-        self._renew = None  # it answers
+        if self._renew is not None:  # it answers
+            self._renew = None
+            for line in self._lines:
+                self._on_line(line)
         if event["event"] == "done":
             self._done = event["exit_code"]
             return

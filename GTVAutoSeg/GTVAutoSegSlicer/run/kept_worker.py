@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,6 @@ from .job import Ended, Job
 
 # Done, unsuitable input, cancelled: the worker itself is well. After anything else the next run gets a fresh one.
 WELL = {0, 2, 130}
-END_S = 4.0
 
 
 class KeptWorker:
@@ -50,7 +47,7 @@ class KeptWorker:
             if end.exit_code in WELL and job.child.process.poll() is None:
                 self._keep(job.child, key)
             else:
-                _end(job.child)
+                job.child.end()
             on_ended(end)
 
         job = Job(kept or start(), request=request, renew=start if kept else None, on_ended=ended, **options)
@@ -61,7 +58,7 @@ class KeptWorker:
         child, self._child = self._child, None
         if child is not None:
             slicer.app.disconnect("aboutToQuit()", self.end)
-            _end(child)
+            child.end()
 
     def _take(self, key: Any) -> Child | None:
         if self._key != key:
@@ -84,9 +81,3 @@ def library_stamp() -> tuple[tuple[str, int, int], ...]:
     """Name, time and size of each file of the library: a worker runs the code it was started with."""
     files = sorted(Path(GTVAutoSegLib.__file__).resolve().parent.rglob("*.py"))
     return tuple((str(file), (stat := file.stat()).st_mtime_ns, stat.st_size) for file in files)
-
-
-def _end(child: Child) -> None:
-    child.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.process.wait(END_S)

@@ -13,7 +13,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ..panel.failure_card import FailureCard
 from ..panel.log_part import LogPart
-from ..run.failures import Failure
+from ..run.failures import Failure, was_killed
 from ..run.job import Ended
 from ..run.kept_worker import KEPT_WORKER
 from .installation import KEPT, Installation
@@ -210,7 +210,10 @@ def install_failure(ended: Ended) -> Failure:
             "install the newest Slicer"
         )
         return Failure("install", message.format(packages=kept, cause=cause), details=text)
-    cause = errors[-1].strip() if errors else _("exit code {code}").format(code=ended.exit_code)
+    if was_killed(ended):
+        cause = _("the operating system ended it, most often because memory ran out")
+    else:
+        cause = errors[-1].strip() if errors else _("exit code {code}").format(code=ended.exit_code)
     hint = _(
         "Install again; if that fails too, give the log to IT support. After a failed download a PyTorch that worked "
         "before still does."
