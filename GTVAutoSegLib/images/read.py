@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
+from .headers.header import agree
+from .headers.nifti import contradiction
 from .itk import is_utf8, reading_image, reason
 from .stored_voxels import read_voxels
-from .volume import Volume, narrow
+from .volume import Volume, check_geometry, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.
 IMAGE_IO = {
@@ -29,7 +32,6 @@ IMAGE_IO = {
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
 }
-FLAT = 1e-6  # the determinant of directions from which on they make no volume
 NUMPY_TYPES = {
     sitk.sitkInt8: "i1",
     sitk.sitkUInt8: "u1",
@@ -70,10 +72,20 @@ def _read_file(path: Path) -> Volume:
         array, reader = _read_array(path, suffix, header)
     except MemoryError:
         raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
-    notes = (
-        () if header.oriented else (f"{path} does not record the patient's orientation; left and right are a guess",)
-    )
-    return Volume(narrow(array), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path), notes=notes)
+    volume = Volume(narrow(array), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path))
+    check_geometry(volume)
+    if not agree(volume.spacing, header.spacing):
+        # ITK reads numbers as the process's locale writes them.
+        raise InputError(f"{path} was read with another voxel spacing than it gives; expected the same, so report it")
+    return replace(volume, notes=tuple(_notes(path, header, volume)))
+
+
+def _notes(path: Path, header: Header, volume: Volume) -> Iterator[str]:
+    if not header.oriented:
+        yield f"{path} does not record the patient's orientation; left and right are a guess"
+    axes = np.reshape(volume.direction, (3, 3)) * volume.spacing
+    if note := contradiction(path, header.forms, header.sides, np.column_stack([axes, volume.origin])):
+        yield note
 
 
 def _suffix(path: Path) -> str:
@@ -97,7 +109,6 @@ def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, si
             reader.SetFileName(str(readable))
             reader.ReadImageInformation()
             _check_kind(path, reader)
-            _check_axes(path, reader)
             if voxels is not None and _stored_plainly(voxels, header, reader):
                 return voxels.reshape(reader.GetSize()[::-1]), reader
             del voxels  # ITK makes two copies
@@ -123,11 +134,6 @@ def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     if reader.GetNumberOfComponents() != 1 or "complex" in kind:
         raise InputError(f"{path} is a colour or vector image ({kind}); expected one HU value per voxel")
-
-
-def _check_axes(path: Path, reader: sitk.ImageFileReader) -> None:
-    if abs(np.linalg.det(np.reshape(reader.GetDirection(), (3, 3)))) < FLAT:
-        raise InputError(f"{path} has axes that lie in one plane; expected three directions, so export it again")
 
 
 @contextmanager

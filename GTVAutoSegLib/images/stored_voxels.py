@@ -20,6 +20,8 @@ from .volume import not_finite
 PIECE = 1 << 18
 # How much smaller deflate makes bytes at the very best (https://zlib.net/zlib_tech.html).
 BEST_RATIO = 1032
+# Bytes that may follow the voxels: less than a column of any CT takes.
+SPARE = 64
 
 
 def read_voxels(path: Path, header: Header) -> np.ndarray | None:
@@ -57,6 +59,11 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
     if got < header.size:
         raise InputError(
             f"{header.data} is truncated: it holds {got} of {header.size} bytes of image; export or copy it again"
+        )
+    if header.kind and got - header.size > SPARE:
+        raise InputError(
+            f"{header.data} holds {got} bytes of image, but its header tells of {header.size}; expected both to agree, "
+            "so export it again"
         )
     if not ended:
         raise InputError(f"{header.data} is truncated: the end of its compressed data is missing; copy it again")

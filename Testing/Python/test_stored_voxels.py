@@ -42,7 +42,7 @@ def test_a_wrong_number_of_bits_does_not_hide_that_voxels_are_missing(tmp_path):
     content = bytearray(path.read_bytes())
     content[72:74] = struct.pack("<h", 8)
     path.write_bytes(content[:-40])
-    with pytest.raises(InputError, match="truncated"):
+    with pytest.raises(InputError, match="8 bits a voxel; expected 16"):
         read_volume(path)
 
 
