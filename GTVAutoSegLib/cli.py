@@ -20,6 +20,7 @@ from .errors import Cancelled, GTVAutoSegError, InputError
 COMMANDS = {
     "segment": ("segment", "segment the gross tumour volume on one CT"),
     "batch": ("batch", "segment many CTs: a folder, DICOM studies, or a table"),
+    "rtstruct": ("rtstruct", "write masks of any origin as an RTSTRUCT or DICOM SEG, or add them to one"),
     "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),
     "train": ("learning.train", "train a cascade on a data set, or continue to"),
     "samples": ("learning.samples", "draw what the networks see during training"),

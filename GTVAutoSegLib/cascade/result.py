@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..images.masks.structure import mask_sha256
 from ..images.placement import extent_mm, tumour_slices, volume_ml
 from ..images.segment_info import SegmentInfo
-from ..images.structure import mask_sha256
 from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system import tags

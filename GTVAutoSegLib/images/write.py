@@ -12,13 +12,13 @@ from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from ..system.files import check_writable, whole_file
 from ..system.tags import MODEL_TAG
-from .dicom.rtstruct_writer import make_rtstruct
+from .dicom.rtstruct_writer import make_rtstruct, save
 from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
 from .dicom.structures.existing import check_not_approved
 from .itk import write_image
+from .masks.structure import Structure, mask_sha256
 from .segment_info import SegmentInfo, as_left
-from .structure import Structure, mask_sha256
 from .volume import Volume, bounding_box
 
 # Bytes, 250 slices of 512 x 512; in a batch of smaller CTs fetching memory anew would take longer than writing.
@@ -164,7 +164,8 @@ def _check_dicom(volume: Volume, path: Path) -> None:
 
 
 def _write_structure_set(structure: Structure, volume: Volume, path: Path) -> None:
-    make_rtstruct([structure], read_source(volume, path)).save_as(path, enforce_file_format=True)
+    source = read_source(volume, path)
+    save(make_rtstruct([structure], source), path, [structure], source)
 
 
 def _write_dicom_segmentation(structure: Structure, volume: Volume, path: Path) -> None:

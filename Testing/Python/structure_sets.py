@@ -12,8 +12,8 @@ from scipy import ndimage
 from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.images.structure import Structure
 from GTVAutoSegLib.images.volume import Volume
 
 SHAPE = (6, 30, 34)

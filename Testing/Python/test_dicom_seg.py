@@ -13,8 +13,8 @@ from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.dicom.segmentation import make_dicom_seg
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
 from GTVAutoSegLib.images.dicom.source import read_source
+from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.images.structure import Structure
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import check_outputs, write_mask
 

@@ -11,9 +11,9 @@ from dicom_samples import patient_array, stack_positions, write_series
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import DiskError, InputError
+from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY, SegmentInfo
-from GTVAutoSegLib.images.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import FORMATS, check_outputs, mask_format, write_mask
 from GTVAutoSegLib.system.tags import MASK_TAG, MODEL_TAG, NAME_TAG, RESULT_TAG, ROI_TAG

@@ -89,7 +89,7 @@ def test_a_second_run_leaves_what_a_person_has_touched_and_adds_its_own(put, tou
 def test_the_kept_segment_still_tells_where_it_came_from_and_that_it_was_edited(put):
     from GTVAutoSegSlicer.scene.ownership import is_result, our_segments, tag
 
-    from GTVAutoSegLib.images.structure import mask_sha256
+    from GTVAutoSegLib.images.masks.structure import mask_sha256
     from GTVAutoSegLib.system.tags import MASK_TAG, ROI_TAG
 
     ct = add_ct()

@@ -10,7 +10,7 @@ import slicer
 import vtk
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.structure import mask_sha256
+from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 
 from ..run.failures import Failure, not_valid

@@ -10,7 +10,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from GTVAutoSegLib.images.structure import mask_sha256
+from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 from .ct_identity import identity

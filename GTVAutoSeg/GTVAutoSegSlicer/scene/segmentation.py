@@ -17,8 +17,8 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
-from GTVAutoSegLib.images.structure import mask_sha256
 from GTVAutoSegLib.images.volume import bounding_box
 from GTVAutoSegLib.system.tags import CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
 

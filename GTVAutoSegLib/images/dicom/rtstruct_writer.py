@@ -16,8 +16,8 @@ from pydicom.uid import UID, RTStructureSetStorage, generate_uid
 
 from ...errors import InputError
 from ...system.files import check_writable, whole_file
+from ..masks.structure import Structure
 from ..segment_info import SegmentInfo
-from ..structure import Structure
 from ..volume import Volume
 from .source import (
     MANUFACTURER,
@@ -31,6 +31,7 @@ from .source import (
 )
 from .structures.existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
 from .structures.items import SHORT_STRING, add_structure
+from .structures.read_back import check_read_back
 
 LABEL = "GTVAutoSeg"
 # Retired, but what PS3.3 C.8.8.5 has a structure set name for its study.
@@ -54,13 +55,21 @@ def write_rtstruct(
         InputError: the volume was not read from DICOM, a name does not fit, ``base`` is for another CT, or ``path``
             was approved.
         DiskError: writing failed; nothing is left behind.
+        RunError: the contours, read back, do not give the masks; nothing is left behind.
         ValueError: a mask has another shape than the volume.
     """
     path = Path(path)
     check_target(path, base)
-    data = make_rtstruct(structures, read_source(volume, path), base)
+    source = read_source(volume, path)
+    data = make_rtstruct(structures, source, base)
     with whole_file(path) as temporary:
-        data.save_as(temporary, enforce_file_format=True)
+        save(data, temporary, structures, source)
+
+
+def save(data: Dataset, path: Path, structures: Sequence[Structure], source: DicomSource) -> None:
+    """Save what `make_rtstruct` made, and read it back; raises RunError unless it gives the masks voxel for voxel."""
+    data.save_as(path, enforce_file_format=True)
+    check_read_back(path, structures, source)
 
 
 def check_target(path: Path, base: Path | None = None) -> None:

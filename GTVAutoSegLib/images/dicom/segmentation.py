@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from ...errors import InputError
 from ...system.files import check_writable, whole_file
 from ...system.tags import VERSION_TAG
-from ..structure import Structure
+from ..masks.structure import Structure
 from ..volume import Volume
 from .codes import ARTIFICIAL_INTELLIGENCE, Code, segment_codes
 from .source import (

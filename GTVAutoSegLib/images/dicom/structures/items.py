@@ -7,9 +7,9 @@ from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from ....system.tags import DIGEST_TAG, MODEL_TAG, VERSION_TAG
+from ...masks.structure import SMOOTH, Structure
 from ...placement import volume_ml
 from ...segment_info import SegmentInfo
-from ...structure import SMOOTH, Structure
 from ...volume import bounding_box
 from ..codes import ARTIFICIAL_INTELLIGENCE, interpreted_type, segment_codes
 from ..outline.fields import smoothed_distance

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from .segment_info import SegmentInfo
+from ..segment_info import SegmentInfo
 
 # ROI Generation Algorithm (3006,0036), PS3.3 C.8.8.5; "" where nobody knows.
 ALGORITHMS = ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL", "")

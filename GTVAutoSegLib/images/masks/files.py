@@ -1,0 +1,206 @@
+"""Masks of any origin as structures on their CT's grid: label maps, and 3D Slicer's segmentations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...errors import InputError
+from ...system.tags import MASK_TAG, MODEL_TAG
+from ..headers import HEADER_LIMIT, check_header
+from ..itk import reading_image, reason
+from ..read import read_volume
+from ..segment_info import SegmentInfo
+from ..stored_voxels import read_voxels
+from ..volume import Volume
+from .grid import onto
+from .structure import Structure, mask_sha256
+from .terms import describe
+
+SEGMENTATION = ".seg.nrrd"
+TERMINOLOGY = "TerminologyEntry"
+SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
+MOST_VALUES = 6
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment as a .seg.nrrd describes it: its label value in one of the layers, and its description."""
+
+    name: str
+    value: int
+    layer: int
+    color: tuple[float, ...] | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_structures(path: str | Path, ct: Volume, labels: Mapping[str, str] | None = None) -> list[Structure]:
+    """Read a file's regions on the grid of a CT.
+
+    Args:
+        path: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or .seg.nrrd with one or several segments, which may overlap.
+        ct: the CT.
+        labels: names by label value, or by name of a segment; others are left out. Without it a .seg.nrrd gives all its
+            segments, and a label map, which then may hold one value only, one region called after the file.
+
+    Returns:
+        One for each region; which algorithm drew it is known for segments of a model.
+
+    Raises:
+        InputError: the file cannot be read, lies on another grid, holds no whole numbers, lacks a label that was named
+            or holds several and none was named, or a region is empty.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(SEGMENTATION) and path.is_file():
+        found = _segments(path, ct, labels)
+    else:
+        found = _label_map(path, ct, labels)
+    for one in found:
+        if not one.mask.any():
+            raise InputError(f"'{one.segment.name}' in {path} is empty; expected voxels to draw contours around")
+    return found
+
+
+def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[Structure]:
+    volume = read_volume(path)
+    array = onto(volume, ct)
+    values = np.unique(array)
+    if (values != np.round(values)).any() or values.min() < 0:
+        raise InputError(
+            f"{path} holds values from {values.min():g} to {values.max():g}; expected a mask of whole numbers from 0 up"
+        )
+    there = [int(value) for value in values if value]
+    if labels is None:
+        if len(there) > 1:
+            named = " ".join(f"{value}=NAME" for value in there[:MOST_VALUES])
+            raise InputError(
+                f"{path} holds the labels {_listed(there)}; expected to be told what they are, so add --label {named}"
+            )
+        if not there:
+            raise InputError(f"{path} is empty; expected voxels to draw contours around")
+        labels = {str(there[0]): _stem(path)}
+    missing = [key for key in labels if not key.isdigit() or int(key) not in there]
+    if missing:
+        raise InputError(
+            f"{path} holds the labels {_listed(there) or 'none'}, and not {', '.join(missing)}; name one that it holds"
+        )
+    return [
+        Structure((array == int(key)).astype(np.uint8), describe(name, number=number), "")
+        for number, (key, name) in enumerate(labels.items())
+    ]
+
+
+def _stem(path: Path) -> str:
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values[:MOST_VALUES])) + (" ..." if len(values) > MOST_VALUES else "")
+
+
+def _segments(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[Structure]:
+    segments = _described(path)
+    if labels is not None:
+        segments = _chosen(path, segments, labels)
+    layers = _layers(path)
+    found = []
+    for number, one in enumerate(segments):
+        if one.layer >= len(layers):
+            raise InputError(f"{path} describes a layer {one.layer} that it does not hold; save it again")
+        layer = replace(layers[one.layer], array=(layers[one.layer].array == one.value).astype(np.uint8))
+        mask = onto(layer, ct, cropped=True)
+        found.append(Structure(mask, _info(path, one, number), _algorithm(one, mask)))
+    return found
+
+
+def _chosen(path: Path, segments: list[_Segment], labels: Mapping[str, str]) -> list[_Segment]:
+    chosen = []
+    for key, name in labels.items():
+        fitting = [one for one in segments if key in (one.name, str(one.value))]
+        exact = [one for one in fitting if one.name == key] or fitting
+        if len(exact) != 1:
+            names = ", ".join(f"{one.value}={one.name}" for one in segments)
+            raise InputError(f"{path} has the segments {names}, and {len(exact)} called {key}; name one of them")
+        chosen.append(replace(exact[0], name=name))
+    return chosen
+
+
+def _info(path: Path, segment: _Segment, number: int) -> SegmentInfo:
+    by_name = describe(segment.name, number=number)
+    tags = {name: value for name, value in segment.tags.items() if name != TERMINOLOGY}
+    try:
+        return SegmentInfo(
+            segment.name,
+            segment.color or by_name.color,  # type: ignore[arg-type]  # checked by SegmentInfo
+            segment.tags.get(TERMINOLOGY, by_name.terminology),
+            tags,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{path} has a segment that cannot be taken over ({error}); correct it and save again"
+        ) from None
+
+
+def _algorithm(segment: _Segment, mask: np.ndarray) -> str:
+    """AUTOMATIC where a model's mask is as the model left it; "" where nobody knows."""
+    if MODEL_TAG not in segment.tags or MASK_TAG not in segment.tags:
+        return ""
+    return "AUTOMATIC" if mask_sha256(mask) == segment.tags[MASK_TAG] else "SEMIAUTOMATIC"
+
+
+def _described(path: Path) -> list[_Segment]:
+    """The segments in the header, https://slicer.readthedocs.io, developer guide, segmentations."""
+    with path.open("rb") as file:
+        text = re.split(r"\r?\n\r?\n", file.read(HEADER_LIMIT).decode("utf-8", "replace"))[0]
+    fields = dict(line.split(":=", 1) for line in text.splitlines() if ":=" in line)
+    numbers = sorted({int(match[1]) for name in fields if (match := re.match(r"Segment(\d+)_", name))})
+    if not numbers:
+        raise InputError(f"{path} describes no segments; expected a segmentation saved by 3D Slicer, or another suffix")
+    try:
+        return [_segment({name: fields.get(f"Segment{number}_{name}", "") for name in _KEYS}) for number in numbers]
+    except ValueError:
+        raise InputError(f"{path} describes its segments in a way that cannot be read; save it again") from None
+
+
+_KEYS = ("ID", "Name", "LabelValue", "Layer", "Color", "Tags")
+
+
+def _segment(fields: dict[str, str]) -> _Segment:
+    color = tuple(float(part) for part in fields["Color"].split())
+    tags = dict(part.split(":", 1) for part in fields["Tags"].split("|") if ":" in part)
+    return _Segment(
+        fields["Name"].strip() or fields["ID"].strip(),
+        int(fields["LabelValue"] or 1),
+        int(fields["Layer"] or 0),
+        color or None,
+        tags,
+    )
+
+
+def _layers(path: Path) -> list[Volume]:
+    """The label maps of a segmentation; segments that overlap lie in different ones, stored as components."""
+    header = check_header(path, ".nrrd")
+    voxels = read_voxels(path, header)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO")
+    reader.SetFileName(str(path))
+    try:
+        with reading_image():
+            reader.ReadImageInformation()
+            # Only one component lies as it is stored for certain.
+            whole = voxels is not None and reader.GetNumberOfComponents() == 1
+            array = np.asarray(voxels) if whole else sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read as a {SEGMENTATION} ({reason(error)}); save it again") from None
+    shape, components = reader.GetSize()[::-1], reader.GetNumberOfComponents()
+    if len(shape) != 3:
+        raise InputError(f"{path} is a {len(shape)}D image; expected a 3D segmentation, so save it again")
+    array = array.reshape(*shape, components)
+    geometry = (reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path))
+    return [Volume(array[..., layer], *geometry) for layer in range(components)]

@@ -1,0 +1,89 @@
+"""Putting a mask onto the grid of its CT without resampling: stored in another order, or cropped, but never moved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import InputError
+from ..volume import GRID_TOLERANCE_MM, Volume
+
+
+def onto(mask: Volume, ct: Volume, cropped: bool = False) -> np.ndarray:
+    """A mask's voxels in the storage order of a CT.
+
+    Axes may be stored in another order or direction, as when DICOM was converted to NIfTI; each voxel stays where it
+    is in the patient.
+
+    Args:
+        mask: the mask as read.
+        ct: the CT.
+        cropped: whether the mask may cover a part of the CT only, as 3D Slicer stores segmentations.
+
+    Returns:
+        (z, y, x), of the mask's type, in the shape of the CT.
+
+    Raises:
+        InputError: the mask lies on another grid, or is set outside the CT.
+    """
+    own, target = in_axial_order(mask), in_axial_order(ct)
+    if own.array.shape == target.array.shape:
+        off = own.off_by_mm(target)
+        if off <= GRID_TOLERANCE_MM:
+            return np.ascontiguousarray(ct.axial.undo(own.array))
+        raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
+    if not cropped:
+        raise _another_grid(mask, ct, f"it has {_size(mask)} voxels and the CT {_size(ct)}")
+    return np.ascontiguousarray(ct.axial.undo(_pasted(own, target, mask, ct)))
+
+
+def in_axial_order(volume: Volume) -> Volume:
+    """The same voxels in the same places, stored in axial order; the array is a view."""
+    view = volume.axial
+    columns = np.reshape(volume.direction, (3, 3)) * volume.spacing
+    steps = columns[:, ::-1][:, list(view.axes)]  # one column an array axis
+    origin = np.array(volume.origin)
+    for axis in view.flips:
+        origin = origin + (volume.array.shape[view.axes[axis]] - 1) * steps[:, axis]
+        steps[:, axis] *= -1
+    spacing = np.linalg.norm(steps, axis=0)
+    direction = (steps / spacing)[:, ::-1]
+    return Volume(
+        view.of(volume.array),
+        tuple(spacing[::-1].tolist()),
+        tuple(origin.tolist()),
+        tuple(direction.ravel().tolist()),
+        volume.source,
+    )
+
+
+def _pasted(own: Volume, target: Volume, mask: Volume, ct: Volume) -> np.ndarray:
+    """A cropped mask in an array of the CT's shape; both in axial order."""
+    steps = np.reshape(target.direction, (3, 3)) * target.spacing
+    first = np.linalg.solve(steps, np.subtract(own.origin, target.origin)).round().astype(int)
+    origin = tuple((np.array(target.origin) + steps @ first).tolist())
+    off = own.off_by_mm(Volume(own.array, target.spacing, origin, target.direction))
+    if off > GRID_TOLERANCE_MM:
+        raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
+    start, shape = first[::-1], np.array(target.array.shape)
+    low, high = np.maximum(start, 0), np.minimum(start + own.array.shape, shape)
+    whole = np.zeros(shape, own.array.dtype)
+    inside = tuple(slice(a, b) for a, b in zip(low - start, np.maximum(high, low) - start))
+    whole[tuple(slice(a, b) for a, b in zip(low, np.maximum(high, low)))] = own.array[inside]
+    lost = int(np.count_nonzero(own.array) - np.count_nonzero(whole))
+    if lost:
+        raise InputError(
+            f"{mask.source} has {lost} voxels outside {ct.source}; expected a mask drawn on this CT, so erase them or "
+            "give the CT it was drawn on"
+        )
+    return whole
+
+
+def _another_grid(mask: Volume, ct: Volume, how: str) -> InputError:
+    return InputError(
+        f"{mask.source} lies on another grid than {ct.source}: {how}; expected the CT's own grid, so resample the mask "
+        "onto the CT, or give the CT it was drawn on"
+    )
+
+
+def _size(volume: Volume) -> str:
+    return " x ".join(str(side) for side in volume.array.shape[::-1])
