@@ -19,10 +19,11 @@ from ..cascade.result import describe_segment, sentence, summarise
 from ..errors import GTVAutoSegError, InputError
 from ..images.dicom.headers import read_header
 from ..images.dicom.series import stack
+from ..images.masks.structure import Structure
 from ..images.placement import border_warnings
 from ..images.read import read_volume
 from ..images.volume import Volume, check_ct
-from ..images.write import mask_format, write_mask
+from ..images.write import mask_format, write_structure
 from ..model.bundle import Bundle
 from ..report.case_record import CaseRecord
 from ..report.case_report import report_page
@@ -124,8 +125,9 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     make_folder(plan.folder)
     clear(plan)
     record = _record(plan, volume, result, bundle)
+    structure = Structure(result.mask, describe_segment(bundle, record.result), contours=plan.contours)
     for path in plan.masks:
-        write_mask(result.mask, volume, path, describe_segment(bundle, record.result))
+        write_structure(structure, volume, path)
     window = bundle.info.preprocessing.window
     overview = thumbnail(result.mask, volume, window)
     with whole_file(plan.folder / THUMBNAIL) as temporary:

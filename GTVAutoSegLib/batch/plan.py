@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..images.headers import HEADER_READERS
+from ..images.masks.structure import SMOOTH
 from ..model.bundle import Bundle
 from .find import Case
 
@@ -28,12 +29,14 @@ class BatchSettings:
         threshold: slice probability from which a slice is segmented; None for the model's own.
         strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
         precision: as asked for, see `load_model`.
+        contours: of structure sets, "smooth" or "pixel".
     """
 
     formats: tuple[str, ...] = ()
     threshold: float | None = None
     strict: bool = False
     precision: str = "auto"
+    contours: str = SMOOTH
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Plan:
         formats: suffixes of the masks, keys of `mask_writer.FORMATS`.
         key: what the results depend on; those with another key are out of date.
         strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
+        contours: of structure sets, "smooth" or "pixel".
     """
 
     case: Case
@@ -53,6 +57,7 @@ class Plan:
     formats: tuple[str, ...]
     key: dict[str, Any]
     strict: bool = False
+    contours: str = SMOOTH
 
     @property
     def masks(self) -> tuple[Path, ...]:
@@ -78,7 +83,9 @@ def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings)
         "input": _stamp(case),
         "gtvautoseg": __version__,
     }
-    return Plan(case, output / case.name, formats, key, settings.strict)
+    if settings.contours != SMOOTH:
+        key["contours"] = settings.contours
+    return Plan(case, output / case.name, formats, key, settings.strict, settings.contours)
 
 
 def _stamp(case: Case) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model.precision import PRECISIONS
+from .contours import add_contours
 from .counts import at_least
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto)")
     parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
+    add_contours(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_options(arguments)
     formats = tuple(arguments.format or ())
     cohort = without_unwritable(find(arguments), formats)
-    settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision)
+    settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision, arguments.contours)
     batch = plan_batch(cohort, arguments.output, bundle, settings)
     if arguments.dry_run:
         preview(batch)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..images.masks.structure import ALGORITHMS, CONTOURS, SMOOTH
+from ..images.masks.structure import ALGORITHMS
+from .contours import add_contours
 
 if TYPE_CHECKING:
     from ..images.masks.structure import Structure
@@ -66,12 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[one for one in ALGORITHMS if one],
         help="who drew it; by default what a result of a model tells, otherwise left empty",
     )
-    parser.add_argument(
-        "--contours",
-        choices=CONTOURS,
-        default=SMOOTH,
-        help="smooth (default), or pixel: midway between pixels; both give the mask back voxel for voxel",
-    )
+    add_contours(parser)
     parser.add_argument("--allow-overlap", action="store_true", help="also where two regions of one type share voxels")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..model.precision import PRECISIONS
 from ..system.settings import check_threshold
+from .contours import add_contours
 
 if TYPE_CHECKING:
     from ..cascade.result import ResultRecord
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=probability, metavar="T", help="slice probability from which it is segmented"
     )
+    add_contours(parser)
     parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
 
 
@@ -47,9 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
     from ..cascade.load import load_model
     from ..cascade.result import describe_segment, summarise
+    from ..images.masks.structure import Structure
     from ..images.read import read_volume
     from ..images.volume import check_ct
-    from ..images.write import check_outputs, mask_format, write_mask
+    from ..images.write import check_outputs, mask_format, write_structure
     from ..model.bundle import read_bundle
     from ..system.files import check_writable, write_text
     from ..system.progress import progress_bar
@@ -68,8 +71,9 @@ def run(arguments: argparse.Namespace) -> None:
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
     record = summarise(result, volume, bundle)
+    structure = Structure(result.mask, describe_segment(bundle, record), contours=arguments.contours)
     for path in arguments.output:
-        write_mask(result.mask, volume, path, describe_segment(bundle, record))
+        write_structure(structure, volume, path)
     for path in _json_file(arguments):
         write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
     _say(record, arguments)
