@@ -267,7 +267,6 @@ def test_several_regions_become_segments_of_one_dicom_segmentation(tmp_path, vol
         np.testing.assert_array_equal(pixels, expected)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="signals of POSIX")
 def test_forty_kills_leave_the_hospitals_set_as_it_is_and_no_half_of_another(tmp_path, volume):
     hospital, output = tmp_path / "hospital.dcm", tmp_path / "rs.dcm"
     mask = blobs()
