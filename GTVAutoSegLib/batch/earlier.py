@@ -130,7 +130,7 @@ def clear(plan: Plan) -> None:
 
 
 def _missing(plan: Plan, record: CaseRecord, edited: bool) -> str:
-    differing = [name for name, value in plan.key.items() if record.key.get(name) != value]
+    differing = [name for name in {**plan.key, **record.key} if record.key.get(name) != plan.key.get(name)]
     if differing:
         return f"made with another {', '.join(differing)}"
     if edited:  # what is missing or in doubt is no reason to take a corrected mask away

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 
 from ...errors import InputError
 from ...system.tags import MASK_TAG, MODEL_TAG
-from ..headers import HEADER_LIMIT, check_header
+from ..headers import check_header
+from ..headers.header import HEADER_LIMIT
 from ..itk import reading_image, reason
 from ..read import read_volume
 from ..segment_info import SegmentInfo
