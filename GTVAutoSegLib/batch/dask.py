@@ -6,17 +6,16 @@ is recognised by its commit mark and not done twice.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Cancelled, InputError, ModelError
-from ..system.processes import collect, connect, doing, new_run, stop
+from ..errors import Cancelled, ModelError
+from ..system.processes import WorkerDied, processors_each, run_jobs
 from .case import Outcome, describe, failure, read_case, refuse_doubts, write_or_fail
 from .earlier import look
 from .plan import Plan
@@ -67,63 +66,33 @@ def run_on_cluster(
         cancelled: asked all the time; the run stops when it returns True.
 
     Raises:
-        InputError: the package distributed is missing, or nothing answers at the address.
+        InputError: a package is missing, or nothing answers at the address.
         RunError: the scheduler went away.
         Cancelled: ``cancelled`` returned True; finished cases stay.
     """
-    if not plans:
-        return
-    try:
-        import distributed
-    except ImportError as error:
-        raise InputError(
-            "several workers need Dask, which is not installed; run: pip install 'gtvautoseg[cohort]'"
-        ) from error
-    own = not address
-    with ExitStack() as stack:
-        if own:
-            from dask.system import CPU_COUNT
-
-            work = replace(work, threads=max(1, CPU_COUNT // workers))
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,  # Dask would kill workers above their even share of the memory
-                dashboard_address="127.0.0.1:0",  # any free port, and not for the network
-                silence_logs=logging.CRITICAL,
-            )
-            address = stack.enter_context(closing(cluster)).scheduler_address
-        client = stack.enter_context(closing(connect(address)))
-        run = new_run()
-        keys = [f"{run}-{index}" for index in range(len(plans))]
-        futures = client.map(do_case, plans, [work] * len(plans), [run] * len(plans), key=keys)
-        try:
-            for plan, future in collect(client, dict(zip(futures, plans)), cancelled or (lambda: False)):
-                yield _lost(plan, future.exception()) if future.status == "error" else future.result()
-                future.release()
-        except BaseException:
-            if not own:  # processes of our own end with their cluster
-                stop(client, futures, run)
-            raise
+    if not address:
+        work = replace(work, threads=processors_each(workers))
+    jobs = run_jobs(
+        partial(do_case, work=work),
+        plans,
+        workers=workers,
+        address=address,
+        cancelled=cancelled or (lambda: False),
+    )
+    with closing(jobs):
+        for ended in jobs:
+            yield _lost(ended.job, ended.error) if ended.value is None else ended.value
 
 
-def _lost(plan: Plan, error: BaseException) -> Outcome:
+def _lost(plan: Plan, error: Exception | None) -> Outcome:
     """A case whose error came from Dask, and not from the case."""
-    import distributed
-
-    if isinstance(error, distributed.KilledWorker):
-        text = "every worker process that tried the case died, for lack of memory perhaps; do it alone, without workers"
-        return Outcome(plan.case.name, text, failed=True)
-    return failure(plan, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+    if isinstance(error, WorkerDied):
+        return Outcome(plan.case.name, f"{error}; do it alone, without workers", failed=True)
+    return failure(plan, error or RuntimeError("a worker gave no answer"))
 
 
-def do_case(plan: Plan, work: Work, run: str) -> Outcome:
-    """Do one case of a run in a worker process; a case of a run that is stopped is not begun to be written."""
-    with doing(run) as stopped:
-        return _do_case(plan, work, stopped)
-
-
-def _do_case(plan: Plan, work: Work, stopped: Callable[[], bool]) -> Outcome:
+def do_case(plan: Plan, stopped: Callable[[], bool], work: Work) -> Outcome:
+    """Do one case in a worker process; a case of a run that is stopped is not begun to be written."""
     earlier = look(plan)
     if earlier.record is not None and not earlier.todo:
         return describe(earlier.record)  # its worker died after writing and before answering
@@ -154,6 +123,5 @@ def _load(work: Work) -> Cascade:
 def _set_threads(threads: int) -> None:
     """PyTorch's threads: Dask starts its workers with one, for it expects many small tasks."""
     import torch
-    from dask.system import CPU_COUNT
 
-    torch.set_num_threads(threads or CPU_COUNT)
+    torch.set_num_threads(threads or processors_each(1))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from ..images.placement import tumour_slices
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import read_bundle
+from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..training.data.dataset import SUFFIXES, Case, read_label
 
 CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
@@ -175,35 +173,31 @@ def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.
     return Measurement(folder.name, case.name, PREDICTIONS, compare(mask, reference, volume), counts)
 
 
-_measure_here: Callable[[Case], list[Measurement] | Failure]  # of a worker process
-
-
 def _in_processes(cases: Sequence[Case], subject: Subject, workers: int) -> Iterator[list[Measurement] | Failure]:
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    # A forked process would inherit PyTorch's locked thread pools.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (subject, threads)) as pool:
-        try:
-            yield from pool.map(_measure_in_worker, cases)
-        except BrokenProcessPool:
-            raise RunError(
-                f"one of {workers} worker processes died, most likely because memory ran out; use fewer --workers"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
+    """Measure cases in other processes; in the order of the cases."""
+    do = partial(_measure_in_worker, subject=subject, threads=processors_each(workers))
+    waiting = iter(range(len(cases)))
+    next_one, found = next(waiting, None), {}
+    with closing(run_jobs(do, list(enumerate(cases)), workers=workers)) as running:
+        for ended in running:
+            if isinstance(ended.error, WorkerDied):
+                raise RunError(f"{ended.job[1].name}: {ended.error}; use fewer --workers")
+            found[ended.job[0]] = ended.result()
+            while next_one in found:
+                yield found.pop(next_one)
+                next_one = next(waiting, None)
 
 
-def _start_worker(subject: Subject, threads: int) -> None:
-    global _measure_here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
+def _measure_in_worker(
+    job: tuple[int, Case], _: Callable[[], bool], subject: Subject, threads: int
+) -> list[Measurement] | Failure:
     if subject.models:
         import torch
 
         torch.set_num_threads(threads)
-    _measure_here = _measurer(subject)
+    return _kept_measurer(subject)(job[1])
 
 
-def _measure_in_worker(case: Case) -> list[Measurement] | Failure:
-    return _measure_here(case)
+@lru_cache(maxsize=1)
+def _kept_measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]:
+    return _measurer(subject)

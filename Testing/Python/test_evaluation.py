@@ -175,14 +175,17 @@ def test_several_workers_find_exactly_the_same(tmp_path, dataset, bundle):
 
 
 class Deadly:
-    """Ends the process that receives it, as the kernel does when memory runs out."""
+    """Ends the process that reads it, as the kernel does when memory runs out."""
 
-    def __reduce__(self):
-        return os._exit, (9,)
+    name = "large"
+
+    @property
+    def image(self):
+        os._exit(9)
 
 
 def test_a_worker_that_dies_ends_the_run_with_a_sentence(dataset):
-    with pytest.raises(RunError, match="one of 2 worker processes died"):
+    with pytest.raises(RunError, match="large: every worker process that tried it died, .* use fewer --workers"):
         list(evaluate([Deadly()], Subject(), workers=2))
 
 

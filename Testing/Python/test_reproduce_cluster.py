@@ -14,7 +14,7 @@ import pytest
 from reproductions import prepared, write_inputs
 
 from GTVAutoSegLib.study.reproduce import execution
-from GTVAutoSegLib.study.reproduce.execution import run_on_scheduler
+from GTVAutoSegLib.study.reproduce.execution import run_trainings
 from GTVAutoSegLib.study.reproduce.parts import Part, Setup, make_part
 from GTVAutoSegLib.study.reproduce.systems import HCF
 from GTVAutoSegLib.study.reproduce.training import LogMonitor, do_part, is_done
@@ -37,7 +37,7 @@ def cluster():
 def test_trainings_can_be_done_by_the_workers_of_a_cluster(setup, cluster):
     part = make_part(setup, HCF.classifier, setup.folds[0])
     ended = []
-    run_on_scheduler([part], setup, cluster.scheduler_address, lambda *outcome: ended.append(outcome))
+    run_trainings([part], setup, lambda *outcome: ended.append(outcome), address=cluster.scheduler_address)
     assert ended == [(part, "")]
     assert is_done(part)
 
@@ -61,7 +61,7 @@ def test_a_training_that_runs_when_the_user_stops_ends_before_the_folder_is_free
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_on_scheduler(parts, setup, cluster.scheduler_address, stopped)
+        run_trainings(parts, setup, stopped, address=cluster.scheduler_address)
     assert not cluster_jobs._doing
     done = len(read_log(parts[1].folder))
     assert 0 < done < 500 and not is_done(parts[1])
@@ -88,18 +88,26 @@ def test_stopping_does_not_wait_for_a_worker_that_hangs(monkeypatch):
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_training_process_that_dies_before_it_begins_takes_only_its_training_with_it(setup, monkeypatch):
-    begin = execution._Worker.begin
+def kill_once(setup: Setup, part: Part, cancelled) -> str:
+    """A training whose process is killed when it is begun for the first time, as the kernel does."""
+    marker = part.folder / "killed"
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return do_part(setup, part, cancelled)
 
-    def killed(worker, part):
-        first = worker.process is None and not ended
-        begin(worker, part)
-        if first:
-            worker.process.kill()
 
-    monkeypatch.setattr(execution._Worker, "begin", killed)
-    parts = [make_part(setup, recipe, setup.folds[0]) for recipe in (HCF.classifier, HCF.segmenter)]
+def dying(part: Part, stopped, setup: Setup) -> str:
+    execution.do_part = kill_once
+    return execution.do_in_own_process(part, stopped, setup)
+
+
+def test_a_training_whose_process_dies_is_done_by_another(setup, monkeypatch):
+    monkeypatch.setattr(execution, "do_in_own_process", dying)
+    monkeypatch.setattr(dying, "__module__", "test_reproduce_cluster")
+    part = make_part(setup, HCF.classifier, setup.folds[0])
     ended: list[tuple[Part, str]] = []
-    execution.run_in_processes(parts, setup, 1, lambda *outcome: ended.append(outcome))
-    assert [part for part, _ in ended] == parts
-    assert "its process died (exit code -9)" in ended[0][1] and ended[1][1] == ""
+    run_trainings([part], setup, lambda *outcome: ended.append(outcome))
+    assert (part.folder / "killed").exists()
+    assert ended == [(part, "")] and is_done(part)
+    assert "epoch 1/1" in (part.folder / "log.txt").read_text()

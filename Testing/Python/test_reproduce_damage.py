@@ -97,7 +97,7 @@ def name_of(case: Case) -> str:
 def test_a_killed_scoring_process_takes_only_its_case_with_it():
     cases = [Case(name, Path(name), Path(name)) for name in ("a", "large", "b", "c")]
     done = []
-    found, died = over_cases(name_of, cases, 2, lambda *counts: done.append(counts))
+    found, died = over_cases(name_of, cases, 2, lambda _, *counts: done.append(counts))
     assert found == {"a": "a", "b": "b", "c": "c"}
     assert died.startswith("the process that scores large died, for lack of memory perhaps")
     assert done == [(1, 4), (2, 4), (3, 4)]
@@ -155,14 +155,14 @@ def test_a_disk_that_is_full_when_a_failure_is_noted_stops_no_other_training(dat
     request = request_of(data, tmp_path, epochs=1, folds=1, systems=("Dice",))
     plan = prepare(request, lambda text: None)
 
-    def die(parts, setup, jobs, told):
+    def die(parts, setup, told, **how):
         for part in parts:
             told(part, "its process died")
 
     def full(part, failure):
         raise DiskError("the disk is full")
 
-    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.run.run_in_processes", die)
+    monkeypatch.setattr("GTVAutoSegLib.study.reproduce.run.run_trainings", die)
     monkeypatch.setattr("GTVAutoSegLib.study.reproduce.run.keep_failure", full)
     said: list[str] = []
     assert execute(plan, plan.parts, request, said.append) == len(plan.parts) == len(said)

@@ -22,7 +22,7 @@ from ...training.data.slice_store import build_store
 from ...training.distributed import resolve_precision
 from ...training.monitor import show_count
 from ...training.presets import Preset, TrainSettings
-from .execution import run_in_processes, run_on_scheduler
+from .execution import run_trainings
 from .kept import read_kept
 from .pages.caption import Caption
 from .pages.figure import draw
@@ -97,10 +97,7 @@ def execute(plan: Plan, missing: Sequence[Part], request: Request, say: Say) -> 
         title = f"{shown_recipe(plan.setup, part)}, {part.fold.name}"
         say(f"[{done}/{len(plan.parts)}] {title}{': failed: ' + failure if failure else ''}")
 
-    if request.scheduler:
-        run_on_scheduler(missing, plan.setup, request.scheduler, told)
-    else:
-        run_in_processes(missing, plan.setup, request.jobs, told)
+    run_trainings(missing, plan.setup, told, jobs=request.jobs, address=request.scheduler)
     return failed
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TypeVar
 
+from ....system.processes import Ended, WorkerDied, run_jobs
+from ....system.progress import Progress
 from ....training.data.dataset import Case
 
 T = TypeVar("T")
@@ -17,7 +18,7 @@ def over_cases(
     measure: Callable[[Case], T],
     cases: Sequence[Case],
     jobs: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, T], str]:
     """Measure cases.
 
@@ -25,46 +26,35 @@ def over_cases(
         measure: of one case; what it raises ends the others.
         cases: which.
         jobs: processes, a case each; one case after another in this process when it is 1.
-        progress: called with cases done, and cases in all.
+        progress: called with "scoring", cases done, and cases in all.
 
     Returns:
-        What was found, by the case's name and in the order of ``cases``; and which cases have nothing because their
-        process died even when no other ran beside it, a sentence, or "".
+        What was found, by the case's name and in the order of ``cases``; and which cases have nothing because every
+        process that tried them died, a sentence, or "".
     """
     found: dict[str, T] = {}
-
-    def keep(case: Case, result: T) -> None:
-        found[case.name] = result
-        if progress is not None:
-            progress(len(found), len(cases))
-
-    if jobs == 1:
-        for case in cases:
-            keep(case, measure(case))
-        return found, ""
-    _at_once(measure, cases, jobs, keep)
-    # A dead process fails every case that was waiting; one after the other they also have more memory.
-    for case in [case for case in cases if case.name not in found]:
-        _at_once(measure, [case], 1, keep)
-    died = [case.name for case in cases if case.name not in found]
+    died = []
+    with closing(_measured(measure, cases, jobs)) as measured:
+        for ended in measured:
+            if isinstance(ended.error, WorkerDied):
+                died.append(ended.job.name)
+                continue
+            found[ended.job.name] = ended.result()
+            if progress is not None:
+                progress("scoring", len(found), len(cases))
     sentence = (
-        f"the process that scores {', '.join(died)} died, for lack of memory perhaps; run again with --report-only "
-        "while no other program needs the memory"
+        f"the process that scores {', '.join(sorted(died))} died, for lack of memory perhaps; run again with "
+        "--report-only while no other program needs the memory"
     )
     return {case.name: found[case.name] for case in cases if case.name in found}, sentence if died else ""
 
 
-def _at_once(measure: Callable[[Case], T], cases: Sequence[Case], jobs: int, keep: Callable[[Case, T], None]) -> None:
-    """Measure cases in processes of their own, as far as these live."""
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        try:
-            waiting: dict[Future[T], Case] = {pool.submit(measure, case): case for case in cases}
-        except BrokenProcessPool:  # so early that not all were handed over
-            return
-        try:
-            for future in as_completed(waiting):
-                if not isinstance(future.exception(), BrokenProcessPool):
-                    keep(waiting[future], future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _measured(measure: Callable[[Case], T], cases: Sequence[Case], jobs: int) -> Generator[Ended[Case, T], None, None]:
+    if jobs > 1:
+        yield from run_jobs(partial(_measure, measure=measure), cases, workers=min(jobs, len(cases)))
+    else:
+        yield from (Ended(case, measure(case)) for case in cases)
+
+
+def _measure(case: Case, _: Callable[[], bool], measure: Callable[[Case], T]) -> T:
+    return measure(case)

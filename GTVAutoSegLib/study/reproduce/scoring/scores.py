@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from ....images.read import read_volume
 from ....images.runs import keep_largest
 from ....model.info import Thresholds
 from ....system.files import make_folder, write_text
+from ....system.progress import Progress
 from ....system.settings import PostprocessSettings
 from ....training.data.dataset import Case, read_label
 from ....training.results.threshold import best_threshold
@@ -85,9 +86,7 @@ def picked(probability: np.ndarray, threshold: float, rules: PostprocessSettings
     return fill_gaps(probability >= threshold, np.ones(len(probability), bool), rules.fill_gaps)
 
 
-def score_pairs(
-    pairs: Sequence[Pair], setup: Setup, jobs: int, progress: Callable[[int, int], None] | None = None
-) -> dict[Pair, str]:
+def score_pairs(pairs: Sequence[Pair], setup: Setup, jobs: int, progress: Progress | None = None) -> dict[Pair, str]:
     """Measure what is not measured yet; every label is read once for all of them.
 
     Args:
