@@ -67,8 +67,36 @@ def initialise_head(head: nn.Conv2d) -> None:
         nn.init.zeros_(head.bias)
 
 
+# Channels that a register of AVX2 holds.
+AVX2_CHANNELS = 8
+
+
+class NarrowStridedConv2d(nn.Conv2d):
+    """A 1 x 1 convolution with a stride, computed as one without a stride on every n-th pixel; the same numbers.
+
+    On a CPU with AVX2 but no AVX-512, PyTorch 2.13 (oneDNN 3.12) computes a wrong gradient of the kernel of such a
+    convolution and writes beyond its memory, if it has fewer than 8 input channels and its input has channels last.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in, H, W) to (N, out, H / stride, W / stride), rounded up."""
+        down, across = self.stride
+        return F.conv2d(x[:, :, ::down, ::across], self.weight, self.bias, groups=self.groups)
+
+
 def channels_last(network: nn.Module) -> nn.Module:
-    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place."""
+    """Store the kernels with channels last, which convolutions on CPUs and tensor cores prefer; in place.
+
+    The one place where a network gets this order, so also where what cannot be computed in it is put right.
+    """
+    for module in network.modules():
+        if type(module) is nn.Conv2d and _is_narrow_and_strided(module):
+            module.__class__ = NarrowStridedConv2d
     in_3d = any(parameter.ndim == 5 for parameter in network.parameters())
     order = torch.channels_last_3d if in_3d else torch.channels_last
     return network.to(memory_format=order)  # type: ignore[call-overload]
+
+
+def _is_narrow_and_strided(conv: nn.Conv2d) -> bool:
+    pointwise = conv.kernel_size == (1, 1) and conv.padding in ((0, 0), "valid")
+    return pointwise and max(conv.stride) > 1 and conv.in_channels // conv.groups < AVX2_CHANNELS
