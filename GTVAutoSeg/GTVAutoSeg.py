@@ -42,10 +42,18 @@ class GTVAutoSeg(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "The method is the Heterogeneous Cascade Framework of Shi et al. (2024). Not a medical device."
         )
-        slicer.app.connect("startupCompleted()", self.register)
+        # At start-up modules are made before the main window; afterwards the signal will not come any more.
+        if slicer.util.mainWindow() is None:
+            slicer.app.connect("startupCompleted()", self.register)
+        else:
+            self.register()
 
     def register(self) -> None:
         """Tell Slicer about our sample data and our terms."""
+        from GTVAutoSegSlicer.slicer_version import too_old
+
+        if too_old():
+            return
         from GTVAutoSegSlicer.sample_data import register_sample_data
         from GTVAutoSegSlicer.terminology import load_terminology
 
@@ -56,12 +64,17 @@ class GTVAutoSeg(ScriptedLoadableModule):
 class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
     """The panel; its parts are in GTVAutoSegSlicer."""
 
-    # None when `setup` failed: Slicer has said why, and goes on calling the methods below.
+    # None when Slicer is too old, or `setup` failed: then Slicer has said why, and goes on calling the methods below.
     panel: Any = None
 
     def setup(self) -> None:
         """Build the panel."""
         ScriptedLoadableModuleWidget.setup(self)
+        from GTVAutoSegSlicer.slicer_version import too_old
+
+        if reason := too_old():
+            self._show_nothing_but(reason)
+            return
         from GTVAutoSegSlicer.panel.panel import Panel
         from GTVAutoSegSlicer.resources import resource_path
 
@@ -71,6 +84,14 @@ class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = GTVAutoSegLogic()
         self.panel = Panel(self.ui, self.logic)
+
+    def _show_nothing_but(self, reason: str) -> None:
+        import qt
+
+        label = qt.QLabel(reason)
+        label.wordWrap = True
+        self.layout.addWidget(label)
+        self.layout.addStretch(1)
 
     def enter(self) -> None:
         """The user opens the module."""

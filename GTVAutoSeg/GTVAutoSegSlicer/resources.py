@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import slicer
-
 
 def resource_path(name: str) -> str:
     """Path of a file or folder under ``Resources``; a string, as Qt wants it.
@@ -13,7 +11,7 @@ def resource_path(name: str) -> str:
     Raises:
         FileNotFoundError: it is in neither place.
     """
-    module = Path(slicer.modules.gtvautoseg.path).resolve().parent
+    module = Path(__file__).resolve().parents[1]
     for folder in (module, module.parent):
         path = folder / "Resources" / name
         if path.exists():

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import pytest
 
-from Testing.runtime.pytest_fixtures import _booted, load_module, slicer_runtime
+from Testing.runtime.pytest_fixtures import _booted, load_module, pytest_runtest_call, slicer_runtime
 
-__all__ = ["_booted", "load_module", "slicer_runtime"]
+__all__ = ["_booted", "load_module", "pytest_runtest_call", "slicer_runtime"]
 
 
 @pytest.fixture(autouse=True)

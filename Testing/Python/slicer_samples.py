@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def use_fake_worker(monkeypatch, behaviour: str) -> None:
     from GTVAutoSegSlicer.run import python_slicer
 
     fake = str(Path(__file__).with_name("fake_worker.py"))
-    launcher = python_slicer.python_slicer()
+    launcher = shutil.which("PythonSlicer")
     monkeypatch.setattr(python_slicer, "worker_command", lambda *arguments: [launcher, fake, *arguments])
     monkeypatch.setenv("FAKE_WORKER", behaviour)
 

@@ -101,6 +101,15 @@ def test_every_sample_case_is_listed_and_described():
     assert cmake_list("GTVAutoSeg/CMakeLists.txt", "SAMPLE_CASES") == cases == sorted(folders)
 
 
+def test_no_text_of_the_extension_is_cut_off_and_its_page_leads_to_the_publication():
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    texts = re.findall(r'set\(EXTENSION_\w+ "(.*)"\)', cmake)
+    assert len(texts) >= 8
+    assert not [text for text in texts if ";" in text], "CMake takes a semicolon for the end of an entry of a list"
+    assert "no known patents" in re.search(r'set\(EXTENSION_DESCRIPTION "(.*)"\)', cmake)[1]
+    assert "https://doi.org/10.1016/j.compmedimag.2023.102323" in (ROOT / "README.md").read_text()
+
+
 def test_the_catalog_entry_fits_the_project():
     entry = json.loads((ROOT / "GTVAutoSeg.json").read_text())
     cmake = (ROOT / "CMakeLists.txt").read_text()

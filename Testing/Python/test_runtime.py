@@ -173,45 +173,6 @@ def test_a_mistake_in_a_ui_file_is_recorded(slicer_runtime, tmp_path, right, wro
     assert any(complaint in message for message in slicer_runtime.errors.take(USER_INTERFACE))
 
 
-def test_a_connected_method_is_kept_with_its_object_until_it_is_disconnected(slicer_runtime):
-    """As PythonQt's receiver does, which no garbage collection sees."""
-    import gc
-    import weakref
-
-    import qt
-
-    class Clock:
-        def __init__(self):
-            self.timer = qt.QTimer()
-            self.timer.connect("timeout()", self.tick)
-
-        def tick(self):
-            pass
-
-    clock = Clock()
-    watched = weakref.ref(clock)
-    del clock
-    gc.collect()
-    assert watched() is not None
-    watched().timer.disconnect("timeout()", watched().tick)
-    gc.collect()
-    assert watched() is None
-
-
-def test_a_stopped_timer_that_is_kept_alive_is_found(slicer_runtime):
-    import qt
-
-    from Testing.runtime.errors_caught import LEAK, ErrorsCaught
-    from Testing.runtime.leaks import Leaks
-
-    leaks, timer, caught = Leaks(), qt.QTimer(), ErrorsCaught()
-    timer.setInterval(70)
-    leaks.check(caught)
-    assert caught.of_kind(LEAK) == [
-        "a timer with an interval of 70 ms is stopped, but kept alive with all it is connected to"
-    ]
-
-
 def test_a_timer_and_a_process_left_running_are_found(slicer_runtime):
     import qt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import shutil
@@ -26,11 +27,58 @@ def test_the_module_says_what_it_is(load_module):
     assert not parent.icon.isNull()
 
 
+def test_at_start_up_the_cases_are_registered_once_it_is_through(load_module, slicer_runtime, monkeypatch):
+    import SampleData
+    import slicer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slicer.util, "mainWindow", lambda: None)  # made after the modules
+        load_module(MODULE, with_widget=False)
+    assert SampleData.sources == []
+    slicer_runtime.app.emit_signal("startupCompleted()")
+    assert len(SampleData.sources) == 2
+
+
+def test_in_a_slicer_that_is_too_old_the_panel_says_so_and_nothing_else(load_module, slicer_runtime, monkeypatch):
+    import SampleData
+    import slicer
+    from PySide6 import QtWidgets
+
+    from Testing.runtime.qt_methods import children_of
+
+    monkeypatch.setattr(slicer.app, "minorVersion", 10)
+    monkeypatch.setattr(slicer.app, "applicationVersion", "5.10.0")
+    loaded = load_module(MODULE)
+    shown = [child for child in children_of(loaded.panel) if issubclass(type(child), QtWidgets.QWidget)]
+    assert [child.text for child in shown] == [
+        "GTV Auto Segmentation needs Slicer 5.12 or newer, this is Slicer 5.10.0; install a newer one."
+    ]
+    loaded.widget.enter()
+    loaded.widget.exit()
+    assert SampleData.sources == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "GTVAutoSeg/GTVAutoSeg.py",
+        "GTVAutoSeg/GTVAutoSegSlicer/__init__.py",
+        "GTVAutoSeg/GTVAutoSegSlicer/slicer_version.py",
+        "GTVAutoSeg/GTVAutoSegSlicer/scripts/gtv_batch.py",
+        "GTVAutoSegLib/__init__.py",
+    ],
+)
+def test_what_says_that_slicer_is_too_old_is_read_by_its_python(file):
+    """Python 3.9 in Slicer 5.8."""
+    source = (ROOT / file).read_text(encoding="utf-8")
+    ast.parse(source, feature_version=(3, 9))
+    assert "from __future__ import annotations" in source or not ast.parse(source).body[1:]
+
+
 def test_the_shipped_cases_are_registered_with_their_checksums(load_module, slicer_runtime):
     import SampleData
 
     load_module(MODULE, with_widget=False)
-    slicer_runtime.app.emit_signal("startupCompleted()")
     assert [source["sampleName"] for source in SampleData.sources] == ["GTVAutoSeg STS_036", "GTVAutoSeg STS_040"]
     for source in SampleData.sources:
         assert source["category"] == "GTVAutoSeg"

@@ -161,7 +161,7 @@ def test_beside_the_result_of_another_model_the_selected_models_segment_is_edite
 def test_show_3d_makes_the_surface(panel, until):
     add_ct()
     run(panel, until)
-    panel.ui.show3DButton.click()
+    panel.ui.show3DButton.toggle()
     assert panel.ui.outputSelector.currentNode().GetSegmentation().ContainsRepresentation("Closed surface")
 
 

@@ -118,6 +118,7 @@ def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkey
     [
         ("ERROR: [WinError 206] The filename or extension is too long", "short folder"),
         ("ERROR: SSLError(CERTIFICATE_VERIFY_FAILED)", "proxy"),
+        ("error: [/Slicer/bin/python-real] exit abnormally - Report the problem.", "Install again"),
     ],
 )
 def test_known_causes_of_a_failed_installation_are_explained(load_module, line, hint):
@@ -126,8 +127,24 @@ def test_known_causes_of_a_failed_installation_are_explained(load_module, line, 
     from GTVAutoSegSlicer.setup.setup_part import install_failure
 
     failure = install_failure(Ended(1, None, None, False, ("Collecting torch", line)))
-    assert line in failure.message
+    assert (line if line.startswith("ERROR") else "the operating system ended it") in failure.message
     assert hint in failure.hint
+
+
+def test_a_network_without_the_index_of_pytorch_is_not_shown_as_light_the_torchs_type_error(load_module):
+    load_module(MODULE, with_widget=False)
+    from GTVAutoSegSlicer.run.job import Ended
+    from GTVAutoSegSlicer.setup.setup_part import install_failure
+
+    lines = (
+        "WARNING: Retrying after connection broken by 'NewConnectionError('Failed to establish a new connection')'",
+        "Traceback (most recent call last):",
+        "TypeError: PatchedPackageFinder.build_source() missing 1 required positional argument: 'index_url'",
+    )
+    failure = install_failure(Ended(1, None, None, False, lines))
+    assert failure.message == "PyTorch could not be installed (the server cannot be reached)"
+    assert failure.hint.startswith("The network did not let the download through")
+    assert "TypeError" in failure.details
 
 
 def test_an_unknown_pytorch_extension_is_one_sentence(panel, pytorch_extension):
@@ -149,8 +166,28 @@ def test_without_a_network_the_installer_that_cannot_be_had_is_a_card(panel, pyt
     assert not panel.setup.installing
 
 
+@pytest.mark.parametrize("reason", ["declined", "offline"])
+def test_an_extension_that_was_not_installed_is_a_card_and_nothing_goes_on_later(
+    panel, pytorch_extension, slicer_runtime, monkeypatch, reason
+):
+    import slicer
+
+    extension = sys.modules["PyTorchUtils"]
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    slicer_runtime.dialogs.answers.append(reason != "declined")
+    slicer.app.extensionsManagerModel().reachable = reason != "offline"
+    panel.ui.installTorchButton.click()
+    assert panel.ui.failureTitle.text == "PyTorch was not installed"
+    assert panel.ui.failureMessage.text.startswith("The extension 'PyTorch' was not installed: that was declined, or")
+    assert panel.ui.failureActionButton.text == "Install PyTorch..."
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    panel.setup.answer = {"torch": "2.13.0"}
+    panel.enter()
+    assert not panel.setup.installing
+
+
 def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_after_the_restart(
-    panel, pytorch_extension, monkeypatch, until
+    panel, pytorch_extension, slicer_runtime, monkeypatch, until
 ):
     import slicer
 
@@ -158,6 +195,8 @@ def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_afte
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     panel.ui.installTorchButton.click()
     assert slicer.app.extensionsManagerModel().asked_for == ["PyTorch"]
+    assert slicer_runtime.dialogs.texts() == ["Install the extension PyTorch?"]  # asked once
+    assert panel.ui.torchStatus.text.startswith("The extension 'PyTorch' is installed. Restart Slicer and open this")
     assert not pytorch_extension.exists()
     monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
     panel.enter()

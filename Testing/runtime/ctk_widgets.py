@@ -7,6 +7,7 @@ from typing import Any
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from .ctk_numbers import Row, ctkRangeWidget, ctkSliderWidget
+from .errors_caught import BLOCKED, errors
 from .qt_classes import QObject, is_kind_of, stands_for_cpp
 from .widget_properties import value_properties
 
@@ -153,6 +154,13 @@ class ctkExpandableWidget(QtWidgets.QFrame):
 @stands_for_cpp
 class ctkMenuButton(QtWidgets.QPushButton):
     """A push button with a menu beside it."""
+
+    def click(self) -> None:
+        """A mouse click beside the arrow does not open the menu; this does, and returns when a person has closed it."""
+        if self.menu() is None:
+            QtWidgets.QPushButton.click(self)
+        else:
+            errors.record(BLOCKED, f"the menu of the button {self.text!r} is open")
 
 
 @stands_for_cpp

@@ -13,7 +13,6 @@ from __future__ import annotations
 import runpy
 import sys
 import threading
-import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +75,8 @@ def command(*arguments: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run the script and the event loop after it; returns the exit code."""
-    from . import boot, load_module
+    from . import boot
+    from .standard_output import redirected
 
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if any(flag in _ANSWERED for flag in own):
@@ -85,6 +85,13 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     runtime = boot(headless="--no-main-window" in options.switches)
     runtime.app.testing = "--testing" in options.switches
+    with redirected():
+        return _run(options, runtime)
+
+
+def _run(options: Options, runtime: object) -> int:
+    from . import load_module
+
     for folder in options.module_paths:
         for file in sorted(Path(folder).glob("*.py")):
             load_module(file, with_widget=False)
@@ -110,10 +117,12 @@ def _run_script(options: Options, runtime: object) -> None:
 
 def _run_event_loop(runtime: object) -> int:
     """Until somebody exits, or until nothing is left that could."""
+    from .interpreter_lock import sleep_with_the_interpreter_held
+
     quiet_rounds = 0
     while runtime.app.exit_code is None and quiet_rounds < _PATIENCE:
         runtime.app.processEvents()
-        time.sleep(0.01)
+        sleep_with_the_interpreter_held(0.01)
         quiet_rounds = 0 if _is_busy() else quiet_rounds + 1
     if runtime.app.exit_code is None:
         print("launcher: Slicer would hang here: the script is through and nothing ends the program")

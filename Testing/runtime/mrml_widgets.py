@@ -63,11 +63,12 @@ class qMRMLRangeWidget(_TakesScene, ctkRangeWidget):
 
 @stands_for_cpp
 class qMRMLSegmentationShow3DButton(_TakesScene, ctkMenuButton):
-    """Shows a segmentation's closed surface in 3D; a click creates or hides it, as in Slicer."""
+    """Shows a segmentation's closed surface in 3D; being toggled creates or hides it, as in Slicer."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setCheckable(True)
+        self.setMenu(QtWidgets.QMenu(self))
         self.connect("toggled(bool)", self._on_toggled)
 
     def segmentationNode(self) -> Any:

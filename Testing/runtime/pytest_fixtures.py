@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def load_module(slicer_runtime: Any) -> Callable[..., Any]:
         return load(path, with_widget)
 
     return load_file
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: Any) -> Any:
+    """Run a test with Slicer's standard output; a fixture could not, since pytest puts its own in place after that."""
+    from .standard_output import redirected
+
+    with redirected() if "slicer_runtime" in item.fixturenames else nullcontext():
+        return (yield)
 
 
 def fail_if_anything_was_caught(errors: Any) -> None:

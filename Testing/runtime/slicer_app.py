@@ -14,6 +14,7 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from .core_io import CoreIOManager
+from .interpreter_lock import process_events_with_the_interpreter_held
 from .mrml import Mrml
 from .qt_classes import stands_for_cpp
 from .qt_signals import SignalTable
@@ -53,10 +54,14 @@ class ModuleManager(SignalTable):
 
 
 class ExtensionsManagerModel:
-    """The extensions manager: installs nothing, records what was asked for."""
+    """The extensions manager: asks as the real one does, records what was asked for, and installs nothing.
+
+    What it says it has installed is not loaded: that takes a restart.
+    """
 
     def __init__(self) -> None:
         self.interactive = True
+        self.reachable = True
         self.installed: set[str] = set()
         self.asked_for: list[str] = []
 
@@ -68,7 +73,13 @@ class ExtensionsManagerModel:
 
     def installExtensionFromServer(self, name: str, restart: bool = True, *_: Any) -> bool:
         self.asked_for.append(name)
-        return True
+        buttons = QtWidgets.QMessageBox.StandardButton
+        question = (None, "Install extension", f"Install the extension {name}?", buttons.Yes | buttons.No)
+        if self.interactive and QtWidgets.QMessageBox.question(*question) != buttons.Yes:
+            return False
+        if self.reachable:
+            self.installed.add(name)
+        return self.reachable
 
 
 class LayoutManager(SignalTable):
@@ -238,7 +249,7 @@ class Application(SignalTable):
         return self.testing
 
     def processEvents(self, *_: Any) -> None:
-        self._qt.processEvents()
+        process_events_with_the_interpreter_held()
 
     def settings(self) -> QtCore.QSettings:
         return QtCore.QSettings()

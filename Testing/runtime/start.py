@@ -26,6 +26,7 @@ from . import (
 )
 from .dialogs import Dialogs, dialogs
 from .errors_caught import ErrorsCaught, errors
+from .interpreter_lock import sleep_with_the_interpreter_held
 from .mrml import Mrml
 
 # A folder with Slicer's own ScriptedLoadableModule.py, i18n.py, parameterNodeWrapper/ and so on.
@@ -95,7 +96,7 @@ def process_events_until(condition: Callable[[], bool], timeout: float = 10.0) -
         if time.monotonic() > end:
             return False
         slicer.app.processEvents()
-        time.sleep(0.005)
+        sleep_with_the_interpreter_held(0.005)
     return True
 
 

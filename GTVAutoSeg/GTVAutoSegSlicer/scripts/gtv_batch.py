@@ -15,7 +15,7 @@ from pathlib import Path
 
 import slicer
 
-FAILED = 4
+USAGE, FAILED = 2, 4
 LOG = "gtv_batch.log"
 
 
@@ -24,17 +24,26 @@ def main() -> int:
     # Installed, the library lies beside the module's package; in the source tree one folder up.
     module = Path(__file__).resolve().parents[2]
     sys.path += [str(folder) for folder in (module, module.parent) if str(folder) not in sys.path]
+    from GTVAutoSegSlicer.slicer_version import too_old
+
+    if reason := too_old():
+        keep(f"gtv_batch: {reason}")
+        return USAGE
     from GTVAutoSegSlicer.headless import run_batch
 
     return run_batch(sys.argv[1:])
 
 
+def keep(text: str) -> None:
+    """Print a text, and write it down: on Windows Slicer prints nothing."""
+    print(text)
+    with contextlib.suppress(OSError):
+        Path(slicer.app.temporaryPath, LOG).write_text(f"{text}\n", encoding="utf-8")
+
+
 try:
     code = main()
 except BaseException:
-    traceback.print_exc()
-    # On Windows Slicer prints nothing.
-    with contextlib.suppress(OSError):
-        Path(slicer.app.temporaryPath, LOG).write_text(traceback.format_exc(), encoding="utf-8")
+    keep(traceback.format_exc())
     code = FAILED
 slicer.util.exit(code)

@@ -120,10 +120,20 @@ class SetupPart:
         return self._installation.commands
 
     def _install_extension(self) -> None:
-        question = _("The extension 'PyTorch' is needed. Install it now? Slicer restarts, and then goes on here.")
-        if slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Install PyTorch")):
-            slicer.app.settings().setValue(CONTINUE_SETTING, True)
-            slicer.app.extensionsManagerModel().installExtensionFromServer("PyTorch")
+        """Let the extensions manager install the extension: it asks by itself, and may restart Slicer at its end."""
+        slicer.app.settings().setValue(CONTINUE_SETTING, True)
+        if slicer.app.extensionsManagerModel().installExtensionFromServer("PyTorch"):
+            self._ui.torchStatus.text = _(
+                "The extension 'PyTorch' is installed. Restart Slicer and open this module again: then PyTorch itself "
+                "can be installed."
+            )
+            return
+        slicer.app.settings().remove(CONTINUE_SETTING)
+        message = _(
+            "The extension 'PyTorch' was not installed: that was declined, or Slicer's extensions server cannot be "
+            "reached; try again, or install the extension from a file in the Extensions Manager"
+        )
+        self._fail(Failure("install", message))
 
     def _run(
         self, state: str, text: str, prepare: Callable[[], list[list[str]]], then: Callable[[Ended], None]
@@ -210,7 +220,10 @@ def install_failure(ended: Ended) -> Failure:
             "install the newest Slicer"
         )
         return Failure("install", message.format(packages=kept, cause=cause), details=text)
-    if was_killed(ended):
+    is_offline = any(word in text for word in ("SSL", "ProxyError", "NewConnectionError"))
+    if "NewConnectionError" in text:
+        cause = _("the server cannot be reached")  # light-the-torch goes on, and ends with a TypeError
+    elif was_killed(ended):
         cause = _("the operating system ended it, most often because memory ran out")
     else:
         cause = errors[-1].strip() if errors else _("exit code {code}").format(code=ended.exit_code)
@@ -220,6 +233,6 @@ def install_failure(ended: Ended) -> Failure:
     )
     if "WinError 206" in text or "path too long" in text.lower():
         hint = _("The paths are too long for Windows: install Slicer into a short folder such as C:\\Slicer.")
-    elif "SSL" in text or "ProxyError" in text:
+    elif is_offline:
         hint = _("The network did not let the download through: ask for the proxy's settings or its certificate.")
     return Failure("install", _("PyTorch could not be installed ({cause})").format(cause=cause), hint, text)
