@@ -8,7 +8,6 @@ takes it for the current result then. An archive never takes the place of an ear
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
-from ..system.files import whole_file
+from ..system.files import sha256_of, whole_file
 from .plan import OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
 
 
@@ -173,4 +172,4 @@ def _sha256(path: Path) -> str:
 
 @cache
 def _sha256_of(path: Path, size: int, time: int) -> str:  # noqa: ARG001  a run looks several times, and reads once
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, reading_image
 from ..images.read import IMAGE_IO
 from ..system.names import safe_name, short_hash, shown, tell_apart, without_paths
+from ..system.progress import Progress
 from .table import read_rows
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.
@@ -94,9 +95,6 @@ class Cohort:
         return _count(sum(one.files for one in self.skipped), "file")
 
 
-Progress = Callable[[int, int], None]
-
-
 def find_cohort(
     source: Path, output: Path | None = None, by_patient: bool = False, progress: Progress | None = None
 ) -> Cohort:
@@ -106,7 +104,7 @@ def find_cohort(
         source: the folder or the table; paths in a table are relative to it.
         output: where results go; nothing below it is looked at.
         by_patient: name DICOM cases by PatientID and the hash of the series instead of by the hash alone.
-        progress: called with files done, and files in all.
+        progress: called with "reading headers", files done, and files in all.
 
     Raises:
         InputError: no such folder or table, or the table cannot be read.

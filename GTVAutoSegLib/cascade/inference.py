@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import Cancelled, OutOfMemoryError, RunError
+from ..system.progress import Progress
 from .device import describe, is_out_of_memory
 
 # Pixels of network input per batch: 4 slices of 512 x 512 on a CPU, whose caches gain nothing from more.
@@ -53,7 +54,7 @@ class BatchRunner:
         self,
         device: torch.device,
         size: int,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         *,
         half: bool = False,

@@ -141,8 +141,7 @@ def find(arguments: argparse.Namespace) -> Cohort:
     from ..system.progress import progress_bar
 
     with progress_bar("file") as progress:
-        looking = None if progress is None else partial(progress, "looking")
-        cohort = find_cohort(arguments.input, arguments.output, arguments.name_by == "patient", looking)
+        cohort = find_cohort(arguments.input, arguments.output, arguments.name_by == "patient", progress)
     for skipped in cohort.skipped:
         where = f" ({skipped.path})" if arguments.dry_run or skipped.lost else ""
         print(f"skipped: {skipped.what}: {skipped.reason}{where}", file=sys.stderr)

@@ -18,10 +18,12 @@ from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import read_bundle
 from ..system.processes import WorkerDied, processors_each, run_jobs
+from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
 
 CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
 PREDICTIONS = "predictions"
+EVALUATING = "evaluating"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Subject:
 
 
 def evaluate(
-    cases: Sequence[Case], subject: Subject, workers: int = 1, progress: Callable[[int, int], None] | None = None
+    cases: Sequence[Case], subject: Subject, workers: int = 1, progress: Progress | None = None
 ) -> Iterator[list[Measurement] | Failure]:
     """Measure every case; yields in the order of the cases, whatever the number of workers.
 
@@ -76,7 +78,7 @@ def evaluate(
         cases: of a data set.
         subject: what to measure.
         workers: processes; each loads the models itself and takes its share of the CPU's threads.
-        progress: called with cases done, and cases in all.
+        progress: called with "evaluating", cases done, and cases in all.
 
     Raises:
         InputError: a prediction is missing (before anything is measured), or there is no such device.
@@ -93,7 +95,7 @@ def evaluate(
     results = map(measure, cases) if workers == 1 else _in_processes(cases, subject, workers)
     for done, result in enumerate(results):
         if progress is not None:
-            progress(done + 1, len(cases))
+            progress(EVALUATING, done + 1, len(cases))
         yield result
 
 

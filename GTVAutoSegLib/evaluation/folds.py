@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
 from ..model.bundle import DESCRIPTION
+from ..system.progress import Progress
 from ..training.configuration import Configuration, read_configuration
 from ..training.data.dataset import Case
 from ..training.data.folds import read_dataset
 from ..training.data.slice_store import content_of
-from .cases import Failure, Measurement, Subject, evaluate
+from .cases import EVALUATING, Failure, Measurement, Subject, evaluate
 
 EPOCHS_REMARK = (
     "each network's best epoch was chosen on the cases it is measured on, which flatters it a little; patients kept "
@@ -74,7 +75,7 @@ def evaluate_folds(
     parts: Sequence[Part],
     device: str = "auto",
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[list[Measurement] | Failure]:
     """Measure every fold on its cases; as `cases.evaluate`, with the fold's name as the model's.
 
@@ -82,14 +83,14 @@ def evaluate_folds(
         parts: folds and cases; the same cases for every fold where these are patients that were kept aside.
         device: for the networks.
         workers: processes.
-        progress: called with cases done, and cases in all.
+        progress: called with "evaluating", cases done, and cases in all.
     """
     total, done = sum(len(part.cases) for part in parts), 0
     for part in parts:
         for result in evaluate(part.cases, Subject((part.bundle,), device=device), workers):
             done += 1
             if progress is not None:
-                progress(done, total)
+                progress(EVALUATING, done, total)
             if isinstance(result, Failure):
                 yield result
             else:

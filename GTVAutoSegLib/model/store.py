@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DiskError, InputError, ModelError
-from ..system.files import check_writable, whole_file, write_text
+from ..system.files import check_writable, restore_folder, whole_file, whole_folder, write_text
 from .bundle import (
     DESCRIPTION,
     Bundle,
@@ -186,25 +186,11 @@ def check_recordable(model: str | Path) -> Path:
 
 
 def _copy(bundle: Bundle, target: Path) -> None:
-    """Write beside the target, then put in its place; what was there comes back when that fails."""
-    fresh = _beside(target)
-    try:
-        fresh.mkdir()
+    restore_folder(target)
+    with whole_folder(target, "free space on the disk, or choose a folder you may write to") as fresh:
         (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
         for name in bundle.info.weight_files:
             (fresh / name).write_bytes(bundle.weights(name))
-        if target.exists():
-            former = target.rename(_beside(target))
-            try:
-                fresh.rename(target)
-            except OSError:
-                former.rename(target)
-                raise
-            shutil.rmtree(former, ignore_errors=True)
-        else:
-            fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _discard(path: Path) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DiskError, InputError
+from ..errors import InputError
 from ..images.itk import write_image
 from ..images.read import read_volume
 from ..images.volume import check_ct
-from ..system.files import make_folder
+from ..system.files import make_folder, whole_folder
+from ..system.progress import Progress
 from ..training.data.dataset import Case, read_label, read_patients
 from ..training.data.folds import FILE as FOLDS
 from ..training.data.folds import Fold, as_folds, load_folds, make_folds, read_dataset
@@ -45,7 +45,7 @@ def export_nnunet(
     output: Path,
     number: int,
     run: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write ``<output>/DatasetNNN_Name``, whole or not at all.
 
@@ -58,7 +58,7 @@ def export_nnunet(
         output: nnU-Net's folder of raw data sets; made if need be.
         number: NNN, 1 to 999.
         run: a run of ours whose folds are taken; without one they are those that a new run would have.
-        progress: called with cases done and cases in all.
+        progress: called with "exporting", cases done and cases in all.
 
     Returns:
         The folder.
@@ -80,26 +80,17 @@ def export_nnunet(
     if taken:
         raise InputError(f"{taken[0]} exists already; remove it, or give another --id")
     target = output / f"Dataset{number:03d}_{_name(dataset)}"
-    part = output / f".{target.name}.{secrets.token_hex(4)}.part"
-    try:
-        part.mkdir()
+    with whole_folder(target, "free space on the disk, or give another folder") as part:
         exported = _write_cases(cases, part, progress)
         folds = [split] if split is not None else _folds(dataset, exported, run)
         if split is not None:
             _copy_test(split, part)
         _write_json(part / SPLITS, [{"train": list(fold.training), "val": list(fold.validation)} for fold in folds])
         _write_json(part / "dataset.json", _describe(target.name, len(cases)))
-        part.rename(target)
-    except OSError as error:
-        raise DiskError(
-            f"{target} could not be written ({error.strerror or error}); free space on the disk, or give another folder"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
-def _write_cases(cases: Sequence[Case], part: Path, progress: Callable[[int, int], None] | None) -> list[_Exported]:
+def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -> list[_Exported]:
     images, labels = part / "imagesTr", part / "labelsTr"
     images.mkdir()
     labels.mkdir()
@@ -117,7 +108,7 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Callable[[int, int
         write_image(mask.astype(np.uint8), volume, labels / f"{case.name}{ENDING}")
         exported.append(_Exported(case.name, tuple(bool(plane.any()) for plane in volume.axial.of(mask))))
         if progress is not None:
-            progress(done, len(cases))
+            progress("exporting", done, len(cases))
     return exported
 
 

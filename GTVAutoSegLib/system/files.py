@@ -1,9 +1,12 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DiskError, InputError
+
+REPLACED = "replaced"
 
 
 @contextmanager
@@ -41,6 +46,61 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all; raises DiskError."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_folder(target: Path, advice: str, *, keep: bool = False) -> Iterator[Path]:
+    """Yield a folder beside ``target`` to fill; it takes its place when the block ends well, else it is removed.
+
+    A kill at any moment leaves either what was there or what is new; `restore_folder` mends what it left half done.
+
+    Args:
+        target: where the folder shall be; one already there is replaced.
+        advice: what to do when the disk fails, ends the message.
+        keep: leave what another process has put there meanwhile, and remove what was made here.
+
+    Raises:
+        DiskError: the block or the renaming raised OSError, as on a full disk.
+    """
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.mkdir()
+        yield part
+        if target.exists() and not keep:
+            target.rename(part / REPLACED)
+        try:
+            part.rename(target)
+        except OSError:
+            if not (keep and target.is_dir()):
+                raise
+        shutil.rmtree(target / REPLACED, ignore_errors=True)
+    except OSError as error:
+        raise DiskError(f"{target} could not be written ({error.strerror or error}); {advice}") from error
+    finally:
+        _put_back(part, target)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def restore_folder(target: Path) -> None:
+    """Put back what a killed process was about to replace by `whole_folder`, and remove what it was writing."""
+    for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        _put_back(part, target)
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(target / REPLACED, ignore_errors=True)
+
+
+def _put_back(part: Path, target: Path) -> None:
+    if (part / REPLACED).exists() and not target.exists():
+        (part / REPLACED).rename(target)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, which is never in memory whole; raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def make_folder(folder: Path) -> None:

@@ -117,13 +117,6 @@ class LiveMonitor(Monitor):
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def show_count(done: int, total: int) -> None:
-    """Rewrite the line that says how far the slice store is."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r\x1b[Kpreparing slices: case {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-
 def contact_sheet(images: Tensor, masks: Tensor, columns: int = 4) -> np.ndarray:
     """Slices side by side with the outline of their mask, uint8 (height, width, 3).
 

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
+from ..system.progress import progress_bar
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
@@ -28,7 +29,7 @@ from .data.slice_store import build_store
 from .data.slices import StoredCase
 from .data.tasks import Task
 from .loop import Job, fit
-from .monitor import LiveMonitor, Monitor, show_count
+from .monitor import LiveMonitor, Monitor
 from .presets import Preset
 from .results.bundles import build_bundles, restore_bundles
 from .results.report import write_report
@@ -83,7 +84,7 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
     """
     # The first process builds the store and writes the configuration, the others find both.
     with fabric.rank_zero_first():
-        stored, folds = _prepare(run, show_count if fabric.is_global_zero else None)
+        stored, folds = _prepare(run, show=fabric.is_global_zero)
     if fabric.is_global_zero:
         say(_describe(stored))
     cases = {case.name: case for case in stored}
@@ -97,7 +98,7 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
     return bundle
 
 
-def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[list[StoredCase], list[Fold]]:
+def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
     """Build the store and check everything before the run folder is marked as this run's."""
     cases, split = read_dataset(run.dataset)
     if split is not None and run.fold is not None:
@@ -107,7 +108,8 @@ def _prepare(run: Run, progress: Callable[[int, int], None] | None) -> tuple[lis
     except OSError as error:
         raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
     _check_strangers(run)
-    stored = build_store(cases, run.task.preprocessing, run.store, progress)
+    with progress_bar("case") as progress:
+        stored = build_store(cases, run.task.preprocessing, run.store, progress if show else None)
     if split is not None:
         folds = [split]
     else:

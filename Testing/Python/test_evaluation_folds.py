@@ -90,7 +90,7 @@ def test_folds_can_be_measured_on_patients_kept_aside(run, tmp_path):
     parts = [Part(name, run / name / "phantom", cases) for name in ("fold_0", "fold_1")]
     ticks = []
     results = list(evaluate_folds(parts, "cpu", progress=lambda *tick: ticks.append(tick)))
-    assert ticks == [(n, 4) for n in (1, 2, 3, 4)]
+    assert ticks == [("evaluating", n, 4) for n in (1, 2, 3, 4)]
     assert [(result[0].model, result[0].case) for result in results] == [
         (name, f"patient{n}") for name in ("fold_0", "fold_1") for n in (0, 1)
     ]

@@ -73,7 +73,7 @@ def test_a_second_build_reads_no_image(tmp_path, monkeypatch):
         "GTVAutoSegLib.training.data.slice_store.read_volume", lambda path: pytest.fail(f"{path} was read")
     )
     monkeypatch.setattr(
-        "GTVAutoSegLib.training.data.slice_store._sha256", lambda path: pytest.fail(f"{path} was hashed")
+        "GTVAutoSegLib.training.data.slice_store.sha256_of", lambda path: pytest.fail(f"{path} was hashed")
     )
     assert build_store(cases, SETTINGS, tmp_path / "store") == first
     after = contents(tmp_path / "store")

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     measurements: list[Measurement] = []
     failures: list[Failure] = []
     with progress_bar("case") as progress:
-        for result in measure(progress=None if progress is None else partial(progress, "evaluating")):
+        for result in measure(progress=progress):
             if isinstance(result, Failure):
                 failures.append(result)
             else:

@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.list and (arguments.dataset is None or arguments.roi is None):
         raise InputError("import needs DATASET and --roi REGEX; run it with --list first to see which ROIs there are")
     with progress_bar("file") as progress:
-        tree = scan(arguments.dicom, None if progress is None else partial(progress, "reading headers"))
+        tree = scan(arguments.dicom, progress)
     for problem in tree.problems:
         print(f"warning: {problem.text}", file=sys.stderr)
     if arguments.list:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 # nnU-Net's own data sets have the first ones.
@@ -26,8 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ...system.progress import progress_bar
 
     with progress_bar("case") as progress:
-        told = None if progress is None else partial(progress, "exporting")
-        folder = export_nnunet(arguments.dataset, arguments.output, arguments.id, arguments.run, told)
+        folder = export_nnunet(arguments.dataset, arguments.output, arguments.id, arguments.run, progress)
     print(f"written: {folder}")
     print(
         f"after nnUNetv2_plan_and_preprocess -d {arguments.id}, and before any training, copy {folder / SPLITS} into "

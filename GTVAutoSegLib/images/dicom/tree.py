@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...system.files import files_below, unreadable
+from ...system.progress import Progress
 from .dataset import open_dataset, reading
 from .headers import Patient, SliceHeader, read_header, read_modality
 from .rtstruct import Roi, StructureSet, read_structure_set
@@ -102,7 +103,7 @@ class _Finds:
 
 def scan(
     root: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     leave_out: Callable[[Path], bool] | None = None,
     structure_sets: bool = True,
 ) -> DicomTree:
@@ -110,7 +111,7 @@ def scan(
 
     Args:
         root: where to look.
-        progress: called with files done, and files in all.
+        progress: called with "reading headers", files done, and files in all.
         leave_out: whether a file, or a folder with all that is in it, is not looked at.
         structure_sets: whether they are read; otherwise they are files like others.
 
@@ -130,7 +131,7 @@ def scan(
         except OSError as error:
             finds.problems.append(Problem(path, unreadable(path, error)))
         if progress is not None:
-            progress(index + 1, len(paths))
+            progress("reading headers", index + 1, len(paths))
     series = {}
     for key, versions in finds.slices.items():
         slices = tuple(header for found in versions.values() for header in found)

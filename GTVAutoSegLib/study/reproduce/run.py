@@ -18,9 +18,9 @@ from ...cascade.device import resolve_device
 from ...errors import DiskError, InputError
 from ...system.files import make_folder, whole_file, write_text
 from ...system.lock import locked
+from ...system.progress import progress_bar
 from ...training.data.slice_store import build_store
 from ...training.distributed import resolve_precision
-from ...training.monitor import show_count
 from ...training.presets import Preset, TrainSettings
 from .execution import run_trainings
 from .kept import read_kept
@@ -173,7 +173,9 @@ def shorten(preset: Preset, epochs: int | None) -> Preset:
 def _set_up(request: Request) -> Setup:
     split = read_split(request.dataset, request.cases, request.preset.seed)
     everyone = [*split.training, *split.test]
-    stored = {case.name: case for case in build_store(everyone, request.task.preprocessing, request.store, show_count)}
+    with progress_bar("case") as progress:
+        built = build_store(everyone, request.task.preprocessing, request.store, progress)
+    stored = {case.name: case for case in built}
     training = [stored[case.name] for case in split.training]
     folds = divide(training, split.patients, request.preset.folds, request.preset.seed, request.folds)
     keep_split(request.folder, [stored[case.name] for case in split.test], folds, request.preset.seed)

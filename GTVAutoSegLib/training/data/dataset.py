@@ -35,7 +35,8 @@ def find_cases(root: Path) -> list[Case]:
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected a data set with one folder per case")
     cases = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+    # What a killed import was writing begins with a point.
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         image, label = _find(folder, "data"), _find(folder, "label")
         if image is not None and label is None:
             raise InputError(f"{folder} has data but no label; expected label.nii.gz beside it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from ...images.dicom.tree import DicomTree, ImageSeries, drawn_here, referenced_
 from ...images.itk import write_image
 from ...images.placement import volume_ml
 from ...images.volume import Volume, check_ct
-from ...system.files import write_text
+from ...system.files import make_folder, whole_folder, write_text
 from ...system.names import safe_name
 from .dataset import PATIENTS, find_cases, read_patients
 
@@ -215,21 +214,14 @@ def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, r
         DiskError: writing failed.
     """
     suffix = ".nrrd" if volume.sheared else ".nii.gz"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as scratch:
-            # One level further down, so that a killed import leaves nothing that looks like a case.
-            case = Path(scratch) / folder.name
-            case.mkdir()
-            write_image(hu, volume, case / f"data{suffix}")
-            write_image(mask, volume, case / f"label{suffix}")
-            write_text(case / RECORD, json.dumps(record, indent=2) + "\n")
-            case.rename(folder)
-    except OSError as error:
-        raise DiskError(
-            f"{folder} could not be written ({error.strerror or error}); free space on the disk or choose another "
-            "folder, and run again: cases that are there already are kept"
-        ) from error
+    make_folder(folder.parent)
+    advice = "free space on the disk or choose another folder, and run again: cases that are there already are kept"
+    with whole_folder(folder, advice) as case:
+        write_image(hu, volume, case / f"data{suffix}")
+        write_image(mask, volume, case / f"label{suffix}")
+        write_text(case / RECORD, json.dumps(record, indent=2) + "\n")
+        if folder.exists():
+            raise InputError(f"{folder} was written by another import meanwhile; let one import at a time write there")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -29,7 +28,8 @@ from ...errors import DiskError, InputError
 from ...images.itk import reading_image
 from ...images.read import read_volume
 from ...images.volume import Volume, check_ct
-from ...system.files import make_folder, write_text
+from ...system.files import make_folder, sha256_of, whole_folder, write_text
+from ...system.progress import Progress
 from ...system.settings import PreprocessSettings
 from .dataset import Case, read_label
 from .slices import StoredCase, open_case
@@ -44,7 +44,7 @@ def build_store(
     cases: Sequence[Case],
     settings: PreprocessSettings,
     folder: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[StoredCase]:
     """Bring the store up to date and open it; cases that are there already are not read again.
 
@@ -52,7 +52,7 @@ def build_store(
         cases: of the data set, which is only read.
         settings: window, box rule, size and channels.
         folder: the store; made when it does not exist.
-        progress: called with cases done and cases in all.
+        progress: called with "preparing slices", cases done and cases in all.
 
     Returns:
         The stored cases, in the order of ``cases``.
@@ -77,7 +77,7 @@ def build_store(
         for number, build in enumerate(builds, done + 1):
             build.result()
             if progress is not None:
-                progress(number, len(cases))
+                progress("preparing slices", number, len(cases))
     finally:
         pool.shutdown(cancel_futures=True)
     return [open_case(target) for target in targets]
@@ -85,33 +85,20 @@ def build_store(
 
 def content_of(case: Case) -> str:
     """Hash of a case's image and label, as in `StoredCase.content`."""
-    return _hash(_sha256(case.image), _sha256(case.label))
+    return _hash(sha256_of(case.image), sha256_of(case.label))
 
 
 def _build(case: Case, settings: PreprocessSettings, target: Path, content: str) -> None:
     volume = read_volume(case.image)
     check_ct(volume)
     label = volume.axial.of(read_label(case, volume))
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.mkdir()
+    advice = "free space on the disk or choose another folder for the slice store"
+    with whole_folder(target, advice, keep=True) as part:
         if settings.crops is None:
             _write_slices(volume.axial.of(volume.array), label, settings, part)
         else:
             _write_volume(volume.axial.of(volume.array), label, part)
         (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
-        try:
-            part.rename(target)
-        except OSError:
-            if not target.is_dir():  # otherwise another process was faster
-                raise
-    except OSError as error:
-        raise DiskError(
-            f"the slice store {target.parent} could not be written ({error.strerror or error}); free space on the disk "
-            "or choose another folder"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:
@@ -166,7 +153,7 @@ def _hash(*parts: str) -> str:
 @lru_cache(maxsize=1)
 def _code_version() -> str:
     """What a stored slice depends on beside data and settings: preprocessing, and how it is stored."""
-    return f"{LAYOUT} {_sha256(Path(preprocess.__file__))}"
+    return f"{LAYOUT} {sha256_of(Path(preprocess.__file__))}"
 
 
 def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
@@ -181,21 +168,13 @@ def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
         status = path.stat()
         entry = known.get(str(path.resolve()))
         if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
-            entry = [status.st_size, status.st_mtime_ns, _sha256(path)]
+            entry = [status.st_size, status.st_mtime_ns, sha256_of(path)]
             known[str(path.resolve())] = entry
             changed = True
         hashes[path] = entry[2]
     if changed:
         write_text(notes, json.dumps(known))
     return hashes
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _check_duplicates(cases: Sequence[Case], hashes: dict[Path, str]) -> None:

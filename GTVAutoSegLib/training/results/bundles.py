@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import DiskError, InputError
+from ...errors import InputError
 from ...model.bundle import DESCRIPTION, SCHEMA
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
-from ...system.files import write_text
+from ...system.files import restore_folder, sha256_of, whole_folder, write_text
 from ...system.lock import locked
 from ..checkpoint import is_finished, load_state, load_weights, write_tensors
 from ..data.crop_set import samples_of, slack_box
@@ -34,7 +31,6 @@ from .threshold import ByMask, best_thresholds, measure_case, threshold_curves
 PATIENCE_SECONDS = 3600
 CURVES = "thresholds.json"
 BOXES = 3  # of each validation case, where a network sees a box
-REPLACED = "replaced"
 
 
 def build_bundles(
@@ -91,17 +87,9 @@ def restore_bundles(folder: Path, name: str) -> None:
     try:
         with locked(folder):
             for target in (folder / name, *(fold / name for fold in folder.iterdir() if fold.is_dir())):
-                for part in target.parent.glob(f".{name}.*.part"):
-                    _put_back(part, target)
-                    shutil.rmtree(part, ignore_errors=True)
-                shutil.rmtree(target / REPLACED, ignore_errors=True)
+                restore_folder(target)
     except InputError:  # another process holds the lock: it is at it, and alive
         pass
-
-
-def _put_back(part: Path, target: Path) -> None:
-    if (part / REPLACED).exists() and not target.exists():
-        (part / REPLACED).rename(target)
 
 
 def _write(
@@ -113,24 +101,10 @@ def _write(
     thresholds: Thresholds,
 ) -> Path:
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.mkdir()
+    with whole_folder(target, "free space on the disk and run again with --resume") as part:
         files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
         info = _describe(task, folder, folds, cases, files, part, thresholds)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
-        if target.exists():
-            target.rename(part / REPLACED)
-        part.rename(target)
-        shutil.rmtree(target / REPLACED, ignore_errors=True)
-    except OSError as error:
-        raise DiskError(
-            f"{target} could not be written ({error.strerror or error}); free space on the disk and run again with "
-            "--resume"
-        ) from error
-    finally:
-        _put_back(part, target)
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
@@ -242,7 +216,7 @@ def _describe(
         classifier=networks[CascadeStage.CLASSIFIER],
         segmenter=networks[CascadeStage.SEGMENTER],
         training_data=training_data(task, [cases[name] for name in taught]),
-        sha256={path.name: _sha256(path) for path in sorted(part.glob("*.safetensors"))},
+        sha256={path.name: sha256_of(path) for path in sorted(part.glob("*.safetensors"))},
         thresholds=thresholds,
         postprocessing=task.postprocessing,
         metrics=_metrics(folder, folds),
@@ -256,7 +230,3 @@ def _metrics(folder: Path, folds: Sequence[Fold]) -> dict[str, Any]:
     best = {stage: [state["best"] for state in found if state is not None] for stage, found in states.items()}
     figures = {f"{stage}_validation": round(mean(values), 4) for stage, values in best.items()}
     return {"split": split, **figures, "figures": {stage.name: stage.figure for stage in STAGES.values()}}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

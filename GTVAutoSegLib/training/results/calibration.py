@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from ...errors import InputError
 from ...images.placement import tumour_slices
 from ...images.read import read_volume
 from ...model.precision import DIGITS, Agreement, Calibration
+from ...system.progress import Progress
 from ..data.dataset import Case, read_label
 
 CASES, SLICES_OF_CASE = 16, 16
@@ -32,7 +33,7 @@ def calibrate(
     model: Cascade,
     cases: Sequence[Case],
     others: Sequence[Case],
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Measure a model's ranges on some slices of ``cases``, and compare results on ``others``.
 
@@ -115,7 +116,7 @@ def compare(
     reference: Cascade,
     other: Cascade,
     cases: Sequence[Case],
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Agreement:
     """Results of two forms of a cascade on the same CTs, whose labels show a tumour in at least one.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import platform
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from ... import __version__
 from ...model.bundle import read_bundle
 from ...model.info import ModelInfo
 from ...model.stages import CascadeStage
+from ...report.pages import page, picture, table
 from ...system.files import whole_file, write_text
 from ..checkpoint import is_finished, read_log
 from ..data.folds import Fold
@@ -27,14 +27,6 @@ from ..data.tasks import Task
 from ..monitor import clock
 from ..presets import Preset
 from ..stages import STAGES
-
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 60em; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 1.6em; }
-table { border-collapse: collapse; } th, td { padding: .2em .9em .2em 0; text-align: left; vertical-align: top; }
-th { font-weight: 600; border-bottom: 1px solid #999; } td { border-bottom: 1px solid #e4e4e4; }
-img { max-width: 100%; }
-"""
 
 
 def write_report(
@@ -53,16 +45,16 @@ def write_report(
     logs = {(fold.name, stage): read_log(folder / fold.name / stage) for fold in folds for stage in STAGES}
     logs = {key: log for key, log in logs.items() if log}
     begun = [fold for fold in folds if any(name == fold.name for name, _ in logs)]
-    picture = _curves(logs)
+    curves = _curves(logs)
     with whole_file(folder / "training.png") as temporary:
-        temporary.write_bytes(picture)
+        temporary.write_bytes(curves)
     info = None if bundle is None else read_bundle(bundle).info
     parts = [
         f"<h1>{escape(task.title)}</h1>",
         f"<p>{_model_sentence(bundle, info)}</p>",
         "<h2>Networks</h2>",
         _table(["fold", "network", "epochs", "best epoch", "validation", "of", "time"], _network_rows(folder, logs)),
-        f'<h2>Curves</h2><img alt="loss and validation by epoch" src="data:image/png;base64,{_base64(picture)}">',
+        f"<h2>Curves</h2>{picture(curves, 'loss and validation by epoch')}",
         "<h2>Data</h2>",
         _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(begun, cases)),
         f"<p>{escape(task.data)}</p>",
@@ -71,12 +63,7 @@ def write_report(
         f"<p>GTVAutoSeg {__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}, "
         f"seed {preset.seed}.</p>",
     ]
-    title = escape(f"Training of {task.id}")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    write_text(
-        folder / "report.html",
-        f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>\n",
-    )
+    write_text(folder / "report.html", page(f"Training of {task.id}", parts))
 
 
 def _model_sentence(bundle: Path | None, info: ModelInfo | None) -> str:
@@ -140,9 +127,7 @@ def _words(value: object) -> str:
 
 
 def _table(head: list[str], rows: list[list[object]]) -> str:
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = ["".join(f"<td>{escape(_words(value))}</td>" for value in row) for row in rows]
-    return f"<table><tr>{cells}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    return table([[_words(value) for value in row] for row in rows], head)
 
 
 def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> bytes:
@@ -167,7 +152,3 @@ def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
