@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -134,3 +135,25 @@ def test_what_a_person_drew_where_no_result_is_gets_packed_and_not_removed(capsy
     assert "no result yet; ct00.seg.nrrd, ct00.nii.gz lay there without one, packed into outdated.zip" in err
     assert archives(folder) == {"outdated.zip": b"drawn by hand"}
     assert ZipFile(folder / "outdated.zip").read("ct00.nii.gz") == b"in a format nobody asked for"
+
+
+@pytest.mark.parametrize("removed", [1, 2])
+def test_what_a_kill_leaves_of_files_being_packed_away_is_no_result(capsys, command, tmp_path, monkeypatch, removed):
+    folder, unlink, gone = tmp_path / "out" / "ct00", Path.unlink, []
+
+    def killed(path, missing_ok=False):
+        if path.parent == folder and path.exists():
+            if len(gone) == removed:
+                raise KeyboardInterrupt
+            gone.append(path.name)
+        unlink(path, missing_ok)
+
+    (tmp_path / "in" / "ct00.nrrd").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        run(capsys, *command)
+    assert len(gone) == removed and gone[0] == "result.json"
+    assert (folder / "ct00.seg.nrrd").is_file() == ("ct00.seg.nrrd" not in gone)
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and "2 done, 0 failed" in out
+    assert (folder / "result.json").is_file() and (folder / "ct00.seg.nrrd").is_file()

@@ -43,6 +43,15 @@ def test_only_the_slices_the_classifier_picks_are_segmented(cascade):
     assert not result.mask[~result.picked].any()
 
 
+def test_a_slice_that_just_reaches_the_threshold_is_segmented(cascade):
+    volume = phantom()
+    probability = cascade.segment(volume, threshold=1.0).slice_probability
+    best = int(probability.argmax())
+    result = cascade.segment(volume, threshold=float(probability[best]))
+    assert np.flatnonzero(result.picked).tolist() == np.flatnonzero(probability == probability[best]).tolist()
+    assert result.picked[best]
+
+
 def test_an_outline_at_the_end_of_the_scan_is_warned_of_once(everywhere, cascade):
     volume = phantom()
     said = [text for text in everywhere.segment(volume).warnings if "reaches the border of the scan" in text]

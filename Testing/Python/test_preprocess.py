@@ -150,3 +150,11 @@ def test_at_the_box_s_own_size_the_way_back_is_exact():
     inside = np.zeros_like(mask)
     inside[box.slices] = mask[box.slices]
     assert np.array_equal(plane.astype(bool), inside)
+
+
+def test_a_pixel_that_just_reaches_the_threshold_is_tumour_in_masks_and_in_targets():
+    box, plane = Box(1, 5, 2, 6), np.zeros((6, 8), np.uint8)
+    paste_back(torch.full((4, 4), 0.5), box, plane, 0.5)
+    assert plane[box.slices].all() and plane.sum() == 16
+    # Two pixels side by side that are stretched into one: half of it is tumour.
+    assert stretch_mask(np.array([[1, 0], [1, 0]], bool), Box(0, 2, 0, 2), 1).all()

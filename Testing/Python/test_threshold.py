@@ -25,6 +25,11 @@ def test_the_dice_counts_only_picked_slices_but_all_of_the_label():
     assert case.dsc(0.05) == pytest.approx(2 * 18 / (27 + 20))
 
 
+def test_a_slice_that_just_reaches_the_threshold_is_picked():
+    case = figures([0.5, 0.25], [10, 10], [10, 10], [10, 10])
+    assert (case.dsc(0.5), case.dsc(0.25)) == (pytest.approx(2 * 10 / (10 + 20)), 1.0)
+
+
 def test_a_hesitant_classifier_gets_a_lower_threshold():
     case = figures([0.9, 0.3, 0.1], [10, 8, 0], [12, 10, 5], [10, 10, 0])
     assert 0.1 < best_threshold([case]) <= 0.3

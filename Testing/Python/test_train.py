@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,6 +229,21 @@ def test_folds_of_the_users_own_are_used_and_checked(data, tmp_path, capsys):
     assert main(arguments) == 0
     configuration = json.loads((tmp_path / "run" / "run.json").read_text())
     assert configuration["folds"]["fold_1"] == ["patient1", "patient2"]
+
+
+def test_cts_of_one_patient_never_teach_and_validate_in_one_fold(data, tmp_path, capsys):
+    ours = shutil.copytree(data, tmp_path / "ours")
+    patients = {"patient0": "one", "patient1": "two", "patient2": "one", "patient3": "two"}
+    (ours / "patients.json").write_text(json.dumps(patients))
+    arguments = command(tmp_path, ours, "--fold", "0", "--stage", "classifier", epochs=1)
+    assert main(arguments) == 0
+    folds = json.loads((tmp_path / "run" / "run.json").read_text())["folds"].values()
+    assert sorted(folds) == [["patient0", "patient2"], ["patient1", "patient3"]]
+
+    (tmp_path / "other" / "run").mkdir(parents=True)
+    divided = {"folds": [["patient0", "patient1"], ["patient2", "patient3"]]}
+    (tmp_path / "other" / "run" / "folds.json").write_text(json.dumps(divided))
+    assert "are of one patient by patients.json, and are divided" in refused(capsys, command(tmp_path / "other", ours))
 
 
 def test_unsuitable_data_sets_have_their_sentences(tmp_path, capsys):
