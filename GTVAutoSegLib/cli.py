@@ -19,6 +19,7 @@ from .errors import Cancelled, GTVAutoSegError, InputError
 # name: (module in commands/ with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
     "segment": ("segment", "segment the gross tumour volume on one CT"),
+    "complete": ("complete", "complete a tumour from a few slices that a person drew"),
     "batch": ("batch", "segment many CTs: a folder, DICOM studies, or a table"),
     "rtstruct": ("rtstruct", "write masks of any origin as an RTSTRUCT or DICOM SEG, or add them to one"),
     "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),

@@ -1,4 +1,4 @@
-"""The child process Slicer starts: ``python -m GTVAutoSegLib.worker serve|segment|probe``.
+"""The child process Slicer starts: ``python -m GTVAutoSegLib.worker serve|segment|complete|probe``.
 
 It answers on standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" |
 "result" | "error", ...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel
@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .commands.complete import slice_list
 from .commands.segment import slice_range
 from .errors import Cancelled, GTVAutoSegError, InputError
 from .model.precision import PRECISIONS
@@ -68,7 +69,7 @@ class Worker:
         """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
             values = _parser().parse_args(arguments)
-            (self._segment if values.action == "segment" else self._probe)(values)
+            {"segment": self._segment, "complete": self._complete, "probe": self._probe}[values.action](values)
         except GTVAutoSegError as error:
             self._send_error(error.kind, str(error))
             return error.exit_code
@@ -80,12 +81,7 @@ class Worker:
 
     def _segment(self, values: argparse.Namespace) -> None:
         """Segment ``--input``, write ``--output``, and send the result."""
-
-        def cancelled() -> bool:
-            return (values.watch_stdin and self._parent.closed()) or (
-                values.cancel_file is not None and values.cancel_file.exists()
-            )
-
+        cancelled = self._canceller(values)
         self._send("stage", stage="loading")
         _stop_if(cancelled())
         from .cascade.result import summarise
@@ -96,6 +92,58 @@ class Worker:
         _stop_if(cancelled())
         self._send("stage", stage="reading")
         volume = read_volume(values.input)
+        _stop_if(cancelled())
+        result = model.segment(
+            volume, progress=self._progress(), slices=values.slices, threshold=values.threshold, cancelled=cancelled
+        )
+        self._warn(result.warnings)
+        _stop_if(cancelled())
+        self._send("stage", stage="writing")
+        write_mask(result.mask, volume, Path(values.output))
+        self._send("result", output=str(values.output), **summarise(result, volume, model.bundle).to_json())
+
+    def _complete(self, values: argparse.Namespace) -> None:
+        """Complete what is drawn in ``--drawn``, write ``--output``, and send the result."""
+        cancelled = self._canceller(values)
+        self._send("stage", stage="loading")
+        _stop_if(cancelled())
+        from .completion.record import summarise_completion
+        from .completion.run import Wish, load_or_explain, run_completion
+        from .images.read import read_mask, read_volume
+        from .images.write import write_mask
+
+        wish = Wish(values.slices, values.first, values.last, values.completer, values.device)
+        completer, without = load_or_explain(wish)
+        model = None if values.model is None else self._load(values)
+        _stop_if(cancelled())
+        self._send("stage", stage="reading")
+        volume = read_volume(values.input)
+        mask = read_mask(values.drawn, volume)
+        result = run_completion(
+            volume,
+            mask,
+            wish,
+            completer=completer,
+            without=without,
+            model=model,
+            progress=self._progress(),
+            cancelled=cancelled,
+        )
+        self._warn(result.warnings)
+        _stop_if(cancelled())
+        self._send("stage", stage="writing")
+        write_mask(result.mask, volume, Path(values.output))
+        self._send("result", output=str(values.output), **summarise_completion(result, volume).to_json())
+
+    def _canceller(self, values: argparse.Namespace) -> Callable[[], bool]:
+        """Whether the parent wants this job to stop."""
+        return lambda: (
+            (values.watch_stdin and self._parent.closed())
+            or (values.cancel_file is not None and values.cancel_file.exists())
+        )
+
+    def _progress(self) -> Callable[[str, int, int], None]:
+        """Sends each stage once, and how far it is."""
         stages = set()
 
         def progress(stage: str, done: int, total: int) -> None:
@@ -104,16 +152,11 @@ class Worker:
                 self._send("stage", stage=stage)
             self._send("progress", stage=stage, done=done, total=total)
 
-        _stop_if(cancelled())
-        result = model.segment(
-            volume, progress=progress, slices=values.slices, threshold=values.threshold, cancelled=cancelled
-        )
-        for warning in result.warnings:
+        return progress
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
             self._send("warning", message=warning)
-        _stop_if(cancelled())
-        self._send("stage", stage="writing")
-        write_mask(result.mask, volume, Path(values.output))
-        self._send("result", output=str(values.output), **summarise(result, volume, model.bundle).to_json())
 
     def _load(self, values: argparse.Namespace) -> Cascade:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""
@@ -168,15 +211,24 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m GTVAutoSegLib.worker", add_help=False)
     actions = parser.add_subparsers(dest="action", required=True)
-    segment_parser = actions.add_parser("segment", add_help=False)
-    for name in ("--input", "--output", "--model"):
-        segment_parser.add_argument(name, required=True)
-    segment_parser.add_argument("--device", default="auto")
-    segment_parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    segment_parser.add_argument("--cancel-file", type=Path)
-    segment_parser.add_argument("--threshold", type=float)
-    segment_parser.add_argument("--slices", type=slice_range)
-    segment_parser.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
+    segment, complete = (actions.add_parser(name, add_help=False) for name in ("segment", "complete"))
+    for name in ("--input", "--output"):
+        segment.add_argument(name, required=True)
+        complete.add_argument(name, required=True)
+    segment.add_argument("--model", required=True)
+    segment.add_argument("--threshold", type=float)
+    segment.add_argument("--slices", type=slice_range)
+    complete.add_argument("--model")
+    complete.add_argument("--drawn", required=True)
+    complete.add_argument("--slices", type=slice_list)
+    complete.add_argument("--first", type=int)
+    complete.add_argument("--last", type=int)
+    complete.add_argument("--completer", type=Path)
+    for job in (segment, complete):
+        job.add_argument("--device", default="auto")
+        job.add_argument("--precision", choices=PRECISIONS, default="auto")
+        job.add_argument("--cancel-file", type=Path)
+        job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     actions.add_parser("probe", add_help=False)
     return parser
 

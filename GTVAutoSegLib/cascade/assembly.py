@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -26,9 +27,9 @@ def load_cascade(bundle: Bundle, device: str, precision: str) -> Cascade:
     """Build the networks of a bundle and load their weights; see `GTVAutoSegLib.cascade.load.load_model`."""
     target = resolve_device(device)
     classifiers = tuple(
-        _load_network(bundle, CLASSIFIERS, bundle.info.classifier, f) for f in bundle.info.classifier.files
+        load_network(bundle, CLASSIFIERS, bundle.info.classifier, f) for f in bundle.info.classifier.files
     )
-    segmenters = tuple(_load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
+    segmenters = tuple(load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
     cascade = Cascade(bundle, classifiers, segmenters, target)
     try:
         return in_precision(cascade, chosen_precision(cascade, precision))
@@ -93,9 +94,25 @@ def _no_int8(cascade: Cascade) -> str:
     return missing_support()
 
 
-def _load_network(
-    bundle: Bundle, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
+class Weights(Protocol):
+    """Where weights lie: a bundle of any kind."""
+
+    @property
+    def path(self) -> Path:
+        """The bundle's folder or .zip."""
+
+    def weights(self, name: str) -> bytes:
+        """Content of a weight file, checked against its sha256; raises ModelError."""
+
+
+def load_network(
+    bundle: Weights, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
 ) -> nn.Module:
+    """A network of a bundle with its weights, checked, ready to infer.
+
+    Raises:
+        ModelError: the weights are damaged, or are not those of this network.
+    """
     content = bundle.weights(name)
     where = bundle.path / name
     try:

@@ -86,6 +86,23 @@ class Cascade:
         check_box(volume, self.bundle.info, box)
         return _Run(self, volume, progress, cancelled, box).result(slices, threshold, picked)
 
+    def classify(
+        self, volume: Volume, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> np.ndarray:
+        """Probability of each slice to show tumour, without outlining it; float32 (slices,).
+
+        Args:
+            volume: the CT, in any axis order.
+            progress: as for `segment`.
+            cancelled: the same.
+
+        Raises:
+            InputError: the volume is not a usable CT.
+            Cancelled: ``cancelled`` returned True.
+        """
+        check_ct(volume)
+        return _Run(self, volume, progress, cancelled).slice_probability()
+
 
 class _Run:
     """One pass of a cascade over one volume; everything in here counts axial slices."""
@@ -141,6 +158,10 @@ class _Run:
             precision=self._precision(),
             timings=dict(self.timings),
         )
+
+    def slice_probability(self) -> np.ndarray:
+        """The classifier's judgement of every slice, in stored order."""
+        return self._as_stored(self._classify(np.ones(len(self.hu), bool)))
 
     def _precision(self) -> str:
         """In which numbers it ran: on the CPU, where it may have had to go, not in half precision."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,9 +122,6 @@ class ResultRecord:
 
 def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRecord:
     """Measure a result on its CT, and say what made it."""
-    import SimpleITK
-    import torch
-
     return ResultRecord(
         input=InputRecord(volume.source, volume.array.shape[::-1], tuple(volume.spacing)),
         roi=bundle.info.task.roi,
@@ -140,14 +138,22 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRe
         device=result.device,
         precision=result.precision,
         timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
-        versions={
-            "gtvautoseg": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "SimpleITK": SimpleITK.Version_VersionString(),
-            "numpy": np.__version__,
-        },
+        versions=versions(),
     )
+
+
+def versions() -> dict[str, str]:
+    """Of the software that made a result, by name; PyTorch's where it took part."""
+    import SimpleITK
+
+    torch = sys.modules.get("torch")
+    return {
+        "gtvautoseg": __version__,
+        "python": platform.python_version(),
+        **({} if torch is None else {"torch": torch.__version__}),
+        "SimpleITK": SimpleITK.Version_VersionString(),
+        "numpy": np.__version__,
+    }
 
 
 def sentence(record: ResultRecord) -> str:

@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     volume = read_volume(arguments.ct, series=arguments.series)
     check_ct(volume)  # an unsuitable one is said before PyTorch is imported
     check_outputs(arguments.output, volume)
-    for path in _json_file(arguments):
+    for path in json_file(arguments):
         check_writable(path)
-        _check_apart(path, arguments.output, [Path(volume.source), *volume.dicom_files])
+        check_apart(path, arguments.output, [Path(volume.source), *volume.dicom_files])
     model = load_model(bundle.path, device=arguments.device, precision=arguments.precision)
     with progress_bar() as progress:
         result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     structure = Structure(result.mask, describe_segment(bundle, record), contours=arguments.contours)
     for path in arguments.output:
         write_structure(structure, volume, path)
-    for path in _json_file(arguments):
+    for path in json_file(arguments):
         write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
     _say(record, arguments)
 
@@ -96,11 +96,12 @@ def probability(text: str) -> float:
     return float(text)
 
 
-def _json_file(arguments: argparse.Namespace) -> list[Path]:
+def json_file(arguments: argparse.Namespace) -> list[Path]:
+    """Where the JSON goes: one file, or none."""
     return [Path(arguments.json)] if arguments.json not in (None, "-") else []
 
 
-def _check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
+def check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
     """Raise rather than write the JSON over a result or the CT."""
     if path.resolve() in {other.resolve() for other in (*outputs, *inputs)}:
         raise InputError(f"{path} is the CT or a result already; expected another file for --json")

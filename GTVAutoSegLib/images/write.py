@@ -58,18 +58,19 @@ def mask_format(path: Path) -> tuple[str, MaskFormat]:
     return suffix, FORMATS[suffix]
 
 
-def check_outputs(paths: Iterable[str | Path], volume: Volume) -> None:
+def check_outputs(paths: Iterable[str | Path], volume: Volume, others: Iterable[Path] = ()) -> None:
     """Check before a run that its masks can be written.
 
     Args:
         paths: where the mask shall go.
         volume: the input, whose grid the mask will have.
+        others: further files that were read and are to stay.
 
     Raises:
         InputError: unknown suffix, a format that cannot hold the geometry, a folder missing or not writable, the same
             file twice, or a file of the input.
     """
-    inputs = [file for file in _inputs(volume) if file.exists()]
+    inputs = [file for file in (*_inputs(volume), *others) if file.exists()]
     seen: set[Path] = set()
     for path in map(Path, paths):
         mask_format(path)[1].check(volume, path)

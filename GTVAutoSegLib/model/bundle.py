@@ -10,14 +10,17 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..errors import ModelError
 from ..system.resources import resource_folders
 from ..system.settings import parse_settings
 from .info import ModelInfo
+
+T = TypeVar("T")
 
 SCHEMA = 1
 DESCRIPTION = "model.json"
@@ -44,14 +47,7 @@ class Bundle:
         Raises:
             ModelError: the file is missing, truncated or tampered with.
         """
-        content = read_member(self.path, name)
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != self.info.sha256[name]:
-            raise ModelError(
-                f"{self.path / name} has sha256 {digest[:12]}..., model.json expects "
-                f"{self.info.sha256[name][:12]}...: the file is damaged or was changed; install the model again"
-            )
-        return content
+        return checked_member(self.path, name, self.info.sha256)
 
 
 def model_folders() -> list[Path]:
@@ -125,19 +121,57 @@ def read_bundle(model: str | Path) -> Bundle:
         data = json.loads(content)
     except ValueError as error:
         raise ModelError(f"{where} is not JSON ({error}); install the model again") from error
+    if isinstance(data, dict) and "kind" in data:
+        raise ModelError(
+            f"{where} describes a {data['kind']}, expected a model that outlines tumours; see 'model list'"
+        )
+    info = parsed_description(ModelInfo, data, where)
+    check_weight_files(where, info.weight_files, info.sha256)
+    return Bundle(path, info, hashlib.sha256(content).hexdigest())
+
+
+def parsed_description(cls: type[T], data: Any, where: str) -> T:
+    """A decoded ``model.json`` as its dataclass.
+
+    Raises:
+        ModelError: another schema, or keys and values that are not allowed.
+    """
     version = data.get("schema") if isinstance(data, dict) else None
     if version != SCHEMA:
         raise ModelError(f"{where} has schema {version!r}, this version reads {SCHEMA}; install a matching model")
     try:
-        info = parse_settings(ModelInfo, data, where)
+        return parse_settings(cls, data, where)
     except ValueError as error:
         raise ModelError(f"{error}; install the model again") from error
-    for name in info.weight_files:
+
+
+def check_weight_files(where: str, names: Sequence[str], sha256: Mapping[str, str]) -> None:
+    """Check what ``model.json`` says of its weight files.
+
+    Raises:
+        ModelError: a name is none of a file beside it, or has no sha256.
+    """
+    for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ModelError(f"{where} names the weight file '{name}', expected a plain name ending in .safetensors")
-        if name not in info.sha256:
+        if name not in sha256:
             raise ModelError(f"{where} has no sha256 for {name}; install the model again")
-    return Bundle(path, info, hashlib.sha256(content).hexdigest())
+
+
+def checked_member(path: Path, name: str, sha256: Mapping[str, str]) -> bytes:
+    """Content of a weight file, checked against its sha256.
+
+    Raises:
+        ModelError: the file is missing, truncated or tampered with.
+    """
+    content = read_member(path, name)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256[name]:
+        raise ModelError(
+            f"{path / name} has sha256 {digest[:12]}..., model.json expects {sha256[name][:12]}...: the file is "
+            "damaged or was changed; install the model again"
+        )
+    return content
 
 
 def verify_model(model: str | Path) -> Bundle:

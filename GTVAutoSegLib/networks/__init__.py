@@ -16,6 +16,7 @@ from .baselines.unet import DeepLabV3Plus, UNet, UNetPlusPlus
 from .baselines.utnet import UTNet
 from .blocks import channels_last
 from .classifier import SliceClassifier
+from .completer import CompleterUNet
 from .encoders import ENCODERS
 from .multitask import MultiTaskSANet
 from .sanet import SANet
@@ -33,6 +34,7 @@ SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
     "transunet": TransUNet,
     "utnet": UTNet,
 }
+COMPLETERS: dict[str, Callable[..., nn.Module]] = {"completer-unet": CompleterUNet}
 
 
 def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -50,4 +52,4 @@ def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, argu
         raise ValueError(f"network '{name}' does not take these arguments: {error}") from error
 
 
-__all__ = ["CLASSIFIERS", "SEGMENTERS", "SANet", "SliceClassifier", "build_network", "channels_last"]
+__all__ = ["CLASSIFIERS", "COMPLETERS", "SEGMENTERS", "SANet", "SliceClassifier", "build_network", "channels_last"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # Which model made it, and how it was run.
 MODEL_TAG = "GTVAutoSeg.Model"
 VERSION_TAG = "GTVAutoSeg.Version"
@@ -27,3 +29,20 @@ CT_TAG = "GTVAutoSeg.CT"
 # An attribute of a CT in Slicer that does not come from DICOM, by which results know it. Node ids would not do: the
 # nodes of a scene that is added to another get new ones.
 CT_MARK = "GTVAutoSeg.CTMark"
+
+# Slices that a person drew or changed, as "3,9,12": whatever runs leaves them as they are.
+MINE_TAG = "GTVAutoSeg.Mine"
+# How a segment was completed from drawn slices, and by which completer.
+COMPLETION_TAG = "GTVAutoSeg.Completion"
+COMPLETER_TAG = "GTVAutoSeg.Completer"
+COMPLETER_DIGEST_TAG = "GTVAutoSeg.CompleterDigest"
+
+
+def mine_text(slices: Iterable[int]) -> str:
+    """The value of `MINE_TAG`: slices, ascending, as "3,9,12"."""
+    return ",".join(map(str, sorted({int(index) for index in slices})))
+
+
+def mine_of(text: str) -> tuple[int, ...]:
+    """The slices of a `MINE_TAG`; what is no number in it does not count."""
+    return tuple(sorted({int(part) for part in text.split(",") if part.strip().isdecimal()}))

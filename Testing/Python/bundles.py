@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from GTVAutoSegLib.completion.features import CHANNELS
 from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
-from GTVAutoSegLib.networks import CLASSIFIERS, SEGMENTERS
+from GTVAutoSegLib.networks import CLASSIFIERS, COMPLETERS, SEGMENTERS
 
 
 def make_bundle(
@@ -73,3 +74,40 @@ def write_description(folder: Path, *, size: int, arguments: dict, **changes) ->
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.safetensors"))
     }
     (folder / "model.json").write_text(json.dumps(description, indent=2))
+
+
+def make_completer(folder: Path, *, correction: float = 0.0, width: int = 2, size: int = 32, **changes) -> Path:
+    """Write a completer's bundle; untrained it interpolates.
+
+    Args:
+        folder: made; its name becomes the id.
+        correction: added to the logit of every pixel in its square: large fills the square, very negative empties it.
+        width: of the network.
+        size: of its input.
+        changes: replaced keys of model.json.
+    """
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    arguments = {"in_channels": CHANNELS, "width": width}
+    network = COMPLETERS["completer-unet"](**arguments)
+    network.head.bias.data[0] = correction
+    save_file(network.state_dict(), folder / "completer.safetensors")
+    description = {
+        "schema": 1,
+        "kind": "completer",
+        "id": folder.name,
+        "title": "Random completer for tests",
+        "version": "1.0.0",
+        "licence": "CC0",
+        "intended_use": "tests",
+        "network": {"network": "completer-unet", "arguments": arguments, "files": ["completer.safetensors"]},
+        "size": size,
+        "data": "none",
+        "cases": {},
+        "sha256": {
+            "completer.safetensors": hashlib.sha256((folder / "completer.safetensors").read_bytes()).hexdigest()
+        },
+        **changes,
+    }
+    (folder / "model.json").write_text(json.dumps(description, indent=2))
+    return folder

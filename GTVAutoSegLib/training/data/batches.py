@@ -48,8 +48,8 @@ def read_ahead(samples: Samples, batches: Sequence[np.ndarray]) -> Iterator[tupl
 
 
 def as_input(images: Tensor, device: torch.device) -> Tensor:
-    """Stored slices or patches, uint8, as float32 in [0, 1] on a device; same shape."""
-    return images.to(device).float().div_(255)
+    """Stored slices or patches, uint8, as float32 in [0, 1] on a device; what is float already stays. Same shape."""
+    return images.to(device) if images.is_floating_point() else images.to(device).float().div_(255)
 
 
 def packed(images: Tensor) -> Tensor:

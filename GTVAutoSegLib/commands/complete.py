@@ -1,0 +1,94 @@
+"""``gtvautoseg complete``: a CT and some drawn slices in, the whole volume out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("ct", metavar="CT", help="image file, or a folder with a DICOM series")
+    parser.add_argument(
+        "drawn",
+        metavar="DRAWN",
+        type=Path,
+        help="mask on the CT's grid with the drawn slices: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        action="append",
+        type=Path,
+        help="file to write, may be repeated; its suffix decides, as for 'segment'",
+    )
+    parser.add_argument(
+        "--slices",
+        type=slice_list,
+        metavar="A,B,...",
+        help="which slices of DRAWN were drawn, from 0 (default: all that are not empty); what is on others is redone",
+    )
+    parser.add_argument("--first", type=int, metavar="N", help="the tumour's first slice (default: it is found)")
+    parser.add_argument("--last", type=int, metavar="N", help="the tumour's last slice (default: it is found)")
+    parser.add_argument("--model", help="id or path of a model whose classifier finds the ends, not the completer")
+    parser.add_argument("--completer", type=Path, metavar="BUNDLE", help="a completer of your own, folder or .zip")
+    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
+    parser.epilog = (
+        "Drawn slices stay as they are, voxel for voxel. Without PyTorch the shapes are interpolated, and a warning "
+        "says so."
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Complete, write, and say what was made."""
+    from ..cascade.load import load_model
+    from ..completion.record import completed_segment, summarise_completion
+    from ..completion.request import checked_request
+    from ..completion.run import Wish, load_or_explain, run_completion
+    from ..images.read import read_mask, read_volume
+    from ..images.write import check_outputs, mask_format, write_mask
+    from ..system.files import check_writable, write_text
+    from ..system.progress import progress_bar
+    from .segment import check_apart, json_file
+
+    for path in arguments.output:
+        mask_format(path)[1].check_installed(path)
+    volume = read_volume(arguments.ct, series=arguments.series)
+    mask = read_mask(arguments.drawn, volume)
+    wish = Wish(arguments.slices, arguments.first, arguments.last, arguments.completer, arguments.device)
+    checked_request(volume, mask, wish.drawn, wish.first, wish.last)  # before PyTorch is imported
+    check_outputs(arguments.output, volume, [arguments.drawn])
+    for path in json_file(arguments):
+        check_writable(path)
+        check_apart(path, arguments.output, [arguments.drawn, Path(volume.source), *volume.dicom_files])
+    model = None if arguments.model is None else load_model(arguments.model, device=arguments.device)
+    completer, without = load_or_explain(wish)
+    with progress_bar() as progress:
+        result = run_completion(
+            volume, mask, wish, completer=completer, without=without, model=model, progress=progress
+        )
+    for path in arguments.output:
+        write_mask(result.mask, volume, path, completed_segment(result))
+    record = summarise_completion(result, volume)
+    for path in json_file(arguments):
+        write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
+    for warning in record.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json == "-":
+        print(json.dumps(record.to_json(), indent=2))
+        return
+    print(record.sentence)
+    for path in arguments.output:
+        print(f"written: {path}")
+
+
+def slice_list(text: str) -> tuple[int, ...]:
+    """Parse ``3,9,12`` as slices."""
+    if re.fullmatch(r"\d+(,\d+)*", text) is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of slices, expected numbers such as 3,9,12")
+    return tuple(int(part) for part in text.split(","))

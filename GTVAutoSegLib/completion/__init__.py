@@ -1,0 +1,1 @@
+"""Completion: from a few slices that a person drew to the whole volume."""

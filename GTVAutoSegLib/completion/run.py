@@ -1,0 +1,102 @@
+"""A completion from files: the network where there is one, the classifier of a model where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cascade.load import check_torch
+from ..errors import ModelError
+from ..images.volume import Volume
+from .complete import Completion, Progress, complete
+
+if TYPE_CHECKING:
+    from ..cascade.cascade import Cascade
+    from .completer import Completer
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for beside the CT and the drawn mask.
+
+    Attributes:
+        drawn: the drawn slices; None for all that are not empty.
+        first: the tumour's first slice; None to find it.
+        last: its last one; the same.
+        completer: path of a completer; None for the shipped one.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+    """
+
+    drawn: tuple[int, ...] | None = None
+    first: int | None = None
+    last: int | None = None
+    completer: Path | None = None
+    device: str = "auto"
+
+
+def load_or_explain(wish: Wish) -> tuple[Completer | None, str]:
+    """The completer, or None and the sentence that says why there is none.
+
+    Raises:
+        ModelError: a completer was asked for by its path, and cannot be had.
+        InputError: there is no such device.
+    """
+    try:
+        check_torch()
+        from .completer import load_completer
+
+        return load_completer(wish.completer, wish.device), ""
+    except ModelError as error:
+        if wish.completer is not None:
+            raise
+        return None, f"shapes were interpolated without looking at the CT, because {error}"
+
+
+def run_completion(
+    volume: Volume,
+    mask: np.ndarray,
+    wish: Wish,
+    *,
+    completer: Completer | None,
+    without: str = "",
+    model: Cascade | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Completion:
+    """Complete a volume; ends that are not named are found.
+
+    Args:
+        volume: the CT.
+        mask: (z, y, x) on its grid.
+        wish: what is asked for.
+        completer: the network, see `load_or_explain`.
+        without: the sentence that says why there is none.
+        model: whose classifier tells where the tumour begins and ends; None to let the completer find it.
+        progress: called with a stage, slices done, and slices in all.
+        cancelled: asked between batches; the run stops when it returns True.
+
+    Raises:
+        InputError: as for `complete`.
+        Cancelled: ``cancelled`` returned True.
+    """
+    likely = None
+    if model is not None and None in (wish.first, wish.last):
+        probability = model.classify(volume, progress=progress, cancelled=cancelled)
+        likely = probability >= model.bundle.info.thresholds.slice
+    result = complete(
+        volume,
+        mask,
+        drawn=wish.drawn,
+        first=wish.first,
+        last=wish.last,
+        find_ends=True,
+        completer=completer,
+        likely=likely,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    return replace(result, warnings=(*result.warnings, *([without] if without else [])))

@@ -1,0 +1,54 @@
+"""A new result put into the one that is there: only on some slices, and never on those that a person drew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from ..errors import InputError
+from .volume import Volume
+
+
+def merge(
+    before: np.ndarray,
+    new: np.ndarray,
+    volume: Volume,
+    *,
+    slices: range | None = None,
+    mine: Collection[int] = (),
+) -> np.ndarray:
+    """Put a new mask into another one.
+
+    Args:
+        before: what is there, (z, y, x).
+        new: what a run found, the same shape.
+        volume: the CT; slices are counted along its stored axis closest to head-feet, as a viewer counts them.
+        slices: which slices are taken from ``new``; all by default.
+        mine: slices that stay as they are, voxel for voxel, whatever ``slices`` says.
+
+    Returns:
+        uint8 (z, y, x), 0 and 1.
+
+    Raises:
+        InputError: a slice is not in the CT, or a mask has another shape than the CT.
+    """
+    for mask in (before, new):
+        if mask.shape != volume.array.shape:
+            raise InputError(
+                f"a mask of {' x '.join(map(str, mask.shape[::-1]))} voxels cannot be put into a CT of "
+                f"{' x '.join(map(str, volume.array.shape[::-1]))}; expected one on the CT's own grid"
+            )
+    axis = volume.axial.axes[0]
+    count = volume.array.shape[axis]
+    taken = np.ones(count, bool) if slices is None else np.zeros(count, bool)
+    for index in (*(slices or ()), *mine):
+        if not 0 <= index < count:
+            raise InputError(f"slice {index} is not in the CT, expected 0 to {count - 1}")
+    if slices is not None:
+        taken[list(slices)] = True
+    taken[sorted(mine)] = False
+    merged = (before != 0).astype(np.uint8)
+    place = (slice(None),) * axis + (taken,)
+    merged[place] = new[place] != 0
+    return merged
