@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from phantoms import phantom
 
+from GTVAutoSegLib.completion.merge import merge
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.merge import merge
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.tags import mine_of, mine_text
 

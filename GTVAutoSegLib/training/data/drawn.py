@@ -126,8 +126,8 @@ class DrawnSlices:
 
     def _sample(self, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         while True:
-            chosen = self.sets[random.integers(len(self.sets))]
-            tumour = chosen[random.integers(len(chosen))]
+            chosen = self.sets[int(random.integers(len(self.sets)))]
+            tumour = chosen[int(random.integers(len(chosen)))]
             neighbours = simulated(tumour, random)
             if neighbours is not None:
                 return self._seen(tumour, neighbours, random)

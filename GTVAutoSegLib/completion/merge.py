@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ..errors import InputError
-from .volume import Volume
+from ..images.volume import Volume
 
 
 def merge(

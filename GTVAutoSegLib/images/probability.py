@@ -1,0 +1,169 @@
+"""The probability behind a mask: kept in 8 bits where it is not nearly 0, so that the threshold can still be moved.
+
+Nothing here imports torch: a slider in Slicer's process follows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..system.files import whole_file
+from .itk import reading_image, write_image
+from .runs import keep_largest
+from .volume import Volume, bounding_box
+
+LEVELS = 256
+# Level that is kept at least: a threshold of 0.02 and less is of no use to anybody.
+FAINTEST = 5
+SUFFIX = ".nrrd"
+HEADER = "GTVAutoSeg_Probability"
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Foreground probability of the slices that were segmented, cropped to where it reaches a threshold of 0.02.
+
+    Attributes:
+        values: uint8 (z, y, x) in storage order: 256 times the probability, rounded down, at most 255.
+        start: where the crop begins in the CT, (z, y, x).
+        shape: voxels of the CT, (z, y, x).
+        threshold: the model's own.
+        keep_components: how many of the largest connected parts of a mask stay; 0 keeps all.
+    """
+
+    values: np.ndarray = field(repr=False)
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    threshold: float = 0.5
+    keep_components: int = 0
+
+    def mask(self, threshold: float | None = None) -> np.ndarray:
+        """The mask at a threshold.
+
+        Args:
+            threshold: probability from which a voxel is tumour; the model's own by default.
+
+        Returns:
+            uint8 (z, y, x) on the CT's grid, 0 and 1, after post-processing.
+
+        Raises:
+            InputError: the threshold is no probability above 0.
+        """
+        mask = np.zeros(self.shape, np.uint8)
+        mask[self.box] = self.cut(threshold)[0]
+        return mask
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Where the values lie in the CT."""
+        z, y, x = (slice(start, start + size) for start, size in zip(self.start, self.values.shape))
+        return z, y, x
+
+    def cut(self, threshold: float | None = None) -> tuple[np.ndarray, int, int]:
+        """The mask within the crop, uint8; how many parts there were, and how many voxels of them were left out."""
+        chosen = self.threshold if threshold is None else threshold
+        check_mask_threshold(chosen)
+        inside = (self.values >= min(max(1, math.ceil(chosen * LEVELS)), LEVELS - 1)).astype(np.uint8)
+        if self.keep_components == 0:
+            return inside, 0, 0
+        return (inside, *keep_largest(inside, self.keep_components))
+
+    def write(self, path: str | Path, volume: Volume) -> None:
+        """Write it as a compressed .nrrd that lies where it belongs on the CT; viewers show it as a volume of 0 to 255.
+
+        Raises:
+            DiskError: the file could not be written.
+        """
+        with whole_file(Path(path), SUFFIX) as temporary:
+            self._write(temporary, volume)
+
+    def to_bytes(self, volume: Volume) -> bytes:
+        """The content of the file that `write` would make."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"probability{SUFFIX}"
+            self._write(path, volume)
+            return path.read_bytes()
+
+    def _write(self, path: Path, volume: Volume) -> None:
+        steps = np.array(self.start[::-1]) * volume.spacing
+        origin = np.array(volume.origin) + np.reshape(volume.direction, (3, 3)) @ steps
+        cropped = replace(volume, array=self.values, origin=tuple(origin.tolist()))
+        facts = {
+            "start": self.start,
+            "shape": self.shape,
+            "threshold": self.threshold,
+            "keep_components": self.keep_components,
+        }
+        write_image(self.values, cropped, path, {HEADER: json.dumps(facts)})
+
+
+def check_mask_threshold(threshold: float) -> None:
+    """Raise InputError for a threshold of the mask that is no probability above 0."""
+    if not 0 < threshold <= 1:
+        raise InputError(f"the mask threshold is {threshold}, expected a probability above 0 and up to 1")
+
+
+def probability_of(levels: np.ndarray, threshold: float, keep_components: int) -> Probability:
+    """Crop the levels of a whole CT.
+
+    Args:
+        levels: uint8 (z, y, x), see `Probability.values`; 0 on slices that were not segmented.
+        threshold: the model's own.
+        keep_components: of its post-processing.
+    """
+    box = bounding_box(levels >= FAINTEST) or (slice(0, 1),) * 3
+    z, y, x = levels.shape
+    start = (box[0].start, box[1].start, box[2].start)
+    return Probability(levels[box].copy(), start, (z, y, x), threshold, keep_components)
+
+
+def read_probability(path: str | Path) -> Probability:
+    """Read what `Probability.write` wrote.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    path = Path(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with reading_image():
+            image = reader.Execute()
+        facts = json.loads(image.GetMetaData(HEADER))
+        values = sitk.GetArrayFromImage(image)
+        found = Probability(
+            values,
+            _three(facts["start"]),
+            _three(facts["shape"]),
+            float(facts["threshold"]),
+            int(facts["keep_components"]),
+        )
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no probability of a result; expected the file that 'segment --probability' wrote"
+        ) from error
+    fits = all(s >= 0 and s + n <= whole for s, n, whole in zip(found.start, values.shape, found.shape))
+    if values.dtype != np.uint8 or values.ndim != 3 or not fits:
+        raise InputError(f"{path} is damaged: its values do not fit into its CT; run 'segment --probability' again")
+    return found
+
+
+def probability_from_bytes(content: bytes) -> Probability:
+    """Read what `Probability.to_bytes` gave; raises InputError."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"probability{SUFFIX}"
+        path.write_bytes(content)
+        return read_probability(path)
+
+
+def _three(values: list[int]) -> tuple[int, int, int]:
+    z, y, x = values
+    return int(z), int(y), int(x)
