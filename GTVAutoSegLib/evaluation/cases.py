@@ -20,6 +20,7 @@ from ..model.bundle import read_bundle
 from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
+from .boxes import boxed, simulated_box
 
 CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
 PREDICTIONS = "predictions"
@@ -34,7 +35,8 @@ class Measurement:
         model: which model made it, see `model_names`, or the folder of predictions.
         case: name.
         variant: "cascade"; "all_slices", the segmenter alone, on every slice; "true_slices", the segmenter on the
-            slices of the reference, which is what a perfect classifier would give; or "predictions".
+            slices of the reference, which is what a perfect classifier would give; or "predictions". Inside a box each
+            has the box's name in front, see `boxes.boxed`.
         agreement: with the reference.
         slices: the classifier's judgement for a cascade, the slices of the mask for predictions, otherwise None.
     """
@@ -62,11 +64,13 @@ class Subject:
         models: paths of bundles.
         predictions: folder with ``<case>.nii.gz`` or ``<case>/*.nii.gz``; None when there are models.
         device: for the models.
+        boxes: mm of slack of the boxes that models look inside, one measurement each; none for whole CTs.
     """
 
     models: tuple[Path, ...] = ()
     predictions: Path | None = None
     device: str = "auto"
+    boxes: tuple[float, ...] = ()
 
 
 def evaluate(
@@ -123,7 +127,14 @@ def model_names(models: Sequence[Path]) -> list[str]:
     return [one if ids.count(one) == 1 else f"{one} ({ids[:index].count(one) + 1})" for index, one in enumerate(ids)]
 
 
-def measure_model(name: str, model, case: Case, volume: Volume, reference: np.ndarray) -> list[Measurement]:  # noqa: ANN001
+def measure_model(
+    name: str,
+    model,  # noqa: ANN001
+    case: Case,
+    volume: Volume,
+    reference: np.ndarray,
+    slack_mm: float | None = None,
+) -> list[Measurement]:
     """Run a cascade as it is, its segmenter on every slice, and its segmenter on the slices of the reference.
 
     Args:
@@ -132,17 +143,19 @@ def measure_model(name: str, model, case: Case, volume: Volume, reference: np.nd
         case: for its name.
         volume: the CT.
         reference: bool (z, y, x).
+        slack_mm: of the box around the reference that it looks inside; None for the whole CT.
     """
-    result = model.segment(volume)
+    region = None if slack_mm is None else simulated_box(reference, volume, slack_mm, case.name)
+    result = model.segment(volume, region=region)
     abnormal = tumour_slices(reference, volume)
     masks = {
         CASCADE: result.mask,
-        ALL_SLICES: model.segment(volume, picked=np.ones_like(abnormal)).mask,
-        TRUE_SLICES: model.segment(volume, picked=abnormal).mask,
+        ALL_SLICES: model.segment(volume, picked=np.ones_like(abnormal), region=region).mask,
+        TRUE_SLICES: model.segment(volume, picked=abnormal, region=region).mask,
     }
     counts = {CASCADE: count_slices(result.picked, abnormal)}
     return [
-        Measurement(name, case.name, variant, compare(mask, reference, volume), counts.get(variant))
+        Measurement(name, case.name, boxed(variant, slack_mm), compare(mask, reference, volume), counts.get(variant))
         for variant, mask in masks.items()
     ]
 
@@ -161,7 +174,11 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
             reference = read_label(case, volume)
             if subject.predictions is not None:
                 return [_measure_prediction(subject.predictions, case, volume, reference)]
-            results = (measure_model(name, model, case, volume, reference) for name, model in zip(names, models))
+            results = (
+                measure_model(name, model, case, volume, reference, slack)
+                for name, model in zip(names, models)
+                for slack in subject.boxes or (None,)
+            )
             return [measurement for result in results for measurement in result]
         except InputError as error:
             return Failure(case.name, str(error))

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..images.metrics import SURFACE_DICE_MM
-from .cases import Measurement
-from .report import VARIANTS
+from .boxes import unboxed
+from .cases import CASCADE, Measurement
+from .report import heading
 
 SPREAD = 0.22
 
@@ -28,11 +29,13 @@ def plot(measurements: Sequence[Measurement], title: str) -> bytes:
         PNG.
     """
     variants = list(dict.fromkeys(one.variant for one in measurements))
+    if unboxed(variants[0])[1] is not None:  # what matters is the overlap by the slack
+        variants = [variant for variant in variants if unboxed(variant)[0] == CASCADE]
     main = [one for one in measurements if one.variant == variants[0]]
     figure = Figure(figsize=(11, 8), layout="constrained")
     figure.suptitle(title)
     ((overlap, distance), (surface, volume)) = figure.subplots(2, 2)
-    groups = {VARIANTS[variant].replace(" on ", "\non "): variant for variant in variants}
+    groups = {heading(variant).replace(": ", ":\n").replace(" on ", "\non "): variant for variant in variants}
     for axes, metric in ((overlap, "dsc"), (distance, "hd95_mm")):
         values = {
             label: [(one.model, getattr(one.agreement, metric)) for one in measurements if one.variant == variant]
@@ -50,9 +53,9 @@ def plot(measurements: Sequence[Measurement], title: str) -> bytes:
             for tolerance in SURFACE_DICE_MM
         },
     )
-    surface.set(title=f"Surface Dice, {VARIANTS[variants[0]]}", ylim=(-0.02, 1.02))
+    surface.set(title=f"Surface Dice, {heading(variants[0])}", ylim=(-0.02, 1.02))
     _volumes(volume, main)
-    volume.set(title=f"Volume, {VARIANTS[variants[0]]}", xlabel="reference, mL", ylabel="mask, mL")
+    volume.set(title=f"Volume, {heading(variants[0])}", xlabel="reference, mL", ylabel="mask, mL")
     for axes in (overlap, distance, surface, volume):
         axes.grid(alpha=0.3)
     buffer = io.BytesIO()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..images.metrics import Agreement, SliceCounts
+from .boxes import unboxed
 from .cases import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
 
 MODELS, FOLDS = "models", "folds"
@@ -86,9 +87,9 @@ def cases_csv(measurements: Iterable[Measurement]) -> str:
 
 def table(summary: dict[str, Any]) -> str:
     """Mean and standard deviation over the cases, a line for each model and variant, for a fixed-width screen."""
-    width = max(len(text) for text in VARIANTS.values())
-    lines = [" " * width + "".join(f"{heading:>{_width(heading)}}" for _, heading, _, _ in COLUMNS)]
     unit = FOLDS if FOLDS in summary else MODELS
+    width = max(len(heading(variant)) for variants in summary[unit].values() for variant in variants)
+    lines = [" " * width + "".join(f"{heading:>{_width(heading)}}" for _, heading, _, _ in COLUMNS)]
     groups = dict(summary[unit])
     if "over_cases" in summary and len(groups) > 1:
         groups["all cases"] = summary["over_cases"]
@@ -100,9 +101,15 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def heading(variant: str) -> str:
+    """A variant's name for people."""
+    own, slack = unboxed(variant)
+    return VARIANTS[own] if slack is None else f"box {slack:g} mm: {VARIANTS[own]}"
+
+
 def _rows(variants: dict[str, Any], width: int) -> list[str]:
     return [
-        f"{VARIANTS[variant]:<{width}}"
+        f"{heading(variant):<{width}}"
         + "".join(
             f"{_cell(figures[metric], factor, decimals):>{_width(heading)}}"
             for metric, heading, factor, decimals in COLUMNS

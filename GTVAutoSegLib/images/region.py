@@ -130,6 +130,10 @@ class Region:
         """The box with every face moved outwards."""
         return replace(self, lower=_point(np.asarray(self.lower) - mm), upper=_point(np.asarray(self.upper) + mm))
 
+    def moved(self, mm: Sequence[float]) -> Region:
+        """The box elsewhere, by so many mm along each of its own axes."""
+        return replace(self, lower=_point(np.asarray(self.lower) + mm), upper=_point(np.asarray(self.upper) + mm))
+
     @property
     def corners(self) -> np.ndarray:
         """Its eight corners, (8, 3), LPS, mm."""

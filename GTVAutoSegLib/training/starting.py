@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,19 @@ def began_with(task: Task, start: Bundle) -> Task:
     info = start.info
     origin = f"began with the weights of {info.id} {info.version} ({start.digest[:12]}), whose data are"
     return replace(task, data=f"{task.data}; {origin}: {info.training_data.description}")
+
+
+def encoders_began_with(task: Task, path: Path) -> Task:
+    """The task with the file of the encoders' first weights named in its ``data``.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected weights, .safetensors") from error
+    return replace(task, data=f"{task.data}; encoders began with {path.name} ({digest[:12]})")
 
 
 def first_network(task: Task, stage: str, start: Bundle | None, encoder: Path | None = None) -> nn.Module:
@@ -92,7 +106,7 @@ def take_encoder(network: nn.Module, path: Path, grey: int) -> None:
         ) from error
     own = encoder.state_dict()
     first = next(iter(own))
-    if first in given:
+    if first in given and given[first].shape[2:] == own[first].shape[2:] and len(given[first]) == len(own[first]):
         kernel = own[first].clone()
         kernel[:, :grey] = 2 * given[first].sum(1, keepdim=True) / grey
         given[first] = kernel

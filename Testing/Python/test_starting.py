@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import write_dataset, write_preset, write_task
+from safetensors.torch import save_file
 
 from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.networks.efficientnet import EfficientNetLite0
+from GTVAutoSegLib.study.imagenet_encoder import renamed
 from GTVAutoSegLib.training.data.tasks import load_task
-from GTVAutoSegLib.training.starting import began_with, first_network
+from GTVAutoSegLib.training.starting import began_with, encoders_began_with, first_network
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,54 @@ def test_an_ensemble_is_nothing_to_begin_with(data, tmp_path):
     fold = read_bundle(tmp_path / "run" / "fold_0" / "phantom")
     assert "whose data are: phantoms" in began_with(task, fold).data
     first_network(task, "classifier", fold)
+
+
+def encoder_file(path: Path, encoder: EfficientNetLite0) -> Path:
+    save_file(encoder.state_dict(), path)
+    return path
+
+
+def box_task(path: Path) -> Path:
+    preprocessing = {"window": [-160, 240], "size": 32, "channels": 3, "crops": {}}
+    return write_task(
+        path,
+        preprocessing=preprocessing,
+        segmenter={"network": "sanet", "arguments": {"encoder": "efficientnet-lite0"}},
+    )
+
+
+def test_an_encoder_begins_with_what_photographs_taught_it(tmp_path):
+    given = EfficientNetLite0(3)
+    task = load_task(str(box_task(tmp_path / "task.json")))
+    network = first_network(task, "segmenter", None, encoder_file(tmp_path / "encoder.safetensors", given))
+    mine, theirs = network.encoder.state_dict(), given.state_dict()
+    first, *others = mine
+    assert all(torch.equal(mine[name], theirs[name]) for name in others)
+    # The same grey value in all three channels, from 0 to 1, is what a grey photograph was from -1 to 1.
+    grey = torch.rand(1, 1, 16, 16)
+    photograph = torch.nn.functional.conv2d((2 * grey).repeat(1, 3, 1, 1), theirs[first])
+    assert torch.allclose(
+        torch.nn.functional.conv2d(grey.repeat(1, 3, 1, 1), mine[first][:, :3]), photograph, atol=1e-4
+    )
+
+
+def test_the_file_of_an_encoder_is_named_in_the_data_and_another_one_is_refused(tmp_path, data, capsys):
+    task = box_task(tmp_path / "task.json")
+    small = encoder_file(tmp_path / "small.safetensors", EfficientNetLite0(3, last=1))
+    assert encoders_began_with(load_task(str(task)), small).data.startswith(
+        "phantoms; encoders began with small.safete"
+    )
+    command = ["train", str(task), str(data), str(tmp_path / "run"), "--encoder-weights"]
+    assert main([*command, str(small)]) == 2
+    assert "has no weights for stem.0.weight" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "away.safetensors")]) == 2
+    assert "away.safetensors cannot be read" in capsys.readouterr().err
+
+
+def test_the_wheels_weights_get_our_names_and_strange_ones_are_refused():
+    own = EfficientNetLite0(3).state_dict()
+    wheel = {f"_layer{number}.{name.rsplit('.', 1)[-1]}": value for number, (name, value) in enumerate(own.items())}
+    made = renamed({**wheel, "_fc.weight": torch.zeros(1)})
+    assert all(torch.equal(made[name], value) for name, value in own.items()) and len(made) == len(own)
+    with pytest.raises(InputError, match="not the weights of EfficientNet-lite0"):
+        renamed(dict(list(wheel.items())[1:]))

@@ -35,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of a training run on DATASET: every case is measured on the fold that did not learn from it",
     )
+    parser.add_argument(
+        "--box",
+        type=float,
+        nargs="+",
+        metavar="MM",
+        help="let the models look inside simulated boxes with this much slack around the label, shifted at random by "
+        "up to half of it; several give the overlap by the slack",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
@@ -92,9 +100,14 @@ def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]
         raise InputError(f"a model is given twice ({', '.join(map(str, models))}); expected different ones")
     if arguments.predictions is not None and not arguments.predictions.is_dir():
         raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
+    boxes = tuple(arguments.box or ())
+    if boxes and not models:
+        raise InputError("--box was given without a model; expected --model, as only models look inside a box")
+    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
+        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
-    subject = Subject(models, arguments.predictions, arguments.device)
+    subject = Subject(models, arguments.predictions, arguments.device, boxes)
     names = model_names(models)
     origin = describe(dict(zip(names, models)))
     alike = [f"{name} is {path}" for name, path in zip(names, models) if name != origin["bundles"][name]["id"]]
@@ -110,6 +123,8 @@ def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
     from ...errors import InputError
     from ...evaluation.folds import evaluate_folds, held_out
 
+    if arguments.box:
+        raise InputError("--box was given with a run; expected --model, so give the run's models")
     if arguments.record:
         raise InputError("--record was given with a run; expected exactly one --model")
     parts, remarks = held_out(arguments.run, arguments.dataset)

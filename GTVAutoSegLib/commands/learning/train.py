@@ -76,11 +76,15 @@ def run(arguments: argparse.Namespace) -> None:
     from ...training.distributed import make_fabric
     from ...training.run import Run, train
     from ...training.stages import STAGES
-    from ...training.starting import began_with, first_network
+    from ...training.starting import began_with, encoders_began_with, first_network
 
     task = task.resized(preset.size, preset.width)
     stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
     start = verify_model(arguments.start_from) if arguments.start_from else None
+    if arguments.encoder_weights is not None:
+        task = encoders_began_with(task, arguments.encoder_weights)
+        for stage in stages:
+            first_network(task, stage, None, arguments.encoder_weights)
     if start is not None:
         task = began_with(task, start)
         for stage in stages:
