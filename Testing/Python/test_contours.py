@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.dicom.contours import fill_polygons, rasterise, to_index
+from GTVAutoSegLib.images.dicom.outline.filling import fill_polygons, rasterise, to_index
 from GTVAutoSegLib.images.volume import Volume
 
 SPACING = (0.9, 1.3, 2.5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from GTVAutoSegLib.images.dicom.contours import fill_polygons
 from GTVAutoSegLib.images.dicom.outline import tracing
 from GTVAutoSegLib.images.dicom.outline.fields import smoothed_distance
+from GTVAutoSegLib.images.dicom.outline.filling import fill_polygons
 
 
 def pixels(plane: np.ndarray) -> list[np.ndarray]:

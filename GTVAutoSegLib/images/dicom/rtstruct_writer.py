@@ -27,11 +27,11 @@ from .source import (
     read_source,
     series_description,
     software_versions,
-    use_characters,
 )
 from .structures.existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
 from .structures.items import SHORT_STRING, add_structure
 from .structures.read_back import check_read_back
+from .text import use_characters
 
 LABEL = "GTVAutoSeg"
 # Retired, but what PS3.3 C.8.8.5 has a structure set name for its study.

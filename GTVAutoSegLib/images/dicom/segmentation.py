@@ -27,8 +27,8 @@ from .source import (
     read_without_pixels,
     series_description,
     software_versions,
-    use_characters,
 )
+from .text import use_characters, without_texts
 
 INSTALL = "install it with: pip install 'gtvautoseg[dicom-seg]'"
 
@@ -91,7 +91,8 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
     described = [_description(number, one) for number, one in enumerate(structures, start=1)]
     masks = [(one.mask > 0).astype(np.uint8) for one in structures]
     versions: Any = software_versions(segment)  # highdicom wants a tuple, which pydicom refuses
-    images = [read_without_pixels(header.path) for header in source.slices]
+    # Texts are put in afterwards as they are: highdicom takes not all character sets that there are.
+    images = [without_texts(read_without_pixels(header.path)) for header in source.slices]
     for image in images:
         fill_empty(image)
     try:
@@ -117,6 +118,8 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
             f"{source} cannot be the source of a DICOM segmentation ({error}); export the series again, or write "
             ".seg.nrrd"
         ) from error
+    for element in source.patient_and_study():
+        data[element.tag] = element
     for info in (one.segment for one in structures):
         use_characters(data, f"{info.name}{info.terminology}{model_name(info)}")
     return data

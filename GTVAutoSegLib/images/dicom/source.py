@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom import Dataset
 
 from ... import __version__
@@ -18,13 +16,14 @@ from ...errors import InputError
 from ...system.tags import MODEL_TAG, VERSION_TAG
 from ..segment_info import SegmentInfo
 from ..volume import Volume
+from .dataset import open_dataset, reading
 from .headers import SliceHeader, read_header
 from .series import DIRECTION_TOLERANCE, POSITION_TOLERANCE_MM, SPACING_TOLERANCE
+from .text import carried_over
 
 MANUFACTURER = "GTVAutoSeg"
 # Longest value of VR LO.
 LONG_STRING = 64
-UTF_8 = "ISO_IR 192"
 # Present in every object, empty where the CT does not tell (type 2).
 _ALWAYS = (
     "PatientName",
@@ -91,7 +90,7 @@ class DicomSource:
         with quiet_pydicom():
             for name in _COPIED:
                 if name in header:
-                    data[name] = deepcopy(header[name])
+                    data[name] = carried_over(header, name)
         fill_empty(data)
         return data
 
@@ -133,12 +132,12 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def read_without_pixels(path: Path) -> Dataset:
-    """All of a slice's attributes but its pixels; raises InputError when the file went away."""
-    try:
-        with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=True)
-    except OSError as error:
-        raise InputError(f"{path} can no longer be read ({error}); expected the CT where it was") from None
+    """All of a slice's attributes but its pixels; raises InputError when the file went away or is a slice no more."""
+    with reading(path):
+        data = open_dataset(path, pixels=False)
+        if data is None:
+            raise InputError(f"{path} is no DICOM file any more; expected the CT where it was")
+        return data
 
 
 def fill_empty(data: Dataset) -> None:
@@ -146,13 +145,6 @@ def fill_empty(data: Dataset) -> None:
     for name in _ALWAYS:
         if name not in data:
             setattr(data, name, None)
-
-
-def use_characters(data: Dataset, text: str) -> None:
-    """Change the data set to UTF-8 when a text needs more than ASCII; what is there already is kept."""
-    if not text.isascii():
-        data.decode()
-        data.SpecificCharacterSet = UTF_8
 
 
 def software_versions(segment: SegmentInfo) -> list[str]:

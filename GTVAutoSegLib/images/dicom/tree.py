@@ -12,7 +12,8 @@ from ...system.files import files_below, unreadable
 from ...system.progress import Progress
 from .dataset import open_dataset, reading
 from .headers import Patient, SliceHeader, read_header, read_modality
-from .rtstruct import Roi, StructureSet, read_structure_set
+from .rtstruct import StructureSet, read_structure_set
+from .structures.roi import Roi
 
 
 @dataclass(frozen=True)

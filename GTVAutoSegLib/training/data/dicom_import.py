@@ -15,8 +15,9 @@ import numpy as np
 
 from ... import __version__
 from ...errors import DiskError, GTVAutoSegError, InputError
-from ...images.dicom.rtstruct import Roi, StructureSet, roi_mask
+from ...images.dicom.rtstruct import StructureSet, roi_mask
 from ...images.dicom.series import stack
+from ...images.dicom.structures.roi import Roi
 from ...images.dicom.tree import DicomTree, ImageSeries, drawn_here, referenced_series
 from ...images.itk import write_image
 from ...images.placement import volume_ml

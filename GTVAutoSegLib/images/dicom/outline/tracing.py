@@ -1,4 +1,4 @@
-"""From a mask's plane to closed polygons, and nothing about files; the way back is `dicom.contours.fill_polygons`.
+"""From a mask's plane to closed polygons, and nothing about files; the way back is `fill_polygons` of `filling.py`.
 
 The outlines cross every edge between the centre of a pixel inside and that of its neighbour outside once (marching
 squares, Lorensen and Cline 1987), and pass no centre, so filling them by pixel centres gives the mask back exactly. No

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ...errors import InputError
-from ..volume import Volume
+from ....errors import InputError
+from ...volume import Volume
 
 # Contours of one plane differ in height by rounding only; those halfway between two slices all go to the lower one.
 SAME_PLANE_SLICES = 0.02
