@@ -19,6 +19,7 @@ from ..cascade.result import describe_segment, sentence, summarise
 from ..errors import GTVAutoSegError, InputError
 from ..images.dicom.headers import read_header
 from ..images.dicom.series import stack
+from ..images.masks.packed import pack
 from ..images.masks.structure import Structure
 from ..images.placement import border_warnings
 from ..images.read import read_volume
@@ -155,4 +156,5 @@ def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -
         check=bool(doubtful or result.reason or at_border),
         doubts=tuple(doubtful),
         key=plan.key,
+        automatic=pack(result.mask),
     )

@@ -15,10 +15,14 @@ from itertools import count
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from ..errors import InputError
+from ..images.dicom.structures.existing import check_not_approved
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
 from ..system.files import sha256_of, whole_file
-from .plan import OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
+from .plan import AUTOMATIC, OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
+
+NOT_FOLLOWED = "Report, figures and other files are of the outline before the change"
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,18 @@ class Earlier:
 
     @property
     def edited(self) -> bool:
-        """Whether a mask was changed: the figures, the report and the other masks are not its own then."""
-        return any(name not in (REPORT, THUMBNAIL) for name in self.changed)
+        """Whether a person corrected a mask, also when report and other masks follow it already."""
+        return self.uncorrected or (self.record is not None and self.record.correction is not None)
+
+    @property
+    def uncorrected(self) -> bool:
+        """Whether a mask was changed since: the figures, the report and the other masks are not its own then."""
+        return bool(self.changed_masks)
+
+    @property
+    def changed_masks(self) -> tuple[str, ...]:
+        """Those of the changed files that hold the mask."""
+        return tuple(name for name in self.changed if name not in (REPORT, THUMBNAIL))
 
     @property
     def check(self) -> bool:
@@ -48,10 +62,15 @@ class Earlier:
     @property
     def kept(self) -> str:
         """A sentence on changed files that stay as they are; "" when there are none."""
+        text = self.kept_files
+        return f"{text}. {NOT_FOLLOWED}" if text and self.uncorrected else text
+
+    @property
+    def kept_files(self) -> str:
+        """The same, without what becomes of the other files."""
         if self.todo or not self.changed:
             return ""
-        text = f"{_were_changed(self.changed)}; kept as {'it is' if len(self.changed) == 1 else 'they are'}"
-        return f"{text}. Report, figures and other files are of the outline before the change" if self.edited else text
+        return f"{_were_changed(self.changed)}; kept as {'it is' if len(self.changed) == 1 else 'they are'}"
 
 
 def look(plan: Plan) -> Earlier:
@@ -108,13 +127,24 @@ def set_aside(plan: Plan) -> None:
     files = [Path(name).name for name in record.files] if record else []
     names = dict.fromkeys([RESULT, *files, *masks, REPORT, THUMBNAIL])
     there = [path for path in (plan.folder / name for name in names) if path.is_file()]
+    there += [path for path in (plan.folder / AUTOMATIC).glob("*") if path.is_file()]
     if there:
         with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
             for path in there:
-                archive.write(path, path.name)
+                archive.write(path, path.relative_to(plan.folder))
     for path in there:
         path.unlink(missing_ok=True)
     clear(plan)
+
+
+def pack_away(plan: Plan, path: Path) -> None:
+    """Pack one file that a person has approved, and remove it: it is not changed, and no longer what it was."""
+    try:
+        check_not_approved(path)
+    except InputError:
+        with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
+            archive.write(path, path.name)
+        path.unlink()
 
 
 def _archive(path: Path) -> ZipFile:

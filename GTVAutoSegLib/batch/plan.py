@@ -15,6 +15,8 @@ from ..model.bundle import Bundle
 from .find import Case
 
 RESULT, REPORT, THUMBNAIL, OUTDATED = "result.json", "report.html", "thumbnail.png", "outdated.zip"
+# Folder within a case's for what the model made, once a person has corrected it.
+AUTOMATIC = "automatic"
 DEFAULT_FORMATS = (".seg.nrrd",)
 # What a planning system wants, besides; written without being asked for where the input is DICOM.
 DICOM_FORMATS = (".dcm",)

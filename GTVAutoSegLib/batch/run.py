@@ -15,6 +15,7 @@ from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system.lock import locked
 from .case import Outcome, failure, read_case, refuse_doubts, write_or_fail
+from .correction import correct
 from .earlier import Earlier, look, set_aside
 from .find import Cohort
 from .plan import BatchSettings, Plan, plan_case
@@ -54,7 +55,13 @@ class Batch:
     @property
     def changed(self) -> dict[str, str]:
         """Name of the cases with files that a person changed since, and what becomes of these."""
-        return {name: one.kept or one.todo for name, one in self.earlier.items() if one.changed}
+        return {name: one.kept_files or one.todo for name, one in self.earlier.items() if one.changed}
+
+    @property
+    def to_correct(self) -> tuple[Plan, ...]:
+        """Finished cases with a corrected mask that their other files do not follow yet."""
+        found = (plan for plan in self.plans if not self.earlier[plan.case.name].todo)
+        return tuple(plan for plan in found if self.earlier[plan.case.name].uncorrected)
 
     @property
     def finished(self) -> int:
@@ -103,6 +110,10 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
         stuck = _set_aside(batch)
         outcomes += stuck
         for outcome in outcomes:
+            _log(log, outcome)
+            say(outcome)
+        for plan in batch.to_correct:
+            outcome = correct(plan, batch.earlier[plan.case.name], batch.bundle)
             _log(log, outcome)
             say(outcome)
         left_out = {outcome.case for outcome in stuck}

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..model.bundle import Bundle
 from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..report.record.edits import describe_edit
 from ..system.files import write_text
 from .earlier import look
 from .find import Skipped
@@ -45,6 +46,11 @@ COLUMNS = (
     "model",
     "model_version",
     "series_uid",
+    "volume_before_ml",
+    "edit_dsc",
+    "edit_surface_dice_2mm",
+    "added_path_length_mm",
+    "slices_changed",
 )
 Row = dict[str, Any]
 
@@ -87,12 +93,13 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     row: Row = {"case": name, "series_uid": plan.case.series}
     if record is None or earlier.todo:
         return row | {"status": FAILED if name in failures else NOT_DONE, "error": failures.get(name, "")}
-    if earlier.edited:  # no figures: they would be taken for those of the mask that lies there now
-        return row | {"status": CHANGED, "warnings": earlier.kept}
+    if earlier.uncorrected:  # no figures: they would be taken for those of the mask that lies there now
+        return row | {"status": CHANGED, "warnings": earlier.kept, "notes": [earlier.kept]}
+    fix, record = record.correction, record.current
     result, measures, slices = record.result, record.measures, record.result.tumour_slices
     notes = [*([earlier.kept] if earlier.kept else []), *result.warnings]
     row |= {
-        "status": CHECK if record.check else DONE,
+        "status": CHANGED if fix else CHECK if record.check else DONE,
         "volume_ml": round(result.volume_ml, 4),
         "slices": len(slices),
         "reason": result.reason,
@@ -102,6 +109,16 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         "model": result.model.id,
         "model_version": result.model.version,
     }
+    if fix:
+        row |= {
+            "volume_before_ml": fix.edit.volume_before_ml,
+            "edit_dsc": fix.edit.dsc,
+            "edit_surface_dice_2mm": fix.edit.surface_dice_2mm,
+            "added_path_length_mm": fix.edit.added_path_length_mm,
+            "slices_changed": len(fix.edit.slices),
+        }
+        row["notes"] = [f"{fix.source} was {describe_edit(fix.edit)}", *notes]
+        row["warnings"] = "; ".join(row["notes"])
     if measures:
         row |= {"first_slice": slices[0], "last_slice": slices[-1]}
         row |= {f"extent_{axis}_mm": round(length, 2) for axis, length in zip("xyz", result.extent_mm)}
@@ -128,8 +145,11 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
         parts += _heading(CHECK, "look at these before any use: the notes say why")
         parts += _results(by_status[CHECK])
     if by_status[CHANGED]:
-        parts += _heading(CHANGED, "a person changed these since: the files are kept as they are, and have no figures")
-        parts += [table([_changed_cells(row) for row in by_status[CHANGED]], ("case", "what", ""))]
+        followed = [row for row in by_status[CHANGED] if "volume_ml" in row]
+        others = [row for row in by_status[CHANGED] if "volume_ml" not in row]
+        parts += _heading(CHANGED, "a person corrected these since: the files are kept as they are")
+        parts += _results(followed) if followed else []
+        parts += [table([_changed_cells(row) for row in others], ("case", "what", ""))] if others else []
     if by_status[NOT_DONE]:
         parts += _heading(NOT_DONE, "run again with --resume")
         parts += paragraphs([", ".join(row["case"] for row in by_status[NOT_DONE])], "small")

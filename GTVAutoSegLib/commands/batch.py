@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
     for name, text in batch.changed.items():
         print(f"warning: {name}: {text}", file=sys.stderr, flush=True)
-    say = _Voice(len(batch.todo) + len(cohort.failed))
+    say = _Voice(len(batch.todo) + len(cohort.failed) + len(batch.to_correct))
     try:
         outcomes = run_batch(batch, engine, say)
     except (KeyboardInterrupt, Cancelled):
@@ -111,7 +111,7 @@ def conclude(batch: Batch, outcomes: Sequence[Outcome]) -> int:
     check = sum(outcome.check for outcome in outcomes) + sum(one.check for one in earlier)
     done = len(batch.plans) + len(cohort.failed) - failed
     first = f"; {check} of the done to be checked first" if check else ""
-    changed = sum(one.edited for one in earlier if one.kept)
+    changed = sum(one.edited for one in earlier if not one.todo)
     kept = f"; {changed} of the done changed by a person and kept" if changed else ""
     print(f"{done} done, {failed} failed, {cohort.skipped_files} left aside{first}{kept}")
     print(f"summary: {batch.output / 'summary.html'}")

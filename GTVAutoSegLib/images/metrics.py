@@ -161,6 +161,29 @@ def surface_distances(
     return distances[1][surfaces[0]], distances[0][surfaces[1]]
 
 
+def added_path_length(before: np.ndarray, after: np.ndarray, volume: Volume) -> np.ndarray:
+    """How much of an outline has to be drawn where there was none: added path length, by slice.
+
+    The pixels of the new outline, in axial slices, that are none of the former one (Vaassen et al., Phys Imaging Radiat
+    Oncol 13 (2020) 1, without a tolerance), each as long as the mean side of a pixel. An outline's pixels are those
+    inside that touch, by a side, one outside.
+
+    Args:
+        before: bool (z, y, x).
+        after: the same.
+        volume: gives the axes and the voxel size.
+
+    Returns:
+        float (slices,), mm, along the stored axis closest to head-feet.
+    """
+    view = volume.axial
+    pixel_mm = float(np.mean([volume.spacing[2 - axis] for axis in view.axes[1:]]))
+    structure = ndimage.generate_binary_structure(2, 1)[None]
+    edges = [array & ~ndimage.binary_erosion(array, structure) for array in (view.of(before) > 0, view.of(after) > 0)]
+    lengths = (edges[1] & ~edges[0]).sum(axis=(1, 2)) * pixel_mm
+    return np.asarray(lengths[::-1] if 0 in view.flips else lengths)
+
+
 def count_slices(picked: np.ndarray, abnormal: np.ndarray) -> SliceCounts:
     """Compare the slices a classifier picked with those that show tumour; bool (slices,) each."""
     return SliceCounts(

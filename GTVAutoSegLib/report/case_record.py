@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..cascade.result import ResultRecord
 from ..system.settings import as_json, parse_settings
 from .measures import Measures
+from .record.edits import Edit
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a person made of a result, as the next run of the batch found it.
+
+    Attributes:
+        found: when, ISO 8601.
+        source: name of the file that was changed.
+        mask_sha256: of the corrected mask's bytes (z, y, x).
+        edit: against the automatic mask.
+        tumour_slices: slices with tumour.
+        extent_mm: size along the axial x, y and z axes, mm.
+        measures: further figures; None when nothing is left.
+        others: names of further regions in the same file.
+    """
+
+    found: str
+    source: str
+    mask_sha256: str
+    edit: Edit
+    tumour_slices: tuple[int, ...]
+    extent_mm: tuple[float, ...]
+    measures: Measures | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +50,8 @@ class CaseRecord:
         key: what the result depends on, see `batch.plan.Plan`.
         files: bytes of the result's other files, by name.
         sha256: of the same files.
+        automatic: the mask as the model made it, see `images.masks.packed`; "" where a former version left none.
+        correction: what a person made of it; None while nobody has.
     """
 
     case: str
@@ -35,6 +63,24 @@ class CaseRecord:
     key: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
+    automatic: str = ""
+    correction: Correction | None = None
+
+    @property
+    def current(self) -> CaseRecord:
+        """The record with the figures of the correction, where there is one."""
+        fix = self.correction
+        if fix is None:
+            return self
+        result = replace(
+            self.result,
+            volume_ml=fix.edit.volume_after_ml,
+            tumour_slices=fix.tumour_slices,
+            extent_mm=fix.extent_mm,
+            mask_sha256=fix.mask_sha256,
+            reason="" if fix.tumour_slices else "a person erased the outline",
+        )
+        return replace(self, result=result, measures=fix.measures)
 
     @classmethod
     def from_json(cls, data: Any) -> CaseRecord:

@@ -20,6 +20,10 @@ SIDES = (
     "P&nbsp;back, S&nbsp;head, I&nbsp;feet. The outline is red."
 )
 AS_MADE = "All figures and pictures are of the outline as the model made it, not of one that was corrected since."
+CORRECTED = (
+    "All figures are of the outline as a person corrected it. In the pictures the correction is red, and blue what the "
+    "model had drawn."
+)
 MOST_COLUMNS, SHORTEST_COLUMN = 3, 6
 # Filled in on paper.
 SIGNATURE = '<p class="sign">Checked and corrected by <span></span> on <span></span></p>'
@@ -33,6 +37,7 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         overview: PNG of one slice.
         pictures: key slices.
     """
+    record = record.current
     result, measures = record.result, record.measures
     parts = [
         f"<h1>{escape(result.roi)}: {escape(record.case)}</h1>",
@@ -44,7 +49,7 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         table(_figures(record)),
         _figure(Picture(_overview_caption(measures), overview)),
         "</div>",
-        *paragraphs([AS_MADE], "small"),
+        *_edited(record),
         "<h2>Key slices</h2>",
         f"<p>{SIDES}</p>",
         '<div class="pictures">',
@@ -59,6 +64,33 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         "</div>",
     ]
     return page(f"{result.roi}: {record.case}", parts)
+
+
+def _edited(record: CaseRecord) -> list[str]:
+    """What a person changed, and on which slices."""
+    fix = record.correction
+    if fix is None:
+        return paragraphs([AS_MADE], "small")
+    edit = fix.edit
+    lines = [
+        ("Volume before and after", f"{edit.volume_before_ml:.2f} and {edit.volume_after_ml:.2f} mL"),
+        ("DSC to the model's outline", f"{edit.dsc:.3f}"),
+        ("Surface Dice, 2 mm", f"{edit.surface_dice_2mm:.3f}"),
+        ("Added path length", f"{edit.added_path_length_mm:.0f} mm"),
+        ("Slices changed", f"{len(edit.slices)}"),
+        ("Corrected file", f"{fix.source}, found {fix.found}"),
+        *([("Further regions", ", ".join(fix.others))] if fix.others else []),
+    ]
+    rows = [
+        (str(one.slice), f"{one.added_ml:.3f}", f"{one.removed_ml:.3f}", f"{one.added_path_length_mm:.0f}")
+        for one in edit.slices
+    ]
+    return [
+        "<h2>Correction</h2>",
+        *paragraphs([CORRECTED], "small"),
+        table(lines),
+        _in_columns(rows, ("slice", "added, mL", "removed, mL", "added path, mm")),
+    ]
 
 
 def _figure(shown: Picture) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 from ..images.volume import Volume, bounding_box
 from .framing import body_frame
 
-# Pictures hold grey values, and one colour: three times smaller, and quicker made, than red, green and blue.
-OUTLINE = 255
-PALETTE = bytes(value for grey in range(255) for value in (round(grey * 255 / 254),) * 3) + bytes((255, 60, 60))
+# Pictures hold grey values, and two colours: three times smaller, and quicker made, than red, green and blue.
+WHITE, FORMER, OUTLINE = 253, 254, 255
+COLORS = (80, 170, 255, 255, 60, 60)  # blue: the outline before a person edited it; red: as it is
+PALETTE = bytes(value for grey in range(WHITE + 1) for value in (round(grey * 255 / WHITE),) * 3) + bytes(COLORS)
 FILTER_UP = 2
 AXIAL_PICTURES = 4
 # Sides of the patient at the left, right, top and bottom of a picture: right, left, anterior, posterior, superior
@@ -50,7 +51,7 @@ def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], wid
 
 
 def key_pictures(
-    mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 400
+    mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 400, before: np.ndarray | None = None
 ) -> tuple[Picture, ...]:
     """Axial slices from the tumour's feet end to its head end, and the coronal and sagittal ones with most tumour.
 
@@ -62,9 +63,11 @@ def key_pictures(
         volume: the CT.
         window: HU shown as black and white.
         width: of each picture, pixels.
+        before: the mask before a person edited it, drawn as well.
     """
     hu, tumour, spacing = _axial(mask, volume)
-    found = bounding_box(tumour)
+    former = np.zeros_like(tumour) if before is None else volume.axial.of(before) > 0
+    found = bounding_box(tumour | former)
     first, last = (0, len(hu) - 1) if found is None else (found[0].start, found[0].stop - 1)
     chosen = np.unique(np.linspace(first, last, AXIAL_PICTURES).round().astype(int))
     if found is None:
@@ -76,19 +79,25 @@ def key_pictures(
     for index in chosen:
         where = (index, *box[1:])
         caption = f"axial, slice {len(hu) - 1 - index if flipped else index}"
-        pictures.append(Picture(caption, encode_png(draw(hu[where], tumour[where], spacing[1:], window, width))))
+        drawn = draw(hu[where], tumour[where], spacing[1:], window, width, former[where])
+        pictures.append(Picture(caption, encode_png(drawn)))
     for name, axis, kept, marks in (("coronal", 1, (0, 2), CORONAL_MARKS), ("sagittal", 2, (0, 1), SAGITTAL_MARKS)):
-        most = hu.shape[axis] // 2 if found is None else _fullest(tumour[found], axis) + found[axis].start
+        most = hu.shape[axis] // 2 if found is None else _fullest((tumour | former)[found], axis) + found[axis].start
         where = tuple(most if one == axis else box[one] for one in range(3))
         sides = (spacing[kept[0]], spacing[kept[1]])
         # The head is up.
-        drawn = draw(hu[where][::-1], tumour[where][::-1], sides, window, width)
+        drawn = draw(hu[where][::-1], tumour[where][::-1], sides, window, width, former[where][::-1])
         pictures.append(Picture(name, encode_png(drawn), marks))
     return tuple(pictures)
 
 
 def draw(
-    hu: np.ndarray, mask: np.ndarray, spacing: tuple[float, ...], window: tuple[float, float], width: int
+    hu: np.ndarray,
+    mask: np.ndarray,
+    spacing: tuple[float, ...],
+    window: tuple[float, float],
+    width: int,
+    before: np.ndarray | None = None,
 ) -> np.ndarray:
     """A slice (rows, columns) in grey with the mask's outline, in the proportions of the patient.
 
@@ -98,9 +107,10 @@ def draw(
         spacing: between rows and between columns, mm.
         window: HU shown as black and white.
         width: of the picture, pixels.
+        before: bool, another outline beneath it.
 
     Returns:
-        uint8 (height, width), colours of ``PALETTE``: black is 0, white 254, the outline 255.
+        uint8 (height, width), colours of ``PALETTE``: black is 0, white 253, the other outline 254, the outline 255.
     """
     rows, columns = hu.shape
     height = max(1, round(width * rows * spacing[0] / (columns * spacing[1])))
@@ -108,9 +118,11 @@ def draw(
     x = (np.arange(width) + 0.5) * columns / width - 0.5
     low, high = window
     shown = _sampled(_sampled(hu, y).T, x).T
-    picture = ((shown - low) / (high - low) * 254).clip(0, 254).astype(np.uint8)
-    large = mask[np.rint(y).astype(int).clip(0, rows - 1)][:, np.rint(x).astype(int).clip(0, columns - 1)]
-    picture[_edge(large) | _edge(large.T).T] = OUTLINE
+    picture = ((shown - low) / (high - low) * WHITE).clip(0, WHITE).astype(np.uint8)
+    for outlined, value in ((before, FORMER), (mask, OUTLINE)):
+        if outlined is not None:
+            large = outlined[np.rint(y).astype(int).clip(0, rows - 1)][:, np.rint(x).astype(int).clip(0, columns - 1)]
+            picture[_edge(large) | _edge(large.T).T] = value
     return picture
 
 

@@ -40,7 +40,9 @@ class _Segment:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_structures(path: str | Path, ct: Volume, labels: Mapping[str, str] | None = None) -> list[Structure]:
+def read_structures(
+    path: str | Path, ct: Volume, labels: Mapping[str, str] | None = None, *, empty: bool = False
+) -> list[Structure]:
     """Read a file's regions on the grid of a CT.
 
     Args:
@@ -48,6 +50,7 @@ def read_structures(path: str | Path, ct: Volume, labels: Mapping[str, str] | No
         ct: the CT.
         labels: names by label value, or by name of a segment; others are left out. Without it a .seg.nrrd gives all its
             segments, and a label map, which then may hold one value only, one region called after the file.
+        empty: whether regions may be empty.
 
     Returns:
         One for each region; which algorithm drew it is known for segments of a model.
@@ -60,14 +63,14 @@ def read_structures(path: str | Path, ct: Volume, labels: Mapping[str, str] | No
     if path.name.lower().endswith(SEGMENTATION) and path.is_file():
         found = _segments(path, ct, labels)
     else:
-        found = _label_map(path, ct, labels)
+        found = _label_map(path, ct, labels, empty)
     for one in found:
-        if not one.mask.any():
+        if not one.mask.any() and not empty:
             raise InputError(f"'{one.segment.name}' in {path} is empty; expected voxels to draw contours around")
     return found
 
 
-def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[Structure]:
+def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None, empty: bool) -> list[Structure]:
     volume = read_volume(path)
     array = onto(volume, ct)
     values = np.unique(array)
@@ -82,6 +85,8 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list
             raise InputError(
                 f"{path} holds the labels {_listed(there)}; expected to be told what they are, so add --label {named}"
             )
+        if not there and empty:
+            return [Structure(np.zeros(array.shape, np.uint8), describe(_stem(path)), "")]
         if not there:
             raise InputError(f"{path} is empty; expected voxels to draw contours around")
         labels = {str(there[0]): _stem(path)}

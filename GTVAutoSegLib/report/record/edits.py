@@ -1,0 +1,89 @@
+"""What a person changed of an outline: how far it moved, how much of it was drawn anew, and on which slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...images.metrics import added_path_length, compare
+from ...images.placement import voxels_ml
+from ...images.volume import Volume
+
+NO_EDIT = "not edited"
+
+
+@dataclass(frozen=True)
+class SliceEdit:
+    """A slice on which voxels differ: which, mL that were added and removed, and mm of outline drawn anew."""
+
+    slice: int
+    added_ml: float
+    removed_ml: float
+    added_path_length_mm: float
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An outline against the one it was made of.
+
+    Attributes:
+        dsc: Dice similarity coefficient.
+        surface_dice_2mm: fraction of both surfaces within 2 mm of the other one, see `images.metrics`.
+        added_path_length_mm: how much of the outline had to be drawn, in all slices (Vaassen et al. 2020).
+        volume_before_ml: of the former outline.
+        volume_after_ml: of the new one.
+        slices: those that differ, counted as in `CascadeResult`.
+    """
+
+    dsc: float
+    surface_dice_2mm: float
+    added_path_length_mm: float
+    volume_before_ml: float
+    volume_after_ml: float
+    slices: tuple[SliceEdit, ...]
+
+
+def measure_edit(before: np.ndarray, after: np.ndarray, volume: Volume) -> Edit:
+    """Compare two outlines of one CT.
+
+    Args:
+        before: (z, y, x), 0 or 1.
+        after: the same, as a person left it.
+        volume: the CT.
+    """
+    before, after = before > 0, after > 0
+    agreement = compare(after, before, volume)
+    lengths = added_path_length(before, after, volume)
+    axis = volume.axial.axes[0]
+    others = tuple(other for other in range(3) if other != axis)
+    added, removed = ((one & ~other).sum(axis=others) for one, other in ((after, before), (before, after)))
+    slices = tuple(
+        SliceEdit(
+            index,
+            round(voxels_ml(int(added[index]), volume), 4),
+            round(voxels_ml(int(removed[index]), volume), 4),
+            round(float(lengths[index]), 2),
+        )
+        for index in np.flatnonzero(added + removed).tolist()
+    )
+    return Edit(
+        round(agreement.dsc, 4),
+        round(agreement.surface_dice_2mm, 4),
+        round(float(lengths.sum()), 1),
+        round(agreement.reference_ml, 4),
+        round(agreement.volume_ml, 4),
+        slices,
+    )
+
+
+def describe_edit(edit: Edit) -> str:
+    """What was edited, in one line."""
+    if not edit.slices:
+        return NO_EDIT
+    numbers = [one.slice for one in edit.slices]
+    where = f"{len(numbers)} slices ({numbers[0]} to {numbers[-1]})" if len(numbers) > 1 else f"slice {numbers[0]}"
+    return (
+        f"edited on {where}: {edit.volume_before_ml:.2f} to {edit.volume_after_ml:.2f} mL, DSC {edit.dsc:.3f}, surface "
+        f"Dice (2 mm) {edit.surface_dice_2mm:.3f}, {edit.added_path_length_mm:.0f} mm of outline drawn anew"
+    )
