@@ -22,6 +22,8 @@ COMMANDS = {
     "complete": ("complete", "complete a tumour from a few slices that a person drew"),
     "batch": ("batch", "segment many CTs: a folder, DICOM studies, or a table"),
     "rtstruct": ("rtstruct", "write masks of any origin as an RTSTRUCT or DICOM SEG, or add them to one"),
+    "approve": ("approve", "put a qualified person's approval on an outline, until a voxel of it changes"),
+    "audit": ("audit", "check that the audit trail of a results folder was not altered"),
     "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),
     "train": ("learning.train", "train a cascade on a data set, or continue to"),
     "samples": ("learning.samples", "draw what the networks see during training"),

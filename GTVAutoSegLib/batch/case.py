@@ -72,8 +72,12 @@ def failure(plan: Plan, error: Exception) -> Outcome:
     return Outcome(name, neutral(text), failed=True, details=neutral(details))
 
 
-def read_case(plan: Plan) -> Volume:
+def read_case(plan: Plan, new: bool = True) -> Volume:
     """Read a case's CT.
+
+    Args:
+        plan: of the case.
+        new: whether its masks are to be written for the first time, so that their formats are checked.
 
     Raises:
         InputError: it cannot be read, is no CT, or fits in none of the formats.
@@ -88,7 +92,7 @@ def read_case(plan: Plan) -> Volume:
     else:
         volume = read_volume(case.files[0])
     check_ct(volume)
-    for path in plan.masks:
+    for path in plan.masks if new else ():
         mask_format(path)[1].check(volume, path)
     return replace(volume, notes=(*volume.notes, *case.notes))
 

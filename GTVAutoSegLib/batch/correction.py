@@ -30,6 +30,7 @@ from ..report.case_record import CaseRecord, Correction
 from ..report.case_report import report_page
 from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
+from ..report.record.approval import lapsed
 from ..report.record.edits import describe_edit, measure_edit
 from ..system.files import whole_file, write_text
 from .case import Outcome, failure, read_case
@@ -61,19 +62,20 @@ def correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> Outcome:
         names = ", ".join(earlier.changed_masks)
         warning = f"{names} cannot be followed: {said.text}. {NOT_FOLLOWED}"
         return Outcome(plan.case.name, f"{names}: kept as it is", (warning,), details=said.details)
-    fix = record.correction
+    fix, former = record.correction, earlier.record.approval if earlier.record else None
+    warnings = (lapsed(former, plan.case.name),) if former and record.approval is None else ()
     if fix is None:
-        return Outcome(plan.case.name, "saved anew by a person, and no voxel differs from the model's outline")
+        text = "saved anew by a person, and no voxel differs from the model's outline"
+        return Outcome(plan.case.name, text, warnings)
     more = f"; further regions: {', '.join(fix.others)}" if fix.others else ""
-    return Outcome(
-        plan.case.name, f"{fix.source} was {describe_edit(fix.edit)}{more}; report and other masks follow it"
-    )
+    said = f"{fix.source} was {describe_edit(fix.edit)}{more}; report and other masks follow it"
+    return Outcome(plan.case.name, said, warnings)
 
 
 def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
     record = earlier.record
     assert record is not None  # noqa: S101 - it has changed masks
-    volume = read_case(plan)
+    volume = read_case(plan, new=False)
     before = _automatic(plan, earlier, record, volume)
     own, others, source = _corrected(plan, earlier, record, volume)
     edited = mask_sha256(own.mask) != record.result.mask_sha256
@@ -83,6 +85,9 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
         algorithm="SEMIAUTOMATIC" if edited else "AUTOMATIC",
         contours=plan.contours,
     )
+    holds = record.approval is not None and record.approval.mask_sha256 == mask_sha256(own.mask) and not others
+    if holds and record.approval is not None:
+        own = replace(own, review=record.approval.review)
     fix = None
     if edited or others:
         fix = Correction(
@@ -96,7 +101,7 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
             others=tuple(one.segment.name for one in others),
         )
     _keep_automatic(plan, earlier, record)
-    record = replace(record, correction=fix)
+    record = replace(record, correction=fix, approval=record.approval if holds else None)
     _write(plan, earlier, volume, [own, *others], record, before, bundle)
     return record
 

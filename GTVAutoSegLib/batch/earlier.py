@@ -57,7 +57,7 @@ class Earlier:
     @property
     def check(self) -> bool:
         """Whether an up-to-date result has to be looked at before any use; an edited one was."""
-        return self.record is not None and not self.todo and not self.edited and self.record.check
+        return self.record is not None and not self.todo and not self.edited and self.record.check_first
 
     @property
     def kept(self) -> str:

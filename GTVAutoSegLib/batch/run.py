@@ -20,6 +20,7 @@ from .earlier import Earlier, look, set_aside
 from .find import Cohort
 from .plan import BatchSettings, Plan, plan_case
 from .summary import write_summary
+from .trail import note_edit, note_run
 
 if TYPE_CHECKING:
     from ..cascade.cascade import Cascade
@@ -114,15 +115,19 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
             say(outcome)
         for plan in batch.to_correct:
             outcome = correct(plan, batch.earlier[plan.case.name], batch.bundle)
+            note_edit(plan, batch.earlier[plan.case.name])
             _log(log, outcome)
             say(outcome)
         left_out = {outcome.case for outcome in stuck}
         plans = [plan for plan in batch.plans if plan.case.name in batch.todo.keys() - left_out]
+        by_name = {plan.case.name: plan for plan in plans}
         try:
             # Closed before the summary is written, whatever happens: then nothing is being written any more.
             with closing(engine(plans) if engine is not None and plans else _nothing()) as running:
                 for outcome in running:
                     outcomes.append(outcome)
+                    if not outcome.failed:
+                        note_run(by_name[outcome.case])
                     _log(log, outcome)
                     say(outcome)
         finally:

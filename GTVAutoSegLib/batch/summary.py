@@ -51,6 +51,8 @@ COLUMNS = (
     "edit_surface_dice_2mm",
     "added_path_length_mm",
     "slices_changed",
+    "approved_by",
+    "approved_at",
 )
 Row = dict[str, Any]
 
@@ -99,7 +101,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     result, measures, slices = record.result, record.measures, record.result.tumour_slices
     notes = [*([earlier.kept] if earlier.kept else []), *result.warnings]
     row |= {
-        "status": CHANGED if fix else CHECK if record.check else DONE,
+        "status": CHANGED if fix else CHECK if record.check_first else DONE,
         "volume_ml": round(result.volume_ml, 4),
         "slices": len(slices),
         "reason": result.reason,
@@ -109,6 +111,9 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         "model": result.model.id,
         "model_version": result.model.version,
     }
+    if record.approval is not None:
+        row |= {"approved_by": record.approval.reviewer, "approved_at": record.approval.at}
+        row["notes"] = [f"approved by {record.approval}", *row["notes"]]
     if fix:
         row |= {
             "volume_before_ml": fix.edit.volume_before_ml,
@@ -117,7 +122,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
             "added_path_length_mm": fix.edit.added_path_length_mm,
             "slices_changed": len(fix.edit.slices),
         }
-        row["notes"] = [f"{fix.source} was {describe_edit(fix.edit)}", *notes]
+        row["notes"] = [f"{fix.source} was {describe_edit(fix.edit)}", *row["notes"]]
         row["warnings"] = "; ".join(row["notes"])
     if measures:
         row |= {"first_slice": slices[0], "last_slice": slices[-1]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,18 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         write_rtstruct(structures, volume, arguments.output, base=arguments.add_to)
     _say(arguments, structures, volume)
+    _note(arguments, structures)
+
+
+def _note(arguments: argparse.Namespace, structures: list[Structure]) -> None:
+    """Add the export to the audit trail of the folder it goes to or comes from, where there is one."""
+    from ..images.masks.structure import mask_sha256
+    from ..report.record.audit import EXPORT, append, trail_of
+
+    trail = next((one for path in (arguments.output, *arguments.masks) if (one := trail_of(path))), None)
+    if trail is not None:
+        regions = [{"name": one.segment.name, "mask_sha256": mask_sha256(one.mask)} for one in structures]
+        append(trail, EXPORT, {"file": arguments.output.name, "regions": regions})
 
 
 def _is_seg(arguments: argparse.Namespace) -> bool:
@@ -108,11 +121,18 @@ def _is_seg(arguments: argparse.Namespace) -> bool:
 
 def read_all(arguments: argparse.Namespace, volume: Volume) -> list[Structure]:
     """The regions of all masks, called, typed and coloured as asked for, after the checks of a planning system."""
+    from ..batch.approving import approval_of
     from ..images.dicom.rtstruct_writer import check_name
     from ..images.masks.files import read_structures
 
     labels = _labels(arguments)
-    found = [one for path in arguments.masks for one in read_structures(path, volume, labels)]
+    found = []
+    for path in arguments.masks:
+        structures = read_structures(path, volume, labels)
+        approval, lapsed = approval_of(path)
+        if lapsed:
+            print(f"warning: {lapsed}", file=sys.stderr)
+        found += [replace(one, review=approval.review if approval else one.review) for one in structures]
     described = [_described(arguments, number, one, len(found)) for number, one in enumerate(found)]
     for one in described:
         check_name(one.segment.name)
@@ -220,7 +240,15 @@ def _say(arguments: argparse.Namespace, structures: list[Structure], volume: Vol
         print(f"kept as they are: {', '.join(roi.name for roi in kept)}")
     size = arguments.output.stat().st_size / 1024
     points = sum(len(contour) for roi in rois[len(kept) :] for contour in roi.contours)
-    shown = (
-        f"{points} contour points, {size:.0f} kB, read back voxel for voxel; UNAPPROVED" if rois else f"{size:.0f} kB"
-    )
-    print(f"written: {arguments.output} ({shown})")
+    checked = f"{points} contour points, read back voxel for voxel; {_approval(arguments.output)}; " if rois else ""
+    print(f"written: {arguments.output} ({checked}{size:.0f} kB)")
+
+
+def _approval(path: Path) -> str:
+    """What a structure set says of its approval."""
+    from ..images.dicom.dataset import open_dataset, reading
+
+    with reading(path):
+        data = open_dataset(path, ["ApprovalStatus", "ReviewerName"])
+        status = "" if data is None else str(data.get("ApprovalStatus", ""))
+        return f"{status} by {data.ReviewerName}" if data is not None and data.get("ReviewerName") else status

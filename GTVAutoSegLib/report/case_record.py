@@ -8,6 +8,7 @@ from typing import Any
 from ..cascade.result import ResultRecord
 from ..system.settings import as_json, parse_settings
 from .measures import Measures
+from .record.approval import Approval
 from .record.edits import Edit
 
 
@@ -52,6 +53,7 @@ class CaseRecord:
         sha256: of the same files.
         automatic: the mask as the model made it, see `images.masks.packed`; "" where a former version left none.
         correction: what a person made of it; None while nobody has.
+        approval: a person's, of the outline as it is now; None when there is none.
     """
 
     case: str
@@ -65,6 +67,12 @@ class CaseRecord:
     sha256: dict[str, str] = field(default_factory=dict)
     automatic: str = ""
     correction: Correction | None = None
+    approval: Approval | None = None
+
+    @property
+    def check_first(self) -> bool:
+        """Whether a person has to look before any use, and nobody has approved it yet."""
+        return self.check and self.approval is None
 
     @property
     def current(self) -> CaseRecord:

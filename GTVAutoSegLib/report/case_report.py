@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -10,6 +11,7 @@ from .case_record import CaseRecord
 from .measures import Measures
 from .pages import RESEARCH_ONLY, Html, marked, page, paragraphs, picture, table
 from .pictures import Picture
+from .record.approval import Approval
 
 CURVE_WIDTH, CURVE_HEIGHT = 900, 190
 # Room for the labels left and below, in the curve's units.
@@ -60,10 +62,20 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         _in_columns(_slices(record), ("slice", "probability", "area, cm²")),
         '<div class="together"><h2>Origin</h2>',
         table(_origin(record)),
-        SIGNATURE,
+        SIGNATURE if record.approval is None else _approved(record.approval),
         "</div>",
     ]
     return page(f"{result.roi}: {record.case}", parts)
+
+
+def with_approval(page_of_case: str, approval: Approval) -> str:
+    """A report with a person's approval in the place of the signature, or of an earlier approval."""
+    return re.sub(r'<p class="sign">.*?</p>', lambda _: _approved(approval), page_of_case)
+
+
+def _approved(approval: Approval) -> str:
+    text = f"Approved by {approval.reviewer} on {approval.at} (login {approval.login}), for the mask with the SHA-256"
+    return f'<p class="sign">{escape(text)} <small>{escape(approval.mask_sha256)}</small></p>'
 
 
 def _edited(record: CaseRecord) -> list[str]:

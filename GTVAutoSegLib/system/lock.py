@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import InputError
 
@@ -36,6 +36,28 @@ def locked(folder: Path, patience: float = 0) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def locked_file(path: Path, patience: float = 0) -> Iterator[IO[bytes]]:
+    """Open a file for reading and writing, made if need be, and hold its lock during the block.
+
+    Args:
+        path: the file.
+        patience: seconds to wait for another process.
+
+    Raises:
+        InputError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    deadline = time.monotonic() + patience
+    with path.open("a+b") as file:
+        while not _got(file):
+            if time.monotonic() >= deadline:
+                raise InputError(f"another process is writing to {path}; wait for it, and do it again")
+            time.sleep(POLL_SECONDS / 10)
+        file.seek(0)
+        yield file
+
+
 def is_abandoned(folder: Path) -> bool:
     """Whether a process that held the lock of a folder ended without removing it; False where nobody can tell."""
     try:
@@ -46,7 +68,7 @@ def is_abandoned(folder: Path) -> bool:
     return True
 
 
-def _got(file: IO[str]) -> bool:
+def _got(file: IO[Any]) -> bool:
     try:
         _lock(file)
     except OSError as error:
@@ -58,11 +80,11 @@ def _got(file: IO[str]) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: IO[str]) -> None:
+    def _lock(file: IO[Any]) -> None:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: IO[str]) -> None:
+    def _lock(file: IO[Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

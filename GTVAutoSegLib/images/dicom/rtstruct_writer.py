@@ -16,9 +16,10 @@ from pydicom.uid import UID, RTStructureSetStorage, generate_uid
 
 from ...errors import InputError
 from ...system.files import check_writable, whole_file
-from ..masks.structure import Structure
+from ..masks.structure import Review, Structure
 from ..segment_info import SegmentInfo
 from ..volume import Volume
+from .dataset import open_dataset, reading
 from .source import (
     MANUFACTURER,
     DicomSource,
@@ -29,7 +30,7 @@ from .source import (
     software_versions,
 )
 from .structures.existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
-from .structures.items import SHORT_STRING, add_structure
+from .structures.items import NOT_CHECKED, SHORT_STRING, add_structure
 from .structures.read_back import check_read_back
 from .text import use_characters
 
@@ -98,6 +99,32 @@ def make_rtstruct(structures: Sequence[Structure], source: DicomSource, base: Pa
     return data
 
 
+def approve_set(path: Path, target: Path, review: Review) -> None:
+    """Write a structure set anew as approved by a person, as an object of its own with the same contours.
+
+    Args:
+        path: the structure set.
+        target: where to.
+        review: who has approved all its regions, and when.
+
+    Raises:
+        InputError: ``path`` is no structure set, or is damaged.
+    """
+    with reading(path, "RTSTRUCT"):
+        data = open_dataset(path)
+        if data is None or data.get("Modality") != "RTSTRUCT":
+            raise InputError(f"{path} is no RTSTRUCT; expected the structure set of the outline")
+        use_characters(data, review.reviewer)
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
+        _approve(data, review)
+        for region in data.get("StructureSetROISequence") or ():
+            if region.get("ROIDescription") == NOT_CHECKED:
+                del region.ROIDescription
+        for observation in data.get("RTROIObservationsSequence") or ():
+            observation.ROIInterpreter = review.reviewer
+        data.save_as(target, enforce_file_format=True)
+
+
 def check_name(name: str) -> None:
     """Raise InputError for a name of a region that planning systems refuse."""
     if len(name) > SHORT_STRING or "\\" in name:
@@ -113,9 +140,13 @@ def _judge(data: Dataset, structures: Sequence[Structure], base: Path | None) ->
     whole = base is None and len(reviews) == len(structures) and len({review.reviewer for review in reviews}) == 1
     data.ApprovalStatus = APPROVED if whole else "UNAPPROVED"
     if whole:
-        last = max(reviews, key=lambda review: review.at)
-        data.ReviewDate, data.ReviewTime = last.at.strftime("%Y%m%d"), last.at.strftime("%H%M%S")
-        data.ReviewerName = last.reviewer
+        _approve(data, max(reviews, key=lambda review: review.at))
+
+
+def _approve(data: Dataset, review: Review) -> None:
+    data.ApprovalStatus = APPROVED
+    data.ReviewDate, data.ReviewTime = review.at.strftime("%Y%m%d"), review.at.strftime("%H%M%S")
+    data.ReviewerName = review.reviewer
 
 
 def _empty_set(source: DicomSource) -> Dataset:

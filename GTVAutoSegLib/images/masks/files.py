@@ -70,15 +70,26 @@ def read_structures(
     return found
 
 
+def voxels_of(path: Path) -> list[Volume]:
+    """The voxels of a mask's file as they are stored, one volume a layer; raises InputError for what is no mask."""
+    if path.name.lower().endswith(SEGMENTATION) and path.is_file():
+        return _layers(path)
+    volume = read_volume(path)
+    _check_whole_numbers(path, volume.array)
+    return [volume]
+
+
+def _check_whole_numbers(path: Path, array: np.ndarray) -> None:
+    low, high = array.min(), array.max()
+    if low < 0 or (array.dtype.kind == "f" and (array != np.round(array)).any()):
+        raise InputError(f"{path} holds values from {low:g} to {high:g}; expected a mask of whole numbers from 0 up")
+
+
 def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None, empty: bool) -> list[Structure]:
     volume = read_volume(path)
     array = onto(volume, ct)
-    values = np.unique(array)
-    if (values != np.round(values)).any() or values.min() < 0:
-        raise InputError(
-            f"{path} holds values from {values.min():g} to {values.max():g}; expected a mask of whole numbers from 0 up"
-        )
-    there = [int(value) for value in values if value]
+    _check_whole_numbers(path, array)
+    there = [int(value) for value in np.unique(array) if value]
     if labels is None:
         if len(there) > 1:
             named = " ".join(f"{value}=NAME" for value in there[:MOST_VALUES])

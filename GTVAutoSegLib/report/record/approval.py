@@ -1,0 +1,113 @@
+"""A qualified person's approval of an outline: bound to its voxels, it lapses when one of them changes.
+
+Nothing here approves by itself: there is no approval without a person's name given for this very outline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ...errors import InputError
+from ...images.masks.files import voxels_of
+from ...images.masks.structure import Review
+from ...system.files import write_text
+from ...system.settings import as_json, parse_settings
+from .audit import user
+
+SUFFIX = ".approval.json"
+# Longest component group of a person's name (VR PN).
+LONGEST_NAME = 64
+FORBIDDEN = "\\=|:\n\r\t"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who has approved an outline.
+
+    Attributes:
+        reviewer: the person's name, as it goes into a structure set.
+        at: when, ISO 8601 with the zone.
+        login: under which it was done.
+        mask_sha256: of the voxels that were approved.
+    """
+
+    reviewer: str
+    at: str
+    login: str
+    mask_sha256: str
+
+    @property
+    def review(self) -> Review:
+        """The same for a structure set."""
+        return Review(self.reviewer, datetime.fromisoformat(self.at))
+
+    def __str__(self) -> str:
+        """Who and when."""
+        return f"{self.reviewer}, {self.at}"
+
+
+def approve(reviewer: str, mask_sha256: str) -> Approval:
+    """An approval of now.
+
+    Raises:
+        InputError: the name is missing or does not fit into a structure set.
+    """
+    name = reviewer.strip()
+    if not name:
+        raise InputError("an approval needs the name of the person who has looked at every slice; give that name")
+    if len(name) > LONGEST_NAME or any(sign in name for sign in FORBIDDEN):
+        raise InputError(
+            f"the reviewer's name is '{name}'; expected at most {LONGEST_NAME} characters without backslash, =, | and :"
+        )
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    return Approval(name, now, user(), mask_sha256)
+
+
+def approve_file(path: Path, reviewer: str) -> Approval:
+    """Approve the mask in a file; the approval is written beside it.
+
+    Raises:
+        InputError: the file is no mask, or the name does not fit.
+        DiskError: writing failed.
+    """
+    approval = approve(reviewer, voxels_sha256(path))
+    write_text(_beside(path), json.dumps(as_json(approval), indent=2) + "\n")
+    return approval
+
+
+def approval_of_file(path: Path) -> tuple[Approval | None, str]:
+    """The approval beside a mask's file; and a sentence when there is one that no longer holds."""
+    beside = _beside(path)
+    try:
+        approval = parse_settings(Approval, json.loads(beside.read_text(encoding="utf-8")), beside.name)
+        datetime.fromisoformat(approval.at)
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, ValueError) as error:
+        return None, f"{beside} cannot be read as an approval ({error}), so the export is not approved"
+    if approval.mask_sha256 != voxels_sha256(path):
+        return None, lapsed(approval, path.name)
+    return approval, ""
+
+
+def lapsed(approval: Approval, name: str) -> str:
+    """The sentence for an approval that no longer holds."""
+    return f"the approval of {name} by {approval} has lapsed: voxels changed since, so look again and approve again"
+
+
+def voxels_sha256(path: Path) -> str:
+    """SHA-256 of a mask file's voxels, their type aside, and of where they lie."""
+    digest = hashlib.sha256()
+    for layer in voxels_of(path):
+        place = [*layer.array.shape, *(f"{value:.4f}" for value in (*layer.spacing, *layer.origin, *layer.direction))]
+        digest.update(f"{place}".encode())
+        digest.update(layer.array.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}{SUFFIX}")
