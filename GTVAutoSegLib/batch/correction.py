@@ -68,8 +68,8 @@ def correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> Outcome:
         text = "saved anew by a person, and no voxel differs from the model's outline"
         return Outcome(plan.case.name, text, warnings)
     more = f"; further regions: {', '.join(fix.others)}" if fix.others else ""
-    said = f"{fix.source} was {describe_edit(fix.edit)}{more}; report and other masks follow it"
-    return Outcome(plan.case.name, said, warnings)
+    text = f"{fix.source} was {describe_edit(fix.edit)}{more}; report and other masks follow it"
+    return Outcome(plan.case.name, text, warnings)
 
 
 def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
