@@ -7,7 +7,7 @@ import errno
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import takewhile
@@ -44,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'\n")
 
-    def parse_known_args(self, args=None, namespace=None):  # noqa: ANN001, ANN202  argparse's own signature
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, but a mistyped option is said before one that is missing because of it."""
         if self._subparsers is None:
             for word in takewhile(lambda word: word != "--", args or ()):
@@ -100,7 +100,7 @@ def _import_command(name: str, module: str) -> Any:
         raise SystemExit(InputError.exit_code) from None
 
 
-def _guarded(run, values: argparse.Namespace) -> int:  # noqa: ANN001
+def _guarded(run: Callable[[argparse.Namespace], int | None], values: argparse.Namespace) -> int:
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(values) or 0

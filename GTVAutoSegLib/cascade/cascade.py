@@ -269,4 +269,4 @@ def fill_gaps(picked: np.ndarray, wanted: np.ndarray, longest: int) -> np.ndarra
     for before, after in pairwise(chosen):
         if after - before - 1 <= longest:
             filled[before:after] = True
-    return filled & wanted
+    return np.asarray(filled & wanted)

@@ -44,7 +44,7 @@ def random_slack(generator: np.random.Generator, settings: CropSettings, least: 
     """
     low, high = settings.slack_mm
     lowest = np.full((2, 3), low) if least is None else np.clip(least, low, high)
-    return np.exp(generator.uniform(np.log(lowest), math.log(high)))
+    return np.asarray(np.exp(generator.uniform(np.log(lowest), math.log(high))))
 
 
 def crop_rectangle(box: IndexBox, settings: CropSettings, spacing: Sequence[float], shape: Sequence[int]) -> Box:

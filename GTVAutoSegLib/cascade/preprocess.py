@@ -249,4 +249,4 @@ def _largest_components(runs: Runs, settings: PreprocessSettings) -> np.ndarray:
     smallest = settings.min_component_fraction * areas.max()
     kept = np.zeros(count, bool)
     kept[largest_first[areas[largest_first] > smallest]] = True
-    return kept[part]
+    return np.asarray(kept[part])

@@ -117,7 +117,8 @@ class ResultRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
-        return as_json(self)
+        content: dict[str, Any] = as_json(self)
+        return content
 
 
 def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRecord:

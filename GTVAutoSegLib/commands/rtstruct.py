@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from ..images.masks.structure import ALGORITHMS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..images.volume import Volume
 
 SEG_SUFFIX = ".seg.dcm"
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +176,7 @@ def _described(arguments: argparse.Namespace, number: int, structure: Structure,
     )
 
 
-def _nth(values, number: int, count: int, option: str):  # noqa: ANN001, ANN202  of whatever the option holds
+def _nth(values: Sequence[T] | None, number: int, count: int, option: str) -> T | None:
     """The value of an option for one of several regions: its own, or the only one there is."""
     if values is None:
         return None

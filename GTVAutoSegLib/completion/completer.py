@@ -119,4 +119,4 @@ def corrected(mixed: np.ndarray, square: Square, correction: Tensor, spacing: tu
     grid = torch.stack([x, y], dim=-1)[None].float()
     spread = F.grid_sample(correction[None], grid, padding_mode="border", align_corners=False)[0, 0]
     inside = (y.abs() <= 1) & (x.abs() <= 1)
-    return logit + (spread * inside).numpy() > 0
+    return np.asarray(logit + (spread * inside).numpy() > 0)

@@ -47,7 +47,7 @@ class Drawing:
 
     def slice_hu(self, index: int) -> np.ndarray:
         """A slice (y, x) within the window, HU; beyond the CT its first or last one."""
-        return self.hu[min(max(index, 0), len(self.hu) - 1)][self.window]
+        return np.asarray(self.hu[min(max(index, 0), len(self.hu) - 1)][self.window])
 
     def distance(self, index: int) -> np.ndarray:
         """Signed distance (y, x) of a drawn slice that is not empty, within the window, mm."""

@@ -31,7 +31,7 @@ def signed_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarra
     # What lies beyond the array is outside: a mask that fills it would have no outline.
     inside = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1]
     outside = ndimage.distance_transform_edt(~mask, sampling=spacing)
-    return np.where(mask, inside - half, half - outside).astype(np.float32)
+    return np.asarray(np.where(mask, inside - half, half - outside).astype(np.float32))
 
 
 def mixed_distance(

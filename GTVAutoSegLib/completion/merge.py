@@ -51,4 +51,4 @@ def merge(
     merged = (before != 0).astype(np.uint8)
     place = (slice(None),) * axis + (taken,)
     merged[place] = new[place] != 0
-    return merged
+    return np.asarray(merged)

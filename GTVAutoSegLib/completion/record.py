@@ -55,7 +55,8 @@ class CompletionRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
-        return as_json(self)
+        content: dict[str, Any] = as_json(self)
+        return content
 
     @property
     def sentence(self) -> str:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
 from .boxes import boxed, simulated_box
+
+if TYPE_CHECKING:
+    from ..cascade.cascade import Cascade
 
 CASCADE, ALL_SLICES, TRUE_SLICES = "cascade", "all_slices", "true_slices"
 PREDICTIONS = "predictions"
@@ -129,7 +133,7 @@ def model_names(models: Sequence[Path]) -> list[str]:
 
 def measure_model(
     name: str,
-    model,  # noqa: ANN001
+    model: Cascade,
     case: Case,
     volume: Volume,
     reference: np.ndarray,

@@ -87,7 +87,7 @@ def read_mask(path: str | Path, volume: Volume) -> np.ndarray:
             f"{path} holds {len(labels)} labels ({', '.join(f'{label:g}' for label in labels[:6])}); expected one, so "
             "export a single segment"
         )
-    return inside
+    return np.asarray(inside)
 
 
 def _read_file(path: Path) -> Volume:

@@ -138,7 +138,7 @@ class Region:
     def corners(self) -> np.ndarray:
         """Its eight corners, (8, 3), LPS, mm."""
         own = np.array(list(product(*zip(self.lower, self.upper))))
-        return own @ np.reshape(self.direction, (3, 3)).T
+        return np.asarray(own @ np.reshape(self.direction, (3, 3)).T)
 
     def index_box(self, volume: Volume) -> IndexBox:
         """The voxels of a CT whose centres lie in the box; a turned box counts by its extent along the CT's axes.

@@ -44,7 +44,7 @@ class Runs:
     @property
     def length(self) -> np.ndarray:
         """Voxels of each run."""
-        return self.stop - self.start
+        return np.asarray(self.stop - self.start)
 
     def parts(self) -> tuple[int, np.ndarray]:
         """How many parts the runs make, and the part of each; runs that touch, even at a corner, are of one part."""
@@ -63,7 +63,8 @@ class Runs:
         pointers = np.concatenate(([0], np.cumsum(reached)))
         neighbours = np.arange(pointers[-1]) + np.repeat(first - pointers[:-1], reached)
         links = (np.ones(len(neighbours), np.int8), neighbours, pointers[:: len(ahead)])
-        return connected_components(csr_array(links, shape=(count, count)), directed=False)
+        found, part = connected_components(csr_array(links, shape=(count, count)), directed=False)
+        return int(found), np.asarray(part)
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Plane and row of each run of a mask (z, y, x)."""

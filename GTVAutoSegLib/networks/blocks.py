@@ -94,7 +94,8 @@ def channels_last(network: nn.Module) -> nn.Module:
             module.__class__ = NarrowStridedConv2d
     in_3d = any(parameter.ndim == 5 for parameter in network.parameters())
     order = torch.channels_last_3d if in_3d else torch.channels_last
-    return network.to(memory_format=order)  # type: ignore[call-overload]
+    ordered: nn.Module = network.to(memory_format=order)  # type: ignore[call-overload]
+    return ordered
 
 
 def _is_narrow_and_strided(conv: nn.Conv2d) -> bool:

@@ -45,7 +45,8 @@ class SliceClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to logits (N, classes)."""
         pooled = self.trunk(averaged(x, self.shrink))[-1].mean(dim=(2, 3))
-        return self.head(self.dropout(pooled))
+        output: Tensor = self.head(self.dropout(pooled))
+        return output
 
 
 def averaged(x: Tensor, shrink: int) -> Tensor:

@@ -43,7 +43,8 @@ class CompleterUNet(nn.Module):
             skips.append(x)
         for level in range(len(self.up) - 1, -1, -1):
             x = self.up[level](skips[level] + resize(self.narrow[level](x), skips[level].shape[2:]))
-        return self.head(x)
+        output: Tensor = self.head(x)
+        return output
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to logits (N, 2, H, W) of background and tumour."""

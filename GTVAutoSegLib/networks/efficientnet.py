@@ -48,7 +48,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, entering, H, W) to (N, leaving, H / stride, W / stride)."""
         y = self.project(self.depthwise(self.expand(x)))
-        return x + y if self.shortcut else y
+        output: Tensor = x + y if self.shortcut else y
+        return output
 
 
 class EfficientNetLite0(Encoder):

@@ -28,7 +28,8 @@ class PyramidPooling(nn.Module):
         size = x.shape[2:]
         pooled = [branch(F.adaptive_avg_pool2d(x, bins)) for bins, branch in zip(POOL_SIZES, self.branches)]
         resized = [resize(p, size) for p in pooled]
-        return self.dropout(self.bottleneck(torch.cat([*resized, x], dim=1)))
+        output: Tensor = self.dropout(self.bottleneck(torch.cat([*resized, x], dim=1)))
+        return output
 
 
 class SpatialAlignment(nn.Module):

@@ -132,7 +132,7 @@ def _sampled(rows: np.ndarray, where: np.ndarray) -> np.ndarray:
     below = where.astype(int)
     above = np.minimum(below + 1, len(rows) - 1)
     share = (where - below).astype(np.float32)[:, None]
-    return rows[below] * (1 - share) + rows[above] * share
+    return np.asarray(rows[below] * (1 - share) + rows[above] * share)
 
 
 def _edge(mask: np.ndarray) -> np.ndarray:

@@ -45,7 +45,8 @@ def multiply_adds(network: nn.Module, shape: Sequence[int]) -> int:
     skeleton = copy.deepcopy(network).to("meta").eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         skeleton(torch.empty(1, *shape, device="meta"))
-    return counter.get_total_flops() // 2
+    count: int = counter.get_total_flops() // 2
+    return count
 
 
 def table() -> str:

@@ -176,7 +176,7 @@ def _convert(hint: Any, value: Any, where: str, others: bool) -> Any:
     return value
 
 
-def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str, others: bool) -> tuple:
+def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str, others: bool) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{where} is {_kind(value)}, expected a list")
     if arguments[-1] is Ellipsis:

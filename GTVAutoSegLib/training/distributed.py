@@ -58,7 +58,8 @@ def share_batch_norm(network: nn.Module, fabric: Fabric) -> nn.Module:
     if fabric.world_size == 1:
         return network
     if fabric.device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return shared
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.__class__ = SharedBatchNorm2d
@@ -76,15 +77,16 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         assert self.num_batches_tracked is not None and self.momentum is not None  # noqa: S101
         count = x.new_tensor(float(x.numel() // x.shape[1]))
         torch.distributed.all_reduce(count)
-        mean = _Sum.apply(x.sum(dim=(0, 2, 3))) / count
+        mean = _sum(x.sum(dim=(0, 2, 3))) / count
         centred = x - mean[:, None, None]
-        variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _sum(centred.square().sum(dim=(0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        output: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return output
 
 
 class _Sum(torch.autograd.Function):
@@ -101,3 +103,8 @@ class _Sum(torch.autograd.Function):
         total = gradients[0].clone()
         torch.distributed.all_reduce(total)
         return total
+
+
+def _sum(value: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]  # PyTorch's own has no types
+    return total

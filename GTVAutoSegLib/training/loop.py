@@ -288,7 +288,7 @@ def average_weights(network: nn.Module, average: nn.Module, decay: float) -> Non
             mean.copy_(value)
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict]:
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -66,7 +66,8 @@ class QuantisedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map uint8 (N, in, H, W) to uint8 (N, out, H / stride, W / stride)."""
-        return self.conv2(self.conv1(x), self.shortcut(x))
+        output: Tensor = self.conv2(self.conv1(x), self.shortcut(x))
+        return output
 
 
 class QuantisedTrunk(nn.Module):
@@ -110,7 +111,8 @@ class QuantisedClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map float (N, C, H, W) in [0, 1] to logits (N, classes)."""
         # Averaged before it is rounded to 8 bits.
-        return self.head(self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3)) * self.made)
+        output: Tensor = self.head(self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3)) * self.made)
+        return output
 
 
 class QuantisedPyramid(nn.Module):

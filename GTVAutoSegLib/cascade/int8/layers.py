@@ -89,10 +89,11 @@ class QuantisedConv(nn.Module):
         made = (self.bias, *self.geometry, self.made, self.zero, self.dtype)
         convolve = torch.ops.onednn.qconv2d_pointwise
         if shortcut is None:
-            return convolve(*given, *made, self.activation, [], "")
-        return convolve.binary(
-            *given, shortcut, *made, self.added, self.added_zero, "sum", 1.0, self.activation, [], ""
-        )
+            output: Tensor = convolve(*given, *made, self.activation, [], "")
+        else:
+            added = (self.added, self.added_zero, "sum", 1.0)
+            output = convolve.binary(*given, shortcut, *made, *added, self.activation, [], "")
+        return output
 
 
 def folded(conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor]:

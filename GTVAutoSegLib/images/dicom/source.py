@@ -99,7 +99,9 @@ class DicomSource:
         header = self.slices[index]
         row, column = np.reshape(header.orientation, (2, 3))
         between_rows, between_columns = header.spacing
-        return header.position + pixels[:, :1] * between_columns * row + pixels[:, 1:] * between_rows * column
+        return np.asarray(
+            header.position + pixels[:, :1] * between_columns * row + pixels[:, 1:] * between_rows * column
+        )
 
 
 def read_source(volume: Volume, path: Path) -> DicomSource:

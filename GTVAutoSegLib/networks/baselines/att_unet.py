@@ -38,7 +38,8 @@ class GatedJoin(nn.Module):
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """Map (N, C, h, w) and (N, D, H, W) to (N, out, H, W)."""
         upsampled = resize(self.reduce(coarse), fine.shape[2:])
-        return self.block(torch.cat([upsampled, self.gate(upsampled, fine)], dim=1))
+        output: Tensor = self.block(torch.cat([upsampled, self.gate(upsampled, fine)], dim=1))
+        return output
 
 
 class AttUNet(EncoderDecoder):

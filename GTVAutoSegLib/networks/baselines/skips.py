@@ -19,7 +19,8 @@ class Concatenation(nn.Module):
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """Map (N, C, h, w) and (N, D, H, W) to (N, out, H, W)."""
-        return self.block(torch.cat([resize(coarse, fine.shape[2:]), fine], dim=1))
+        output: Tensor = self.block(torch.cat([resize(coarse, fine.shape[2:]), fine], dim=1))
+        return output
 
 
 class SkipDecoder(nn.Module):
@@ -41,7 +42,8 @@ class SkipDecoder(nn.Module):
         x = features[-1]
         for join, fine in zip(self.joins, features[-2:0:-1]):
             x = join(x, fine)
-        return self.last(resize(x, features[0].shape[2:]))
+        output: Tensor = self.last(resize(x, features[0].shape[2:]))
+        return output
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:

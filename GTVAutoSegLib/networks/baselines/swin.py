@@ -38,4 +38,7 @@ class Swin(Encoder):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (N, C, H, W) to the four stages' features, at 1/4, 1/8, 1/16 and 1/32; the last ones are normalised."""
         padded = pad_to_multiple(x, REDUCTION)
-        return self.trunk.forward_intermediates(padded, norm=True, intermediates_only=True, output_fmt="NCHW")
+        features: list[Tensor] = self.trunk.forward_intermediates(
+            padded, norm=True, intermediates_only=True, output_fmt="NCHW"
+        )
+        return features

@@ -41,7 +41,8 @@ class TokenTransformer(nn.Module):
         size = x.shape[2:]
         embedded = self.embedding(x) + resize(self.position, size)
         tokens = self.layers(self.dropout(embedded.flatten(2).transpose(1, 2)))
-        return tokens.transpose(1, 2).unflatten(2, size)
+        output: Tensor = tokens.transpose(1, 2).unflatten(2, size)
+        return output
 
 
 class TransUNet(nn.Module):
@@ -71,4 +72,5 @@ class TransUNet(nn.Module):
         """Map (N, C, H, W) to logits (N, classes, H, W); any H and W."""
         *shallow, deep = self.encoder.levels(x)
         bridge = self.bridge(self.transformer(deep))
-        return self.head(self.decoder([x, *shallow, bridge]))
+        output: Tensor = self.head(self.decoder([x, *shallow, bridge]))
+        return output

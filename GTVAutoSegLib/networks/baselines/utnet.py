@@ -28,7 +28,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, H, W) to (N, out, H, W)."""
-        return self.conv2(self.conv1(x)) + self.shortcut(x)
+        output: Tensor = self.conv2(self.conv1(x)) + self.shortcut(x)
+        return output
 
 
 class EfficientAttention(nn.Module):
@@ -55,7 +56,8 @@ class EfficientAttention(nn.Module):
         query, key, value = (_heads(part) for part in (self.query(fine), *key_value.chunk(2, dim=1)))
         scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 + self._position(size)
         attended = scores.softmax(dim=-1) @ value
-        return self.out(attended.transpose(2, 3).flatten(1, 2).unflatten(2, size))
+        output: Tensor = self.out(attended.transpose(2, 3).flatten(1, 2).unflatten(2, size))
+        return output
 
     def _position(self, size: torch.Size) -> Tensor:
         """Bias (1, heads, H W, reduced grid): each query pixel has that of the cell it lies in."""
@@ -79,7 +81,8 @@ class TransformerBlock(nn.Module):
         """Map (N, C, H, W) to the same shape."""
         normed = self.norm(x)
         x = x + self.attention(normed, normed)
-        return x + self.mlp(x)
+        output: Tensor = x + self.mlp(x)
+        return output
 
 
 class TransformerJoin(nn.Module):
@@ -98,7 +101,8 @@ class TransformerJoin(nn.Module):
         """Map (N, C, h, w) and (N, D, H, W) to (N, D, H, W)."""
         attended = self.attention(self.norm_fine(fine), self.norm_coarse(coarse))
         joined = attended + resize(self.reduce(coarse), fine.shape[2:])
-        return self.block(torch.cat([joined + self.mlp(joined), fine], dim=1))
+        output: Tensor = self.block(torch.cat([joined + self.mlp(joined), fine], dim=1))
+        return output
 
 
 class UTNet(nn.Module):
@@ -134,7 +138,8 @@ class UTNet(nn.Module):
         current = features.pop()
         for up in self.ups:
             current = up(current, features.pop())
-        return self.head(current)
+        output: Tensor = self.head(current)
+        return output
 
 
 def _before_conv(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
@@ -156,4 +161,5 @@ def _separable(in_channels: int, out_channels: int) -> nn.Sequential:
 
 def _heads(x: Tensor) -> Tensor:
     """(N, heads * d, H, W) as (N, heads, H W, d)."""
-    return x.flatten(2).unflatten(1, (HEADS, -1)).transpose(2, 3)
+    output: Tensor = x.flatten(2).unflatten(1, (HEADS, -1)).transpose(2, 3)
+    return output

@@ -79,7 +79,8 @@ class Child:
         answer = json.loads(line)
         if "error" in answer:
             raise getattr(errors, answer["kind"])(answer["error"])
-        return answer
+        content: dict[str, Any] = answer
+        return content
 
 
 def serve(actions: Mapping[str, Callable[..., dict[str, Any]]]) -> None:

@@ -88,7 +88,7 @@ def run_bench(settings: BenchSettings) -> Bench:
         ]
         rates: dict[str, float] = {}
         rows: list[Row] = []
-        answers: dict[tuple[str, int], list[dict]] = {(name, threads): [] for name, threads, _ in opponents}
+        answers: dict[tuple[str, int], list[dict[str, Any]]] = {(name, threads): [] for name, threads, _ in opponents}
         for group in _groups(settings, helper, folder, facts["int8"]):
             networks = describe_networks(group.width, group.size, group.shrink)
             print(f"measuring {group.label}, {networks}", file=sys.stderr)
@@ -132,13 +132,13 @@ def _measure(
     group: Group,
     folder: Path,
     opponents: Sequence[tuple[str, int, Child]],
-    answers: dict[tuple[str, int], list[dict]],
+    answers: dict[tuple[str, int], list[dict[str, Any]]],
     rates: dict[str, float],
 ) -> list[Row]:
     """Rows of one group; adds to the opponents' answers and to the rates."""
     variants = list(_variants(settings, group))
     output = str(folder / "mask.nii.gz")
-    runs: dict[Variant, list[dict]] = {variant: [] for variant in variants}
+    runs: dict[Variant, list[dict[str, Any]]] = {variant: [] for variant in variants}
     cold = {variant: _cold_start(settings, group, variant, output) for variant in variants}
     with ExitStack() as stack:
         children = {variant: stack.enter_context(Child(CHILD, variant.threads)) for variant in variants}
@@ -179,7 +179,7 @@ def _cold_start(
 def _row(
     group: Group,
     variant: Variant,
-    runs: Sequence[dict],
+    runs: Sequence[dict[str, Any]],
     cold: tuple[float | None, float | None],
     rates: dict[str, float],
 ) -> Row:
@@ -205,7 +205,7 @@ def _rate_name(variant: Variant, precision: str) -> str:
     return f"{variant.device}, {variant.threads} threads, {precision}"
 
 
-def _opponent_row(name: str, threads: int, answers: Sequence[dict]) -> OpponentRow:
+def _opponent_row(name: str, threads: int, answers: Sequence[dict[str, Any]]) -> OpponentRow:
     best = min(answers, key=lambda answer: answer["seconds"])
     return OpponentRow(name, threads, **best)
 

@@ -225,4 +225,5 @@ def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> i
         found = epochs_within(3600 * request.budget_hours, parts, setup, speeds, request.jobs)
         known[key.hexdigest()] = found
         write_text(path, json.dumps(known, indent=1) + "\n")
-    return known[key.hexdigest()]
+    count: int = known[key.hexdigest()]
+    return count

@@ -75,7 +75,7 @@ def slide(system: System, image: Tensor) -> Tensor:
     Returns:
         float32 (D, H, W) on the CPU.
     """
-    from monai.inferers import sliding_window_inference
+    from monai.inferers.utils import sliding_window_inference
 
     found: Any = sliding_window_inference(  # one tensor for a predictor that gives one
         image[None, None].to(system.device),
@@ -85,9 +85,11 @@ def slide(system: System, image: Tensor) -> Tensor:
         overlap=system.settings.overlap,
         mode="gaussian",
     )
-    return found[0, 0].float().cpu()
+    output: Tensor = found[0, 0].float().cpu()
+    return output
 
 
 def _tumour(system: System, stage: str, images: Tensor) -> Tensor:
     """Probability of tumour, (n, 1, D, H, W)."""
-    return system.networks[stage](images.to(system.device)).float().softmax(dim=1)[:, 1:]
+    output: Tensor = system.networks[stage](images.to(system.device)).float().softmax(dim=1)[:, 1:]
+    return output

@@ -56,7 +56,7 @@ class LabelledTumour:
 
     def slice_hu(self, index: int) -> np.ndarray:
         """A slice (y, x); beyond the CT its first or last one."""
-        return self.hu[min(max(index, 0), len(self.hu) - 1)]
+        return np.asarray(self.hu[min(max(index, 0), len(self.hu) - 1)])
 
     def is_empty(self, index: int) -> bool:
         """Whether a slice shows no tumour."""

@@ -217,7 +217,8 @@ def _axial_slices(path: Path) -> int:
     if reader.GetDimension() != 3:
         return 0
     axes = Volume(np.empty((0, 0, 0)), direction=reader.GetDirection()).axial.axes
-    return reader.GetSize()[::-1][axes[0]]
+    count: int = reader.GetSize()[::-1][axes[0]]
+    return count
 
 
 def _remove_leftovers(folder: Path) -> None:

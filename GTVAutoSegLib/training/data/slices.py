@@ -42,7 +42,7 @@ class StoredCase:
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Some slices, uint8 (k, channels, N, N)."""
-        return mapped(self.folder / "images.npy")[rows]
+        return np.asarray(mapped(self.folder / "images.npy")[rows])
 
     def masks(self, rows: np.ndarray) -> np.ndarray:
         """Their masks, bool (k, N, N)."""
@@ -107,4 +107,4 @@ def open_case(folder: Path) -> StoredCase:
 @lru_cache(maxsize=256)
 def mapped(path: Path) -> np.ndarray:
     """A .npy file as a memory map."""
-    return np.load(path, mmap_mode="r")
+    return np.asarray(np.load(path, mmap_mode="r"))

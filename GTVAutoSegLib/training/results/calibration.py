@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from ..data.dataset import Case, read_label
 CASES, SLICES_OF_CASE = 16, 16
 BATCH, RANGE_BATCH = 8, 2
 RANGE_DIGITS = 5
+
+
+T = TypeVar("T")
 
 
 def calibrate(
@@ -170,7 +174,7 @@ def _decisions(result: CascadeResult) -> np.ndarray:
     return result.slice_probability >= result.threshold
 
 
-def _spread(items: Sequence, count: int) -> list:
+def _spread(items: Sequence[T], count: int) -> list[T]:
     """Up to ``count`` of the items, at equal distances."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]

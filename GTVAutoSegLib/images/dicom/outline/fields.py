@@ -37,7 +37,7 @@ def smoothed_distance(plane: np.ndarray) -> np.ndarray:
     for _ in range(ROUNDS):
         field = ndimage.gaussian_filter(field, SMOOTHING_PIXELS, truncate=3.0)
         field = on_its_side(field + _missing(field, area), inside, SIDE)
-    return field[REACH:-REACH, REACH:-REACH]
+    return np.asarray(field[REACH:-REACH, REACH:-REACH])
 
 
 def _missing(field: np.ndarray, area: float) -> float:
@@ -49,4 +49,4 @@ def _missing(field: np.ndarray, area: float) -> float:
 
 def on_its_side(field: np.ndarray, inside: np.ndarray, margin: float) -> np.ndarray:
     """The field, at least ``margin`` inside and at most its negative outside."""
-    return np.where(inside, np.maximum(field, margin), np.minimum(field, -margin))
+    return np.asarray(np.where(inside, np.maximum(field, margin), np.minimum(field, -margin)))

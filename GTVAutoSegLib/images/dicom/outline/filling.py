@@ -204,7 +204,7 @@ def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.
     x = low[edge, 0] + fraction * (high[edge, 0] - low[edge, 0])
     column = np.clip(np.ceil(x), 0, columns).astype(int)
     crossings = np.bincount(row * (columns + 1) + column, minlength=rows * (columns + 1))
-    return np.cumsum(crossings.reshape(rows, columns + 1), axis=1)[:, :columns] % 2 == 1
+    return np.asarray(np.cumsum(crossings.reshape(rows, columns + 1), axis=1)[:, :columns] % 2 == 1)
 
 
 def _planes(contours: Sequence[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:

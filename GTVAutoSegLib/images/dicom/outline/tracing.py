@@ -89,7 +89,7 @@ def _places(points: np.ndarray, field: np.ndarray) -> np.ndarray:
     for index in np.flatnonzero((high > low).all(axis=1)):
         x, y = points[index]
         places[index] = _places(np.array([(x, y - 1), (x, y + 1)]), field).mean(axis=0)
-    return places
+    return np.asarray(places)
 
 
 def _follow(inside: np.ndarray) -> dict[_Point, _Point]:

@@ -146,5 +146,5 @@ def _level(structure: Structure, index: int, where: tuple[slice, slice], inside:
     if structure.probability is not None:
         above = structure.probability[index][where].astype(np.float64) - structure.threshold
         if np.array_equal(above >= 0, inside):
-            return np.where(inside, np.maximum(above, 1e-6), above)
+            return np.asarray(np.where(inside, np.maximum(above, 1e-6), above))
     return smoothed_distance(inside)

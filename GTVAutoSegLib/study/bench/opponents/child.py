@@ -51,7 +51,7 @@ class Sampled(nn.Module):
         if self.timed and self.passes > self.timed:
             return x.new_zeros((len(x), CLASSES, *x.shape[2:]))
         started = time.perf_counter()
-        output = self.network(x)
+        output: Tensor = self.network(x)
         self.seconds.append(time.perf_counter() - started)
         return output
 
@@ -71,7 +71,7 @@ def nnunet_network() -> nn.Module:
     """3d_fullres of nnU-Net v2 for such a CT: PlainConvUNet of 6 stages, about 30.7 million parameters."""
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
-    return PlainConvUNet(
+    network: nn.Module = PlainConvUNet(
         1,
         len(NNUNET_FEATURES),
         NNUNET_FEATURES,
@@ -87,18 +87,19 @@ def nnunet_network() -> nn.Module:
         nonlin=nn.LeakyReLU,
         nonlin_kwargs={"inplace": True},
     )
+    return network
 
 
 def segresnet(network: Sampled) -> Predict:
     """MONAI's sliding window with Gaussian weights."""
-    from monai.inferers import sliding_window_inference
+    from monai.inferers.utils import sliding_window_inference
 
     return lambda image: sliding_window_inference(image, SEGRESNET_PATCH, 1, network, OVERLAP, mode="gaussian")
 
 
 def segresnet_network() -> nn.Module:
     """MONAI's SegResNet with 16 filters."""
-    from monai.networks.nets import SegResNet
+    from monai.networks.nets.segresnet import SegResNet
 
     return SegResNet(init_filters=16, in_channels=1, out_channels=CLASSES)
 

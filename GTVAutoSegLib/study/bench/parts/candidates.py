@@ -177,7 +177,8 @@ def fusion(channels: int = 128, side: int = 128) -> None:
         return to_levels(F.interpolate(x.float(), size=(side, side), mode="bilinear"))
 
     def as_it_is() -> Tensor:
-        return whole(torch.cat([finest, *(upsampled(x) for x in (middle, *deep))], dim=1))
+        output: Tensor = whole(torch.cat([finest, *(upsampled(x) for x in (middle, *deep))], dim=1))
+        return output
 
     def mixed_first() -> Tensor:
         products = by_tap(torch.cat(deep, dim=1)).permute(0, 2, 3, 1).unflatten(3, (3, 3, channels))  # n y x, ky kx c

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ....training.presets import Preset
 from ..parts import Setup
@@ -86,7 +87,7 @@ class Caption:
         ours = [name for name, loss in LOSS_NAMES.items() if loss == self.setup.preset.segmenter.loss]
         return "All rows stand behind the same classifier, one a fold" + (f"; {ours[0]} is HCF. " if ours else ". ")
 
-    def _epochs(self) -> list[tuple]:
+    def _epochs(self) -> list[tuple[Any, ...]]:
         run, full = self.setup.preset, self.preset
         if (run.classifier.epochs, full.classifier.epochs) == (run.segmenter.epochs, full.segmenter.epochs):
             return [(run.segmenter, full.segmenter, "")]

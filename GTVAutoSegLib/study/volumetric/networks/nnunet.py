@@ -28,7 +28,7 @@ class NNUNet3D(VolumeNetwork):
     def __init__(self, in_channels: int = 1, width: int = 24, classes: int = 2, most: int = 323) -> None:
         super().__init__()
         try:
-            from monai.networks.nets import DynUNet
+            from monai.networks.nets.dynunet import DynUNet
         except ImportError as error:
             raise ModelError(
                 f"it needs monai, which cannot be imported ({error}); run: pip install 'gtvautoseg[baselines]'"
@@ -56,4 +56,5 @@ class NNUNet3D(VolumeNetwork):
             features.append(x)
         for block, skip in zip(self.up, features[-2::-1]):
             x = block(x, skip)
-        return self.head(x)
+        output: Tensor = self.head(x)
+        return output

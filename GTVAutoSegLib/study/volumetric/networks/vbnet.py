@@ -75,7 +75,8 @@ class VBNet3D(VolumeNetwork):
             features.append(x)
         for grow, block, skip in zip(self.grow, self.up, features[-2::-1]):
             x = block(torch.cat([grow(x), skip], dim=1))
-        return self.head(x)
+        output: Tensor = self.head(x)
+        return output
 
 
 def _unit(channels: int, ratio: int | None) -> nn.Sequential:

@@ -38,4 +38,5 @@ class VNet3D(VolumeNetwork):
             features.append(x)
         for block, skip in zip(self.up, features[-2::-1]):
             x = block(upsampled(x, skip))
-        return self.head(x)
+        output: Tensor = self.head(x)
+        return output
