@@ -14,7 +14,8 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 from . import __version__
-from .errors import Cancelled, GTVAutoSegError, InputError
+from .errors import Cancelled, GTVAutoSegError, InputError, broken_package
+from .system.streams import ready_streams
 
 # name: (module in commands/ with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see ``gtvautoseg --help``.
     """
+    ready_streams()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = _Parser(prog="gtvautoseg", description="Gross tumour volume segmentation on CT.", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"gtvautoseg {__version__}")
@@ -89,15 +91,16 @@ def _import_command(name: str, module: str) -> Any:
     """A command's module; Slicer's extension comes without those of study/."""
     try:
         return import_module(f".commands.{module}", __package__)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}.commands.study":
+    except ImportError as error:
+        failure = broken_package(error)
+        if error.name == f"{__package__}.commands.study":
+            failure = InputError(
+                f"{name} compares systems and measures time, which is not part of the Slicer extension; install the "
+                "library with pip, and run it there"
+            )
+        if failure is None:
             raise
-        print(
-            f"gtvautoseg {name}: it compares systems and measures time, which is not part of the Slicer extension; "
-            "install the library with pip, and run it there",
-            file=sys.stderr,
-        )
-        raise SystemExit(InputError.exit_code) from None
+        raise SystemExit(_fail(str(failure), failure.exit_code, debug=False)) from None
 
 
 def _guarded(run: Callable[[argparse.Namespace], int | None], values: argparse.Namespace) -> int:
@@ -113,6 +116,9 @@ def _guarded(run: Callable[[argparse.Namespace], int | None], values: argparse.N
         sys.stderr.close()
         return 0
     except Exception as error:
+        package = broken_package(error) if isinstance(error, ImportError) else None
+        if package is not None:
+            return _fail(str(package), package.exit_code, values.debug)
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             text = f"{error.filename} has a longer name than the disk allows; choose a shorter one"
             return _fail(text, InputError.exit_code, values.debug)

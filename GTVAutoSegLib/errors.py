@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# What importing needs at least, and how much of a package's own complaint is passed on.
+BASICS = "numpy SimpleITK pydicom scipy"
+WORDS = 12
+
 
 class GTVAutoSegError(Exception):
     """Base of every expected failure.
@@ -47,6 +51,12 @@ class TorchBrokenError(ModelError):
     kind = "torch-broken"
 
 
+class PackageError(ModelError):
+    """A package that the library needs is missing or broken."""
+
+    kind = "package"
+
+
 class RunError(GTVAutoSegError):
     """The run started and failed."""
 
@@ -70,3 +80,16 @@ class Cancelled(GTVAutoSegError):
 
     exit_code = 130
     kind = "cancelled"
+
+
+def broken_package(error: ImportError) -> GTVAutoSegError | None:
+    """The error for a package that cannot be imported; None when it is this library's own module."""
+    package = (error.name or "").partition(".")[0]
+    if package == __package__:
+        return None
+    words = str(error).split()
+    said = f"{' '.join(words[:WORDS])}{' ...' * (len(words) > WORDS)}"
+    return PackageError(
+        f"{package or 'a package'} cannot be imported ({said}); expected what the library was installed "
+        f"with, so install it again: pip install --force-reinstall {package or BASICS}"
+    )

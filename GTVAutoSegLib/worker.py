@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .commands.complete import slice_list
 from .commands.segment import slice_range
-from .errors import Cancelled, GTVAutoSegError, InputError
+from .errors import Cancelled, GTVAutoSegError, InputError, broken_package
 from .model.precision import PRECISIONS
 from .system.allocator import give_back_freed_memory, keep_freed_memory
 from .system.standard_input import StandardInput
@@ -74,6 +74,10 @@ class Worker:
             self._send_error(error.kind, str(error))
             return error.exit_code
         except Exception as error:
+            package = broken_package(error) if isinstance(error, ImportError) else None
+            if package is not None:
+                self._send_error(package.kind, str(package))
+                return package.exit_code
             message = f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
             self._send_error("internal", message)
             return 4

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import locale
 import re
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..system.files import temporary_folder
 from .headers import HEADER_READERS, check_header
 from .stored_voxels import holds
 from .volume import Volume
@@ -24,10 +25,11 @@ _READERS = threading.Lock()
 
 @dataclass
 class _Quiet:
-    """How many want quiet, and whether warnings were shown before the first of them."""
+    """How many want quiet, and whether warnings were shown, and how numbers were written, before the first of them."""
 
     users: int = 0
     shown: bool = False
+    numbers: str = "C"
 
 
 _quiet = _Quiet()
@@ -37,12 +39,16 @@ _quiet = _Quiet()
 def quiet_itk() -> Iterator[None]:
     """Keep ITK's C++ warnings off the terminal; what matters is raised or noted by the caller.
 
-    The switch belongs to the process: the last thread that leaves puts it back.
+    Meanwhile numbers have a point: within a program that speaks German, teem reads "0.98" in a header as 0 and writes
+    "0,98". The switch belongs to the process: the last thread that leaves puts it back.
     """
     with _WARNINGS:
         if not _quiet.users:
             _quiet.shown = sitk.ProcessObject.GetGlobalWarningDisplay()
             sitk.ProcessObject.SetGlobalWarningDisplay(False)
+            _quiet.numbers = locale.setlocale(locale.LC_NUMERIC)
+            if locale.localeconv()["decimal_point"] != ".":
+                locale.setlocale(locale.LC_NUMERIC, "C")
         _quiet.users += 1
     try:
         yield
@@ -51,6 +57,8 @@ def quiet_itk() -> Iterator[None]:
             _quiet.users -= 1
             if not _quiet.users:
                 sitk.ProcessObject.SetGlobalWarningDisplay(_quiet.shown)
+                if locale.setlocale(locale.LC_NUMERIC) != _quiet.numbers:
+                    locale.setlocale(locale.LC_NUMERIC, _quiet.numbers)
 
 
 @contextmanager
@@ -79,8 +87,8 @@ def names_for_itk(paths: Sequence[Path]) -> Iterator[list[str]]:
     if all(map(is_utf8, paths)):
         yield [str(path) for path in paths]
         return
-    with tempfile.TemporaryDirectory() as folder:
-        links = [Path(folder) / str(number) for number in range(len(paths))]
+    with temporary_folder() as folder:
+        links = [folder / str(number) for number in range(len(paths))]
         for link, path in zip(links, paths):
             link.symlink_to(path.resolve())
         yield [str(link) for link in links]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..system.files import whole_file
+from ..system.files import temporary_folder, whole_file
 from .itk import reading_image, write_image
 from .runs import keep_largest
 from .volume import Volume, bounding_box
@@ -87,8 +86,8 @@ class Probability:
 
     def to_bytes(self, volume: Volume) -> bytes:
         """The content of the file that `write` would make."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"probability{SUFFIX}"
+        with temporary_folder() as folder:
+            path = folder / f"probability{SUFFIX}"
             self._write(path, volume)
             return path.read_bytes()
 
@@ -158,8 +157,8 @@ def read_probability(path: str | Path) -> Probability:
 
 def probability_from_bytes(content: bytes) -> Probability:
     """Read what `Probability.to_bytes` gave; raises InputError."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"probability{SUFFIX}"
+    with temporary_folder() as folder:
+        path = folder / f"probability{SUFFIX}"
         path.write_bytes(content)
         return read_probability(path)
 

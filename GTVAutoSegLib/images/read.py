@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
+from ..system.files import temporary_folder
 from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
@@ -172,5 +172,5 @@ def _readable_name(path: Path, suffix: str) -> Iterator[Path]:
     if is_utf8(path) and not shadowed and (not suffix.startswith(".nii") or spelling in (suffix, suffix.upper())):
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(shutil.copyfile(path, Path(folder) / f"image{suffix}"))
+    with temporary_folder() as folder:
+        yield Path(shutil.copyfile(path, folder / f"image{suffix}"))

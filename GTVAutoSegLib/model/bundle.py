@@ -11,11 +11,12 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import ModelError
+from ..errors import InputError, ModelError
 from ..system.resources import resource_folders
 from ..system.settings import parse_settings
 from .info import ModelInfo
@@ -57,13 +58,21 @@ def model_folders() -> list[Path]:
     """
     chosen = os.environ.get(FOLDER_VARIABLE)
     folders = [Path(chosen)] if chosen else []
-    return [*folders, user_folder(), *resource_folders("Models")]
+    with suppress(InputError):  # a user without a home, as in a container, has no models of their own
+        folders.append(user_folder())
+    return [*folders, *resource_folders("Models")]
 
 
 def user_folder() -> Path:
-    """Where `install_model` puts bundles unless told otherwise."""
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "GTVAutoSeg" / "Models"
+    """Where `install_model` puts bundles unless told otherwise; raises InputError for a user without a home folder."""
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "GTVAutoSeg" / "Models"
+    except RuntimeError:
+        raise InputError(
+            "there is no home folder to keep models in (HOME is not set); expected one, so set HOME, or name a folder "
+            f"in {FOLDER_VARIABLE} and install into it"
+        ) from None
 
 
 def iterate_bundles(

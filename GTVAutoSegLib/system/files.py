@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -119,6 +120,33 @@ def make_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"the folder {folder} is not writable ({error.strerror}), so choose another one") from None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for as long as the block runs.
+
+    Raises:
+        DiskError: the system's folder for temporary files is full, or may not be written to.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise DiskError(_no_room(error)) from error
+    with folder as name:
+        try:
+            yield Path(name)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DiskError(_no_room(error)) from error
+
+
+def _no_room(error: OSError) -> str:
+    return (
+        f"the folder for temporary files cannot be written to ({error.strerror or error}); free space there, or name "
+        "another one in the environment variable TMPDIR"
+    )
 
 
 def _check_name(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ...errors import InputError
-from ...system.files import whole_file
+from ...system.files import temporary_folder, whole_file
 from ..monitor import contact_sheet
 from ..presets import Preset
 from .augmentation import augment, draw
@@ -38,8 +37,8 @@ def write_samples(dataset: Path, task: Task, preset: Preset, output: Path, count
         DiskError: the picture cannot be written.
     """
     cases, _ = read_dataset(dataset)
-    with tempfile.TemporaryDirectory() as store:
-        slices = SliceSet(tuple(build_store(cases[:MOST_CASES], task.preprocessing, Path(store))))
+    with temporary_folder() as store:
+        slices = SliceSet(tuple(build_store(cases[:MOST_CASES], task.preprocessing, store)))
         abnormal = np.flatnonzero(slices.abnormal)
         if len(abnormal) == 0:
             raise InputError(f"the first {MOST_CASES} cases of {dataset} show no tumour; expected labels with some")
