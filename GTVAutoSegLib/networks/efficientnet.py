@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import Encoder
+from .origin import Origin
 
 STEM = 32
 # Of each group of blocks: expansion, kernel, stride, channels, blocks. The last group (320 channels) and the head are
@@ -61,6 +62,12 @@ class EfficientNetLite0(Encoder):
         last: blocks of the last group, 4 in the original.
         dilate_last: keep the last group at 1/16 of the input size and dilate it by 2.
     """
+
+    ORIGIN = Origin(
+        "Tan and Le 2019",
+        "without its last group of blocks (320 channels) and head; symmetric padding; its channels do not "
+        "scale with the width; dropout as resnet18",
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, *, last: int = 4, dilate_last: bool = False) -> None:
         super().__init__()

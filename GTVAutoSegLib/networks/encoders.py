@@ -7,20 +7,22 @@ the input size; with ``dilate_last`` the last one stays at 1/16.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from .baselines.swin import Swin
 from .blocks import Encoder
 from .efficientnet import EfficientNetLite0
+from .origin import Origin, Variant
 from .resnet import Bottleneck, ResNet
 
+RESNET50 = Origin(ResNet.ORIGIN.paper, "as resnet18; the stride lies in the 3 x 3 convolution")
+SHORT = Origin(EfficientNetLite0.ORIGIN.paper, "as efficientnet-lite0, with one block of 192 channels instead of four")
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "resnet18": ResNet,
-    "resnet34": partial(ResNet, counts=(3, 4, 6, 3)),
-    "resnet50": partial(ResNet, block=Bottleneck, counts=(3, 4, 6, 3)),
+    "resnet34": Variant(ResNet, Origin(ResNet.ORIGIN.paper, "as resnet18"), counts=(3, 4, 6, 3)),
+    "resnet50": Variant(ResNet, RESNET50, block=Bottleneck, counts=(3, 4, 6, 3)),
     "swin": Swin,
     "efficientnet-lite0": EfficientNetLite0,
-    "efficientnet-lite0-short": partial(EfficientNetLite0, last=1),
+    "efficientnet-lite0-short": Variant(EfficientNetLite0, SHORT, last=1),
 }
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .origin import Origin
 from .sanet import SANet
 
 
@@ -32,6 +33,13 @@ class MultiTaskSANet(SANet):
         classes: logits per pixel.
         dropout: probability before the slice's linear layer.
     """
+
+    ORIGIN = Origin(
+        "Shi et al. 2024",
+        "as sanet; head for the slice's label on the deepest features. The loss chosen for the pixels is "
+        "added to the binary cross-entropy of the slice; `dice` gives that of the authors' code",
+        published=12.82,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2, dropout: float = 0.2) -> None:
         super().__init__(in_channels, width, classes)

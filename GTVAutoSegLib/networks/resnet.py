@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import Encoder, conv_bn
+from .origin import Origin
 
 
 class BasicBlock(nn.Module):
@@ -54,6 +55,11 @@ class ResNet(Encoder):
         counts: blocks of each stage; fewer than four leave the last stages out.
         dilate_last: keep the last stage at 1/16 of the input size and dilate it by 2 (SANet's encoder).
     """
+
+    ORIGIN = Origin(
+        "He et al. 2016",
+        "dropout 0.2 before the last layer, as in the authors' code",
+    )
 
     def __init__(
         self,

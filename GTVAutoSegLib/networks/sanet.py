@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .blocks import conv_bn, conv_bn_relu, initialise_decoder, initialise_head, resize
 from .encoders import build_encoder
+from .origin import Origin
 
 POOL_SIZES = (1, 2, 3, 6)
 
@@ -95,6 +96,13 @@ class SANet(nn.Module):
         pyramid: False leaves pyramid pooling out; a 1 x 1 convolution brings the features to the decoder's channels.
         dilate_last: False lets the encoder's last stage go down to 1/32 of the input size.
     """
+
+    ORIGIN = Origin(
+        "Shi et al. 2024",
+        "topology of the authors' code, as 12.82 cannot be reached from the paper's description; sampling "
+        "grid without the code's half-pixel shift",
+        published=12.82,
+    )
 
     def __init__(
         self,

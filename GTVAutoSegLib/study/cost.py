@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network
-from .catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS, Origin
+from ..networks.origin import Origin
+from .catalogue import CLASSIFIER_ORIGINS, SEGMENTER_ORIGINS, VOLUME_ORIGINS
 from .volumetric.networks import VOLUME_NETWORKS
 
 Shape = tuple[int, ...]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import conv_bn, conv_bn_relu, resize
+from ..origin import Origin
 from ..resnet import ResNet
 from .skips import SkipDecoder, double_conv
 from .unet import EncoderDecoder, decoder_channels, join_channels
@@ -50,6 +51,13 @@ class AttUNet(EncoderDecoder):
         width: channels of the encoder's first stage.
         classes: logits per pixel.
     """
+
+    ORIGIN = Origin(
+        "Oktay et al. 2018",
+        "ResNet18 encoder; gates at every skip take the upsampled coarse features; batch normalisation; no "
+        "deep supervision",
+        published=13.81,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..origin import Origin
 from ..resnet import BasicBlock, ResNet
 from .skips import Concatenation, SkipDecoder
 from .unet import EncoderDecoder, decoder_channels, join_channels
@@ -15,6 +16,12 @@ class ResUNet(EncoderDecoder):
         width: channels of the encoder's first stage.
         classes: logits per pixel.
     """
+
+    ORIGIN = Origin(
+        "Xiao et al. 2018",
+        "ResNet18 encoder, residual blocks in the decoder; without its weighting of the region of interest",
+        published=14.58,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..origin import Origin
 from ..sanet import SANet
 
 
@@ -16,6 +17,13 @@ class SFNet(SANet):
         width: channels of the encoder's first stage.
         classes: logits per pixel.
     """
+
+    ORIGIN = Origin(
+        "Li et al. 2020",
+        "ResNet18 encoder; flow on sanet's sampling grid, starting at zero; no deep supervision. It is "
+        "sanet without dilation",
+        published=12.71,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         super().__init__(in_channels, width, classes, dilate_last=False)

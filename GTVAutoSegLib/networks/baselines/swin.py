@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..blocks import Encoder, pad_to_multiple
+from ..origin import Origin
 from .libraries import baseline_library
 
 HEADS = (3, 6, 12, 24)
@@ -20,6 +21,11 @@ class Swin(Encoder):
         width: 64 makes it Swin-T, whose first stage has 96 channels.
         dilate_last: without effect, as windows of attention know no dilation: the last stage stays at 1/32.
     """
+
+    ORIGIN = Origin(
+        "Liu et al. 2021",
+        "Swin-T of timm; input padded to a multiple of 32; dropout as resnet18",
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, *, dilate_last: bool = False) -> None:  # noqa: ARG002
         super().__init__()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import conv_bn_relu, initialise_decoder, initialise_head, resize
+from ..origin import Origin
 from ..resnet import Bottleneck, ResNet
 from .skips import Concatenation, SkipDecoder, double_conv
 
@@ -53,6 +54,14 @@ class TransUNet(nn.Module):
         width: channels of the encoder's stem; 64 is the original.
         classes: logits per pixel.
     """
+
+    ORIGIN = Origin(
+        "Chen et al. 2021",
+        "R50-ViT-B/16 from scratch: batch normalisation in the ResNet, where the original has group "
+        "normalisation and standardised kernels for its pretraining; positions interpolated from a 32 x 32 "
+        "grid",
+        published=105.91,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..blocks import initialise_decoder, initialise_head, pad_to_multiple, resize
+from ..origin import Origin
 from ..resnet import ResNet
 from .libraries import baseline_library
 
@@ -63,6 +64,12 @@ def join_channels(encoder: ResNet, steps: tuple[int, ...]) -> list[tuple[int, in
 class UNet(EncoderDecoder):
     """U-Net (Ronneberger et al. 2015) on ResNet18: 14,322,082 parameters at width 64 and one channel."""
 
+    ORIGIN = Origin(
+        "Ronneberger et al. 2015",
+        "ResNet18 encoder; decoder of segmentation-models-pytorch",
+        published=14.32,
+    )
+
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)
         library = baseline_library("segmentation_models_pytorch.decoders.unet.decoder")
@@ -72,6 +79,13 @@ class UNet(EncoderDecoder):
 
 class UNetPlusPlus(EncoderDecoder):
     """U-Net++ (Zhou et al. 2019) on ResNet18, without deep supervision: 15,964,322 parameters at width 64."""
+
+    ORIGIN = Origin(
+        "Zhou et al. 2019",
+        "ResNet18 encoder; decoder of segmentation-models-pytorch; no deep supervision; input padded to a "
+        "multiple of 32",
+        published=15.97,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder, steps = ResNet(in_channels, width), decoder_channels(width)
@@ -85,6 +99,13 @@ class DeepLabV3Plus(EncoderDecoder):
 
     The 48 channels of its shallow features do not scale with the width.
     """
+
+    ORIGIN = Origin(
+        "Chen et al. 2018",
+        "ResNet18 encoder; decoder of segmentation-models-pytorch, whose 48 shallow channels do not scale "
+        "with the width; input padded to a multiple of 16",
+        published=12.32,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         encoder = ResNet(in_channels, width, dilate_last=True)

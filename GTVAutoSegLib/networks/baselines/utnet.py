@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks import resize
+from ..origin import Origin
 
 HEADS = 4
 # Keys and values are brought to this many rows and columns, which makes attention linear in the pixels.
@@ -113,6 +114,13 @@ class UTNet(nn.Module):
         width: 64 makes the first level 32 channels wide, as in the paper.
         classes: logits per pixel.
     """
+
+    ORIGIN = Origin(
+        "Gao et al. 2021",
+        "attention at all four levels, 4 heads, keys and values on 8 x 8; position bias by nearest cell; no "
+        "auxiliary losses; width 64 is a base of 32 channels",
+        published=10.02,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 64, classes: int = 2) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ....errors import ModelError
+from ....networks.origin import Origin
 from .base import LEVELS, VolumeNetwork
 
 
@@ -24,6 +25,13 @@ class NNUNet3D(VolumeNetwork):
     Raises:
         ModelError: MONAI is not installed.
     """
+
+    ORIGIN = Origin(
+        "Isensee et al. 2021",
+        "one of two stages; nnU-Net's plain U-Net from MONAI, 24 to 323 channels, which the paper does not "
+        "give; no deep supervision, none of nnU-Net's planning and augmentation",
+        published=22.24,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 24, classes: int = 2, most: int = 323) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ....networks.origin import Origin
 from .base import VolumeNetwork, conv_bn, initialise
 
 # Of V-Net: convolutions on the way down (levels 2 to 5), and on the way up (levels 4 to 1).
@@ -43,6 +44,13 @@ class VBNet3D(VolumeNetwork):
         classes: logits per voxel.
         ratio: channels of a block for each one inside its bottleneck.
     """
+
+    ORIGIN = Origin(
+        "Shi et al. 2022",
+        "one of two stages; V-Net with bottlenecks on its two deepest levels; width and ratio, which no "
+        "paper gives, are those that make the published size",
+        published=25.88,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 28, classes: int = 2, ratio: int = 3) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ....networks.origin import Origin
 from .base import VolumeNetwork, double_conv, initialise, upsampled
 
 
@@ -17,6 +18,12 @@ class VNet3D(VolumeNetwork):
         width: channels of the first level (32 in the paper: 12,946,818 parameters).
         classes: logits per voxel.
     """
+
+    ORIGIN = Origin(
+        "Ronneberger et al. 2015",
+        "what the authors' code calls V-Net is this 3D U-Net: max-pooling, trilinear upsampling, batch normalisation",
+        published=12.95,
+    )
 
     def __init__(self, in_channels: int = 1, width: int = 32, classes: int = 2) -> None:
         super().__init__()
