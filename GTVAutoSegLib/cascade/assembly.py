@@ -20,7 +20,7 @@ from ..networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from .cascade import Cascade
 from .device import resolve_device
 from .int8.convert import NotQuantisableError, quantise
-from .int8.layers import missing_support
+from .int8.layers import NO_INSTRUCTIONS, missing_support
 
 
 def load_cascade(bundle: Bundle, device: str, precision: str) -> Cascade:
@@ -32,7 +32,8 @@ def load_cascade(bundle: Bundle, device: str, precision: str) -> Cascade:
     segmenters = tuple(load_network(bundle, SEGMENTERS, bundle.info.segmenter, f) for f in bundle.info.segmenter.files)
     cascade = Cascade(bundle, classifiers, segmenters, target)
     try:
-        return in_precision(cascade, chosen_precision(cascade, precision))
+        cascade = in_precision(cascade, chosen_precision(cascade, precision))
+        return replace(cascade, notes=_notes(cascade)) if precision == "auto" else cascade
     except NotQuantisableError as error:
         raise ModelError(f"{bundle.path}: {error}; install the model again, or take precision fp32") from error
 
@@ -43,7 +44,7 @@ def chosen_precision(cascade: Cascade, wanted: str) -> str:
     Raises:
         InputError: it is not to be had.
     """
-    calibration, kind = cascade.bundle.info.calibration, cascade.device.type
+    kind = cascade.device.type
     if wanted == "int8":
         refusal = _no_int8(cascade)
         if refusal:
@@ -52,7 +53,7 @@ def chosen_precision(cascade: Cascade, wanted: str) -> str:
         raise InputError(f"precision fp16 needs a CUDA device, this is {kind}; take auto or fp32")
     if wanted != "auto":
         return wanted
-    return "int8" if calibration is not None and calibration.agreement.close and not _no_int8(cascade) else "fp32"
+    return "int8" if _suits_int8(cascade) and not _no_int8(cascade) else "fp32"
 
 
 def in_precision(cascade: Cascade, precision: str, ranges: dict[str, dict[str, float]] | None = None) -> Cascade:
@@ -83,6 +84,19 @@ def in_precision(cascade: Cascade, precision: str, ranges: dict[str, dict[str, f
         segmenters=convert(cascade.segmenters, info.segmenter.files),
         precision=precision,
     )
+
+
+def _suits_int8(cascade: Cascade) -> bool:
+    calibration = cascade.bundle.info.calibration
+    return calibration is not None and calibration.agreement.close and cascade.device.type == "cpu"
+
+
+def _notes(cascade: Cascade) -> tuple[str, ...]:
+    """A sentence where a processor made for 8-bit integers computes in float32 all the same."""
+    reason = _no_int8(cascade) if _suits_int8(cascade) and cascade.precision == "fp32" else ""
+    if reason in ("", NO_INSTRUCTIONS):
+        return ()
+    return (f"computed in float32, which takes longer than 8-bit integers and is the reference: {reason}",)
 
 
 def _no_int8(cascade: Cascade) -> str:

@@ -43,6 +43,7 @@ class Cascade:
         segmenters: segmentation networks, the same.
         device: where they run.
         precision: "fp32", "int8" or "fp16".
+        notes: what was found at loading, as sentences for the user; every result carries them as warnings.
     """
 
     bundle: Bundle
@@ -50,6 +51,7 @@ class Cascade:
     segmenters: tuple[nn.Module, ...]
     device: torch.device
     precision: str = "fp32"
+    notes: tuple[str, ...] = ()
 
     def segment(
         self,
@@ -153,7 +155,7 @@ class _Run:
             threshold=threshold,
             picked=self._as_stored(picked),
             reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
-            warnings=(*self.volume.notes, *found, *self.runner.notes, *ends),
+            warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *ends),
             device=describe(self.runner.device),
             precision=self._precision(),
             timings=dict(self.timings),

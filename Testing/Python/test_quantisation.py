@@ -11,6 +11,7 @@ import pytest
 import torch
 from bundles import make_bundle
 from datasets import write_dataset
+from phantoms import phantom
 from torch import nn
 from torch.nn import functional as F
 
@@ -230,14 +231,48 @@ def test_without_the_instructions_auto_is_fp32_and_int8_is_refused(shipped, monk
         chosen_precision(shipped, "int8")
 
 
-def test_without_the_operator_auto_is_fp32(shipped, monkeypatch):
+def test_without_the_operator_auto_is_fp32_and_every_result_says_so(monkeypatch):
     def absent(*_, **__):
         raise AttributeError("'_OpNamespace' 'onednn' object has no attribute 'qconv_prepack'")
 
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
     monkeypatch.setattr("GTVAutoSegLib.cascade.int8.layers.QuantisedConv.__init__", absent)
     assert "this PyTorch has no 8-bit convolution" in missing_support()
-    assert chosen_precision(shipped, "auto") == "fp32"
+    model = load_model("sts-gtv", device="cpu")
+    assert model.precision == "fp32"
+    said = [text for text in model.segment(phantom()).warnings if text.startswith("computed in float32")]
+    assert len(said) == 1 and "no attribute 'qconv_prepack'" in said[0]
+
+
+@pytest.mark.parametrize("of", ["signed kernels with a shortcut", "the largest sums"])
+def test_an_operator_that_computes_wrongly_is_not_used(monkeypatch, of):
+    """Right on one of the two trials is not enough."""
+
+    def convolve(self, x, shortcut=None):
+        exact = F.conv2d(x * self.taken, self.levels * self.scales.view(-1, 1, 1, 1), self.bias)
+        if shortcut is None:
+            return exact * (0.99 if of == "the largest sums" else 1)
+        wrong = 0.0 if of == "signed kernels with a shortcut" else 1.0
+        return ((exact + wrong * self.added * shortcut).relu() / self.made).round().to(torch.uint8)
+
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True, raising=False)
+    monkeypatch.setattr(QuantisedConv, "forward", convolve)
+    fault, of = of, "none"
+    assert missing_support() == ""
+    of = fault
+    assert missing_support() == "PyTorch's 8-bit convolution is wrong here"
+    model = load_model("sts-gtv", device="cpu")
+    assert model.precision == "fp32" and "8-bit convolution is wrong here" in model.notes[0]
+    with pytest.raises(InputError, match="int8 is not to be had: PyTorch's 8-bit convolution is wrong here"):
+        load_model("sts-gtv", device="cpu", precision="int8")
+
+
+def test_looking_for_the_operator_leaves_random_numbers_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    missing_support()
+    assert torch.equal(torch.rand(1), expected)
 
 
 def test_a_bundle_without_calibration_runs_in_fp32(tmp_path):

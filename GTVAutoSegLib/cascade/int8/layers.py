@@ -17,24 +17,52 @@ LARGEST_WEIGHT = 127
 MIDDLE = 128
 
 
+NO_INSTRUCTIONS = "this processor has no AVX512-VNNI"
+
+
 def missing_support() -> str:
-    """Why this machine cannot run 8-bit networks fast and exactly; "" when it can."""
+    """Why this machine cannot run 8-bit networks fast and exactly; "" when it can.
+
+    They need AVX512-VNNI, and the operators ``qconv_prepack`` and ``qconv2d_pointwise`` of ``torch.ops.onednn``. Those
+    are not part of PyTorch's public interface: whether they are there and right is tried on two small convolutions.
+    """
     # Without these instructions the kernels are slower than float32, and sums of products can overflow.
     capable = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
     if not capable():
-        return "this processor has no AVX512-VNNI"
+        return NO_INSTRUCTIONS
     try:
-        return "" if _trial_is_exact() else "PyTorch's 8-bit convolution gives wrong sums here"
+        return "" if _largest_sum_is_exact() and _agrees_with_float() else "PyTorch's 8-bit convolution is wrong here"
     except (RuntimeError, AttributeError, TypeError, NotImplementedError) as error:
         return f"this PyTorch has no 8-bit convolution ({str(error).splitlines()[0]})"
 
 
-def _trial_is_exact() -> bool:
+def _largest_sum_is_exact() -> bool:
     """The largest products that occur, summed: 9 * 16 * 255 * 127."""
-    conv = nn.Conv2d(16, 1, 3, bias=False).requires_grad_(False)
-    nn.init.ones_(conv.weight)
     images = torch.full((1, 16, 4, 4), LEVELS, dtype=torch.uint8)
-    return bool(torch.allclose(QuantisedConv(conv, None, 1.0)(images), torch.tensor(144.0), rtol=1e-5))
+    found = QuantisedConv(_trial_conv(torch.ones(1, 16, 3, 3)), None, 1.0)(images)
+    return bool(torch.allclose(found, torch.tensor(144.0), rtol=1e-5))
+
+
+def _agrees_with_float() -> bool:
+    """Kernels of both signs, a shortcut, ReLU, and a result in 8 bits, against float32."""
+    count = 16 * 16 * 9
+    conv = _trial_conv(torch.linspace(-1, 1, count)[torch.arange(count) * 7 % count].view(16, 16, 3, 3) / 16)
+    images = (torch.arange(16 * 64) * 37 % (LEVELS + 1)).view(1, 16, 8, 8).to(torch.uint8)
+    images = images.contiguous(memory_format=torch.channels_last)
+    expected = torch.relu(F.conv2d(images * step(1.0), conv.weight) + images[:, :, 1:-1, 1:-1] * step(1.0))
+    largest = float(expected.max())
+    shortcut = images[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
+    found = QuantisedConv(conv, None, 1.0, largest, relu=True, added=1.0)(images, shortcut)
+    return bool((found * step(largest) - expected).abs().max() < 0.02 * largest)
+
+
+def _trial_conv(weight: Tensor) -> nn.Conv2d:
+    outputs, inputs, *kernel = weight.shape
+    conv = nn.Conv2d(inputs, outputs, tuple(kernel), bias=False, device="meta")  # type: ignore[arg-type]
+    conv.weight = nn.Parameter(
+        weight, requires_grad=False
+    )  # none is drawn: loading a model leaves random numbers alone
+    return conv
 
 
 class QuantisedConv(nn.Module):
