@@ -17,6 +17,8 @@ ORIGIN_TAGS = (MODEL_TAG, VERSION_TAG, DIGEST_TAG)
 ROI_TAG = "GTVAutoSeg.ROI"
 # sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
 MASK_TAG = "GTVAutoSeg.MaskSHA256"
+# The same in short, for the box around the mask: "<MASK_TAG> <sha256 of the box>". On a large CT it is found at once.
+BOX_TAG = "GTVAutoSeg.BoxSHA256"
 # The id of the result of the last run, at that segment itself; a copy carries it under another id. A person's segment
 # beside which a new result was put has the second instead.
 RESULT_TAG = "GTVAutoSeg.Result"

@@ -1,8 +1,9 @@
 """A worker without networks, for what the real one does rarely or slowly. FAKE_WORKER says how it behaves.
 
 ball: outlines a ball. empty: finds nothing. slow: works for a minute and looks for the cancel file; deaf: the same, and
-never looks. fail:<code>: reports an error. silent: ends well without a result. crash: is killed. noisy: prints much,
-then ends with a traceback. stranger: answers with another request's id. probe: what `probe` answers is in FAKE_PROBE.
+never looks. fail:<code>: reports an error. silent: ends well without a result. unreadable: its mask is damaged. crash:
+is killed. noisy: prints much, then ends with a traceback. stranger: answers with another request's id. probe: what
+`probe` answers is in FAKE_PROBE.
 """
 
 from __future__ import annotations
@@ -102,6 +103,12 @@ def fail(values, code):
     return 4
 
 
+def unreadable(values):
+    outline(values, "ball")
+    Path(values.output).write_bytes(b"NRRD0004\n")
+    return 0
+
+
 def stranger(values):
     label["id"] = "of another request"
     return outline(values, "ball")
@@ -131,6 +138,7 @@ BEHAVIOURS = {
     "deaf": lambda values, _: wait(values, False),
     "fail": fail,
     "silent": lambda values, _: 0,
+    "unreadable": lambda values, _: unreadable(values),
     "stranger": lambda values, _: stranger(values),
     "crash": crash,
     "noisy": noisy,

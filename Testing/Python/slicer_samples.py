@@ -51,8 +51,11 @@ def linear_transform(name: str = "Moved"):
 
 def ball(shape=(10, 64, 72)) -> np.ndarray:
     """A mask to put into a segmentation: off-centre, so that no flip goes unnoticed."""
-    z, y, x = np.ogrid[tuple(slice(n) for n in shape)]
-    return (((z - 3) / 2) ** 2 + ((y - 20) / 6) ** 2 + ((x - 50) / 9) ** 2 < 1).astype(np.uint8)
+    box = (slice(0, min(6, shape[0])), slice(14, min(27, shape[1])), slice(41, min(60, shape[2])))
+    z, y, x = np.ogrid[box]
+    mask = np.zeros(shape, np.uint8)
+    mask[box] = ((z - 3) / 2) ** 2 + ((y - 20) / 6) ** 2 + ((x - 50) / 9) ** 2 < 1
+    return mask
 
 
 def voxels(outcome_or_node, segment_id: str, ct) -> np.ndarray:

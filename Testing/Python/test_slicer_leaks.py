@@ -57,3 +57,53 @@ def test_a_run_through_the_panel_leaves_neither_run_nor_voxels(panel, until, fre
     gc.collect()
     assert living_runs() == []
     assert freed == ["CT"]
+
+
+def test_a_failure_that_is_kept_keeps_neither_run_nor_voxels(logic, shelf, until, monkeypatch, freed):
+    import slicer
+
+    failures = []
+    for behaviour in ("fail:memory", "crash", "unreadable"):
+        use_fake_worker(monkeypatch, behaviour)
+        outcomes = []
+        logic.segment(add_watched_ct(freed), shelf / "test-model", on_finished=outcomes.append)
+        until(lambda outcomes=outcomes: len(outcomes))
+        failures.append(outcomes.pop().failure)
+        slicer.mrmlScene.Clear(0)
+    gc.collect()
+    assert [failure.code for failure in failures] == ["memory", "killed", "run"]
+    assert living_runs() == []
+    assert len(freed) == 3
+
+
+def test_while_a_ct_is_being_written_the_run_can_be_cancelled_and_the_worker_stays(logic, shelf, monkeypatch):
+    import threading
+
+    from GTVAutoSegSlicer.run import run as module
+    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+    from slicer_samples import temporary_folders
+
+    use_fake_worker(monkeypatch, "ball")
+    go, outcomes, write = threading.Event(), [], module.write_ct
+    monkeypatch.setattr(module, "write_ct", lambda *arguments: (go.wait(20), write(*arguments)))
+    run = logic.segment(add_ct(), shelf / "test-model", on_finished=outcomes.append)
+    assert not run.poll()  # the window turns meanwhile
+    run.cancel()
+    go.set()
+    run.wait()
+    assert [outcome.failure.code for outcome in outcomes] == ["cancelled"]
+    assert temporary_folders() == []
+    assert KEPT_WORKER._child.process.poll() is None
+
+
+def test_a_ct_that_cannot_be_written_is_told(logic, shelf, monkeypatch):
+    from GTVAutoSegSlicer.run import run as module
+
+    from GTVAutoSegLib.errors import GTVAutoSegError
+
+    write = module.write_ct
+    monkeypatch.setattr(module, "write_ct", lambda ct, path, wanted: write(ct, path / "no folder", wanted))
+    use_fake_worker(monkeypatch, "ball")
+    with pytest.raises(GTVAutoSegError, match="The CT could not be written to") as caught:
+        logic.segment(add_ct(), shelf / "test-model")
+    assert caught.value.code == "disk"

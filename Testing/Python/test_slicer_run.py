@@ -47,7 +47,7 @@ def segmentation_count():
 def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_all, tmp_path):
     import SimpleITK as sitk
     import slicer
-    from GTVAutoSegSlicer.scene.files import write_ct
+    from GTVAutoSegSlicer.scene.files import volume_of, write_ct
     from GTVAutoSegSlicer.scene.segmentation import tag
 
     from GTVAutoSegLib.cli import main
@@ -58,7 +58,7 @@ def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_a
     events = []
     outcome = logic.segment(ct, finds_all, "cpu", slices=(2, 7), on_event=events.append)
 
-    write_ct(ct, tmp_path / "ct.nrrd")
+    write_ct(volume_of(ct), tmp_path / "ct.nrrd")
     command = ["segment", str(tmp_path / "ct.nrrd"), "--model", str(finds_all), "--device", "cpu", "--slices", "2:7"]
     assert main([*command, "--output", str(tmp_path / "mask.nrrd")]) == 0
     expected = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "mask.nrrd")))
@@ -178,10 +178,14 @@ def test_a_run_ends_when_its_ground_is_taken_away(logic, finds_all, fake, what):
 
 
 def test_the_child_ends_itself_when_slicer_dies(logic, finds_all):
-    run = logic.segment(add_ct(), finds_all, "cpu", on_finished=lambda outcome: None)
+    events = []
+    run = logic.segment(add_ct(), finds_all, "cpu", on_event=events.append, on_finished=lambda outcome: None)
+    while not events:
+        run.poll()
     run._job.child.process.stdin.close()  # what the operating system does when Slicer is gone
     assert run._job.wait(20)
     assert run._job.child.process.wait(20) == 0
+    run.wait()
 
 
 @pytest.mark.parametrize(
@@ -291,10 +295,11 @@ def test_a_deformable_transform_is_refused(logic, finds_all):
 
 def test_a_mask_that_was_changed_on_its_way_is_not_believed(logic, finds_all, tmp_path):
     import SimpleITK as sitk
-    from GTVAutoSegSlicer.scene.files import read_mask, write_ct
+    from GTVAutoSegSlicer.scene.files import read_mask, volume_of, write_ct
 
     ct = add_ct()
-    written = write_ct(ct, tmp_path / "ct.nrrd")
+    written = volume_of(ct)
+    write_ct(written, tmp_path / "ct.nrrd")
     image = sitk.GetImageFromArray(ball())
     image.CopyInformation(sitk.ReadImage(str(tmp_path / "ct.nrrd")))
     sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))

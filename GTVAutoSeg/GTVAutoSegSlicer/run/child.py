@@ -57,7 +57,7 @@ class Child:
 
     def send(self, line: str) -> None:
         """Write a line to its standard input; that nobody reads it any more shows in `exit_code`."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # the pipe is broken, or closed already
             self.process.stdin.write(line.encode("ascii") + b"\n")
             self.process.stdin.flush()
 

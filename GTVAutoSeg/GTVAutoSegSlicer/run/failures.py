@@ -19,6 +19,8 @@ EXIT_CODES = {
     "no-dicom": 2,
 }
 
+CANCELLED = "The run was cancelled; the scene is as it was."
+
 # From here on an exit code means that a signal, or Windows, ended the process.
 FIRST_SIGNAL_CODE = 128
 # An installed PythonSlicer is a launcher: when the Python below it is ended from outside it says so and ends with 1.
@@ -53,7 +55,7 @@ def failure_of(ended: Ended) -> Failure | None:
     A result counts only together with exit code 0.
     """
     if ended.cancelled:
-        return Failure("cancelled", "The run was cancelled; the scene is as it was.")
+        return Failure("cancelled", CANCELLED)
     details = _details(ended)
     if ended.error is not None:
         return Failure(ended.error["code"], ended.error["message"], details=details)

@@ -21,6 +21,7 @@ CANCEL_GRACE_S = 1.0
 # A waiting worker answers at once; one that was stopped, or whose memory lies on the disk, is not waited for.
 ANSWER_S = 10.0
 KILL_S = 4.0
+CANCELLED = 130
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Job:
         request: arguments of the worker, for a child that serves; only events with the request's id are then taken
             for answers, and "done" is the end. Without a request the job ends with its process.
         renew: makes a fresh child when this one, kept from an earlier job, turns out not to answer.
+        ready: asked by `poll` until it says that the request may be sent; without it that is done at once.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Job:
         cancel_file: Path | None = None,
         request: Sequence[str] | None = None,
         renew: Callable[[], Child] | None = None,
+        ready: Callable[[], bool] | None = None,
     ) -> None:
         self.child = child
         self.cancelled = False
@@ -81,12 +84,18 @@ class Job:
         self._done: int | None = None
         self._kill_at: float | None = None
         self._ended = False
-        self._ask()
+        self._ready = ready
+        if ready is None:
+            self._ask()
 
     def poll(self) -> bool:
         """Hand out what has arrived, see to a pending cancel, and say whether the job has ended."""
         if self._ended:
             return True
+        if self._ready is not None and self._done is None:
+            if not self._ready():
+                return False
+            self._ask()
         # Asked before the lines are taken: what was written before the end is then among them.
         exit_code = self.child.exit_code()
         self._hand_out()
@@ -115,6 +124,9 @@ class Job:
         if self._ended or self.cancelled:
             return
         self._give_up()
+        if self._ready is not None:  # the child does not know of it yet
+            self._done = CANCELLED
+            return
         self._kill_at = time.monotonic()
         if self._cancel_file is not None:
             self._cancel_file.touch()
@@ -125,6 +137,7 @@ class Job:
         if self._ended:
             return
         self._give_up()
+        self._ready = None
         self.child.kill()
         self.wait(KILL_S)
 
@@ -133,6 +146,7 @@ class Job:
         self._renew = None
 
     def _ask(self) -> None:
+        self._ready = None
         self._asked = time.monotonic()
         if self._request is not None:
             self.child.send(json.dumps({"id": self._id, "arguments": list(self._request)}))

@@ -15,15 +15,15 @@ from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.images.dicom.headers import SliceHeader, read_header
 from GTVAutoSegLib.images.dicom.rtstruct_writer import make_rtstruct, save
 from GTVAutoSegLib.images.dicom.source import read_source
-from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
+from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.files import check_writable, whole_file
-from GTVAutoSegLib.system.tags import MASK_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import ROI_TAG
 
 from ..run.failures import Failure
 from .ct_identity import INSTANCES
 from .files import volume_of
-from .ownership import is_made_on, our_segments, own_mask, reference_volume, tag, voxels_outside
+from .ownership import is_made_on, is_unchanged, our_segments, reference_volume, tag, voxels_outside
 from .segmentation import check_output, segment_info
 
 
@@ -67,10 +67,7 @@ def export_rtstruct(node: Any, path: Path, ct: Any = None, segment_id: str = "")
     with _failing_as("export"):
         _check_place(path, source.volume)
         # As stored: an edit finer than the CT's voxels does not show in the mask.
-        own = own_mask(node, segment_id, ct)
-        left = tag(node.GetSegmentation().GetSegment(segment_id), MASK_TAG)
-        unchanged = own is not None and mask_sha256(own) == left
-        algorithm = "AUTOMATIC" if unchanged else "SEMIAUTOMATIC"
+        algorithm = "AUTOMATIC" if is_unchanged(node, segment_id, ct) else "SEMIAUTOMATIC"
     with _failing_as("segment"):
         structures = [Structure(mask, info, algorithm)]
         data = make_rtstruct(structures, source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from GTVAutoSegLib.images.volume import Volume
 from ..run.failures import Failure, not_valid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+NRRD_TYPES = {"float32": "float", "float64": "double"}
+# What is written or compared in one go, so that a cancel is soon noticed.
+PART_BYTES = 32 * 2**20
 
 
 def volume_of(ct: Any) -> Volume:
@@ -65,43 +70,74 @@ def check_ct(ct: Any) -> None:
         )
 
 
-def write_ct(ct: Any, path: Path) -> Volume:
-    """Write a CT's voxels and its own geometry, without the transform above it, as an uncompressed NRRD.
+def write_ct(ct: Volume, path: Path, wanted: Callable[[], bool] = lambda: True) -> None:
+    """Write voxels and geometry as an uncompressed NRRD; needs neither the scene nor a second copy of the voxels.
 
     Args:
-        ct: a node that passed `check_ct`; neither it nor its storage node is changed.
+        ct: as `volume_of` gives it.
         path: ends in .nrrd.
-
-    Returns:
-        What was written.
+        wanted: asked between parts; when it says no, the file stays as far as it is.
 
     Raises:
         Failure: with code "disk" when the file cannot be written.
     """
-    import SimpleITK as sitk
-
-    volume = volume_of(ct)
-    image = sitk.GetImageFromArray(volume.array)
-    image.SetSpacing(volume.spacing)
-    image.SetOrigin(volume.origin)
-    image.SetDirection(volume.direction)
     try:
-        sitk.WriteImage(image, str(path), useCompression=False)
-    except RuntimeError as error:
+        with path.open("wb", buffering=0) as file:
+            file.write(_nrrd_header(ct))
+            for part in _parts(ct.array):
+                if not wanted():
+                    return
+                file.write(part.data)
+    except OSError as error:
         raise Failure(
             "disk", f"The CT could not be written to {path.parent}; free some space and run again.", details=str(error)
         ) from error
-    return volume
 
 
-def holds(ct: Any, path: Path) -> bool:
-    """Whether a CT still has the voxels that `write_ct` wrote."""
-    import SimpleITK as sitk
+def holds(voxels: np.ndarray | None, path: Path, ct: Volume) -> bool:
+    """Whether a CT that `write_ct` wrote still has the voxels in the file.
 
-    if ct.GetImageData() is None:
+    Args:
+        voxels: of the CT as they are now, or None when it has none any more.
+        path: the file.
+        ct: what was written.
+    """
+    if voxels is None or voxels.shape != ct.array.shape or voxels.dtype != ct.array.dtype:
         return False
-    written = sitk.ReadImage(str(path))  # named, because a view of its voxels does not keep it alive
-    return np.array_equal(slicer.util.arrayFromVolume(ct), sitk.GetArrayViewFromImage(written))
+    with path.open("rb", buffering=0) as file:
+        file.seek(len(_nrrd_header(ct)))
+        for part in _parts(voxels):
+            if not np.array_equal(part, np.fromfile(file, part.dtype, part.size).reshape(part.shape)):
+                return False
+    return True
+
+
+def _parts(voxels: np.ndarray) -> Iterator[np.ndarray]:
+    """Voxels in runs of slices, each a contiguous array of some `PART_BYTES`."""
+    step = max(1, PART_BYTES // max(1, voxels[0].nbytes))
+    for first in range(0, len(voxels), step):
+        yield np.ascontiguousarray(voxels[first : first + step])
+
+
+def _nrrd_header(ct: Volume) -> bytes:
+    direction = np.reshape(ct.direction, (3, 3)) * ct.spacing
+    lines = [
+        "NRRD0004",
+        f"type: {NRRD_TYPES.get(ct.array.dtype.name, ct.array.dtype.name)}",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        "sizes: {} {} {}".format(*ct.array.shape[::-1]),
+        "space directions: " + " ".join(_vector(axis) for axis in direction.T),
+        "kinds: domain domain domain",
+        f"endian: {sys.byteorder}",
+        "encoding: raw",
+        f"space origin: {_vector(ct.origin)}",
+    ]
+    return ("\n".join(lines) + "\n\n").encode("ascii")
+
+
+def _vector(values: Iterable[float]) -> str:
+    return "(" + ",".join(repr(float(value)) for value in values) + ")"
 
 
 def read_mask(path: Path, ct: Volume, sha256: str) -> np.ndarray:

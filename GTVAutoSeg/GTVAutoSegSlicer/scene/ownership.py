@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.images.masks.structure import mask_sha256
-from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import BOX_TAG, CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 from .ct_identity import identity
 
@@ -82,8 +83,25 @@ def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
         return False
     if not is_made_on(node, segment_id, ct):
         return False
-    mask = own_mask(node, segment_id, ct)
-    return mask is not None and mask_sha256(mask) == tag(segment, MASK_TAG)
+    return is_unchanged(node, segment_id, ct)
+
+
+def is_unchanged(node: Any, segment_id: str, ct: Any) -> bool:
+    """Whether a segment has the voxels that the last step left, all of them on the CT's grid."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    known, box = tag(segment, MASK_TAG), own_box(node, segment_id, ct)
+    if box is None:
+        return False
+    of_mask, _, of_box = tag(segment, BOX_TAG).partition(" ")
+    if of_mask == known:
+        return box_sha256(*box) == of_box
+    return mask_sha256(_whole(*box, ct)) == known
+
+
+def box_sha256(voxels: np.ndarray, start: Sequence[int]) -> str:
+    """SHA-256 of the box around a mask, uint8 (z, y, x), 0 or 1, and of where it begins."""
+    place = " ".join(map(str, [*voxels.shape, *start]))
+    return hashlib.sha256(place.encode() + np.ascontiguousarray(voxels, np.uint8).tobytes()).hexdigest()
 
 
 def disown(node: Any, region: str) -> list[str]:
@@ -133,14 +151,30 @@ def own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
 
     Unlike with a resampled segment, an edit between or beyond the CT's voxels cannot go unnoticed.
     """
+    box = own_box(node, segment_id, ct)
+    return None if box is None else _whole(*box, ct)
+
+
+def own_box(node: Any, segment_id: str, ct: Any) -> tuple[np.ndarray, tuple[int, ...]] | None:
+    """The box around a segment's voxels, uint8 (z, y, x), and where it begins; None as `own_mask`."""
     if ct.GetImageData() is None:
         return None
     places = _places(node, segment_id, ct)
     indices = np.rint(places).astype(int)
     if not np.allclose(places, indices, rtol=0, atol=VOXEL_TOLERANCE) or not _inside(places, ct).all():
         return None
+    indices = indices[:, ::-1]
+    if not len(indices):
+        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
+    start = indices.min(axis=0)
+    voxels = np.zeros(indices.max(axis=0) - start + 1, np.uint8)
+    voxels[tuple((indices - start).T)] = 1
+    return voxels, tuple(start.tolist())
+
+
+def _whole(voxels: np.ndarray, start: Sequence[int], ct: Any) -> np.ndarray:
     mask = np.zeros(ct.GetImageData().GetDimensions()[::-1], np.uint8)
-    mask[tuple(indices.T[::-1])] = 1
+    mask[tuple(slice(first, first + count) for first, count in zip(start, voxels.shape))] = voxels
     return mask
 
 

@@ -20,12 +20,12 @@ from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
 from GTVAutoSegLib.images.volume import bounding_box
-from GTVAutoSegLib.system.tags import CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import BOX_TAG, CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
 
 from ..terminology import load_terminology
 from .ct_identity import mark
 from .history import SegmentState, Undo
-from .ownership import disown, is_as_left, our_segments, reference_volume, tag
+from .ownership import box_sha256, disown, is_as_left, our_segments, reference_volume, tag
 from .place import REFERENCE_ROLE, place_beside, same_place
 
 
@@ -54,7 +54,9 @@ def check_output(node: Any, ct: Any) -> None:
         )
 
 
-def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo:
+def put_segment(
+    node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo, box: tuple[slice, slice, slice] | None = None
+) -> Undo:
     """Put a mask into a segmentation.
 
     It replaces the result of the last run of the same region only where that is still as the run left it. What a
@@ -64,13 +66,18 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
         node: vtkMRMLSegmentationNode that passed `check_output`, or None to make one named after the CT beside it.
         ct: the CT node; its voxels are where the mask's are.
         mask: uint8 (z, y, x), 0 or 1, not empty.
-        info: name, colour, terminology and tags.
+        info: name, colour, terminology and tags; with `MASK_TAG` among them the mask is not hashed again.
+        box: what `bounding_box` gives for the mask, if that is known.
 
     Returns:
         What brings the former state back.
     """
     load_terminology()
-    labelmap = _labelmap(mask, ct)
+    box = box or bounding_box(mask)
+    assert box is not None  # noqa: S101 - the mask is not empty
+    labelmap = _labelmap(mask, box, ct)
+    digest = info.tags.get(MASK_TAG) or mask_sha256(mask)
+    of_box = box_sha256(mask[box], [side.start for side in box])
     with _made_if_none(node, ct, info.name) as target:
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
@@ -86,7 +93,8 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo) -> Undo
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
         disowned = disown(target, info.name)
-        info = replace(info, tags={**info.tags, MASK_TAG: mask_sha256(mask), CT_TAG: mark(ct)})
+        marks = {MASK_TAG: digest, BOX_TAG: f"{digest} {of_box}", CT_TAG: mark(ct)}
+        info = replace(info, tags={**info.tags, **marks})
         SegmentState(_described(target, segment_id, info), labelmap).put(target, segment_id)
     return Undo(target, segment_id, ct, before, disowned, kept, made_node=node is None)
 
@@ -144,9 +152,8 @@ def _free_name(node: Any, segment_id: str, name: str) -> str:
     return next(free for free in chain((name, f"{name}_auto"), further) if free not in taken)
 
 
-def _labelmap(mask: np.ndarray, ct: Any) -> Any:
-    """The bounding box of a mask, which is not empty, as an image in the CT's own coordinates."""
-    box = bounding_box(mask)
+def _labelmap(mask: np.ndarray, box: tuple[slice, slice, slice], ct: Any) -> Any:
+    """The bounding box of a mask as an image in the CT's own coordinates."""
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(index for side in reversed(box) for index in (side.start, side.stop - 1)))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
