@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import takewhile
 from typing import Any, NoReturn
 
 from . import __version__
-from .errors import Cancelled, GTVAutoSegError, InputError, broken_package
-from .system.streams import ready_streams
+from .errors import Cancelled, GTVAutoSegError, InputError, broken_package, foreseen
+from .system.names import one_line
+from .system.streams import ready_streams, unbreakable_streams
 
 # name: (module in commands/ with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
@@ -71,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see ``gtvautoseg --help``.
     """
     ready_streams()
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with unbreakable_streams():
+        return _main(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _main(arguments: list[str]) -> int:
     parser = _Parser(prog="gtvautoseg", description="Gross tumour volume segmentation on CT.", epilog=EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"gtvautoseg {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -84,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             subparser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     values = parser.parse_args(arguments)
     assert chosen is not None  # noqa: S101 - argparse requires a known command
-    return _guarded(chosen.run, values)
+    with _ended_by_signals(), _quiet_libraries(values.debug):
+        return _run(chosen.run, values)
 
 
 def _import_command(name: str, module: str) -> Any:
@@ -103,33 +111,48 @@ def _import_command(name: str, module: str) -> Any:
         raise SystemExit(_fail(str(failure), failure.exit_code, debug=False)) from None
 
 
-def _guarded(run: Callable[[argparse.Namespace], int | None], values: argparse.Namespace) -> int:
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Ask a run to end in order when the system or a closed terminal ends it, as Ctrl+C does."""
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # `nohup` has asked for it not to count.
+    previous = {one: signal.getsignal(one) for one in signals if signal.getsignal(one) != signal.SIG_IGN}
+    for one in previous:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
+def _quiet_libraries(debug: bool) -> Iterator[None]:
+    """Keep remarks of libraries away from a person, who cannot act on them; our own sentences say what matters."""
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore")
+            logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+        yield
+
+
+def _run(run: Callable[[argparse.Namespace], int | None], values: argparse.Namespace) -> int:
     try:
         return run(values) or 0
     except GTVAutoSegError as error:
         return _fail(str(error), error.exit_code, values.debug)
     except KeyboardInterrupt:
         return _fail("cancelled; unfinished files were removed", Cancelled.exit_code, values.debug)
-    except BrokenPipeError:
-        # The reader of our output went away (`gtvautoseg ... | head`): nothing is left to say.
-        sys.stderr.close()
-        return 0
     except Exception as error:
-        package = broken_package(error) if isinstance(error, ImportError) else None
-        if package is not None:
-            return _fail(str(package), package.exit_code, values.debug)
-        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-            text = f"{error.filename} has a longer name than the disk allows; choose a shorter one"
-            return _fail(text, InputError.exit_code, values.debug)
+        known = foreseen(error)
+        if known is not None:
+            return _fail(str(known), known.exit_code, values.debug)
         message = f"the run failed unexpectedly ({type(error).__name__}: {error}); run again with --debug and report it"
         return _fail(message, 4, values.debug)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"gtvautoseg: {' '.join(message.split())}", file=sys.stderr)
+    print(f"gtvautoseg: {one_line(message)}", file=sys.stderr)
     return code

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What importing needs at least, and how much of a package's own complaint is passed on.
 BASICS = "numpy SimpleITK pydicom scipy"
 WORDS = 12
@@ -93,3 +97,30 @@ def broken_package(error: ImportError) -> GTVAutoSegError | None:
         f"{package or 'a package'} cannot be imported ({said}); expected what the library was installed "
         f"with, so install it again: pip install --force-reinstall {package or BASICS}"
     )
+
+
+def foreseen(error: BaseException) -> GTVAutoSegError | None:
+    """What the system refused to a part of the program that does not ask for it, as a sentence; None for other errors.
+
+    Args:
+        error: OSError of a full or read-only disk, of a forbidden or too long name; MemoryError; ImportError
+            of another package.
+    """
+    if isinstance(error, GTVAutoSegError):
+        return error
+    if isinstance(error, ImportError):
+        return broken_package(error)
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError("memory ran out; close other programs, and run again")
+    if not isinstance(error, OSError):
+        return None
+    what = error.filename if error.filename is not None else "a temporary file"
+    if error.errno in FULL:
+        return DiskError(f"{what} could not be written because the disk is full; free space on it, and run again")
+    if error.errno in FORBIDDEN:
+        return InputError(
+            f"{what} may not be read or changed ({error.strerror}); ask for the permission, or choose another place"
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{what} has a longer name than the disk allows; choose a shorter one")
+    return None

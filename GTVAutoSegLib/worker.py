@@ -15,17 +15,23 @@ import argparse
 import gc
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+if __name__ == "__main__":
+    # Ctrl+C ends the process without a word, also while the imports below still go on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from .commands.complete import slice_list
 from .commands.segment import slice_range
-from .errors import Cancelled, GTVAutoSegError, InputError, broken_package
+from .errors import Cancelled, InputError, foreseen
 from .model.precision import PRECISIONS
 from .system.allocator import give_back_freed_memory, keep_freed_memory
+from .system.json_text import parse_json
 from .system.standard_input import StandardInput
 
 if TYPE_CHECKING:
@@ -59,9 +65,16 @@ class Worker:
     def serve(self) -> int:
         """Answer requests until none comes any more."""
         while (line := self._parent.next_line(IDLE_S)) is not None:
-            request = json.loads(line)
-            self._label = {"id": request["id"]}
-            self._send("done", exit_code=self.run(request["arguments"]))
+            self._label = {}
+            try:
+                name, arguments = _request(line)
+            except InputError as error:
+                self._send_error(error.kind, str(error))
+                exit_code = error.exit_code
+            else:
+                self._label = {"id": name}
+                exit_code = self.run(arguments)
+            self._send("done", exit_code=exit_code)
             _give_back_memory()
         return 0
 
@@ -70,14 +83,11 @@ class Worker:
         try:
             values = _parser().parse_args(arguments)
             {"segment": self._segment, "complete": self._complete, "probe": self._probe}[values.action](values)
-        except GTVAutoSegError as error:
-            self._send_error(error.kind, str(error))
-            return error.exit_code
         except Exception as error:
-            package = broken_package(error) if isinstance(error, ImportError) else None
-            if package is not None:
-                self._send_error(package.kind, str(package))
-                return package.exit_code
+            known = foreseen(error)
+            if known is not None:
+                self._send_error(known.kind, str(known))
+                return known.exit_code
             message = f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
             self._send_error("internal", message)
             return 4
@@ -205,6 +215,22 @@ class Worker:
 
     def _send_error(self, kind: str, message: str) -> None:
         self._send("error", code=kind, message=message, details=traceback.format_exc())
+
+
+def _request(line: bytes) -> tuple[str, list[str]]:
+    """Id and arguments of a request; raises InputError for a line that is none."""
+    expected = 'expected one line of ASCII, {"id": "...", "arguments": ["segment", ...]}; send the next request'
+    try:
+        request = parse_json(line.decode("ascii"))
+    except ValueError as error:  # a UnicodeDecodeError is one
+        raise InputError(f"the request is no JSON ({error}), {expected}") from None
+    name = request.get("id") if isinstance(request, dict) else None
+    arguments = request.get("arguments") if isinstance(request, dict) else None
+    if not isinstance(name, str) or not isinstance(arguments, list):
+        raise InputError(f"the request has no id or no arguments, {expected}")
+    if not all(isinstance(argument, str) for argument in arguments):
+        raise InputError(f"an argument of request {name} is no text, {expected}")
+    return name, arguments
 
 
 class _Parser(argparse.ArgumentParser):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..cascade.applicability import applicability_warnings
 from ..cascade.result import describe_segment, sentence, summarise
-from ..errors import GTVAutoSegError, InputError
+from ..errors import InputError, foreseen
 from ..images.dicom.headers import read_header
 from ..images.dicom.series import stack
 from ..images.masks.packed import pack
@@ -63,10 +63,9 @@ class Outcome:
 def failure(plan: Plan, error: Exception) -> Outcome:
     """The outcome of a case whose reading, segmentation or writing raised an error."""
     name, neutral = plan.case.name, plan.case.neutral
-    if isinstance(error, GTVAutoSegError):
-        return Outcome(name, neutral(str(error)), failed=True)
-    if isinstance(error, MemoryError):
-        return Outcome(name, "the case does not fit into memory; close other programs and resume", failed=True)
+    known = foreseen(error)
+    if known is not None:
+        return Outcome(name, neutral(str(known)), failed=True)
     text = f"the case failed unexpectedly ({type(error).__name__}: {error}); report it with batch.log"
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Outcome(name, neutral(text), failed=True, details=neutral(details))

@@ -8,7 +8,6 @@ takes it for the current result then. An archive never takes the place of an ear
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -20,6 +19,7 @@ from ..images.dicom.structures.existing import check_not_approved
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
 from ..system.files import sha256_of, whole_file
+from ..system.json_text import read_json
 from .plan import AUTOMATIC, OUTDATED, REPORT, RESULT, THUMBNAIL, Plan
 
 NOT_FOLLOWED = "Report, figures and other files are of the outline before the change"
@@ -101,7 +101,7 @@ def _possible_masks(plan: Plan) -> list[Path]:
 def read_record(plan: Plan) -> CaseRecord | None:
     """``result.json`` of a case; None when it is not there, or is none."""
     try:
-        return CaseRecord.from_json(json.loads((plan.folder / RESULT).read_text(encoding="utf-8")))
+        return CaseRecord.from_json(read_json(plan.folder / RESULT))
     except (OSError, ValueError, RecursionError):
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -130,6 +130,10 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
                         note_run(by_name[outcome.case])
                     _log(log, outcome)
                     say(outcome)
+            for outcome in _removed(batch.plans, {outcome.case for outcome in outcomes if outcome.failed}):
+                outcomes.append(outcome)
+                _log(log, outcome)
+                say(outcome)
         finally:
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
             done = write_summary(batch.output, batch.plans, failures, batch.cohort.skipped, batch.bundle)
@@ -148,6 +152,14 @@ def _set_aside(batch: Batch) -> list[Outcome]:
             except Exception as error:
                 stuck.append(failure(plan, error))
     return stuck
+
+
+def _removed(plans: Sequence[Plan], failed: Collection[str]) -> Iterator[Outcome]:
+    """Cases that were done, and whose results somebody has taken away meanwhile."""
+    for plan in plans:
+        if plan.case.name not in failed and look(plan).todo:
+            text = "its results were removed or replaced while the batch was running; run again with --resume"
+            yield Outcome(plan.case.name, text, failed=True)
 
 
 def _nothing() -> Generator[Outcome]:

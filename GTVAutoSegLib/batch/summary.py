@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -14,6 +12,7 @@ from urllib.parse import quote
 from ..model.bundle import Bundle
 from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
 from ..report.record.edits import describe_edit
+from ..system.csv_text import to_csv
 from ..system.files import write_text
 from .earlier import look
 from .find import Skipped
@@ -79,11 +78,7 @@ def write_summary(
     known = {row["case"] for row in rows}
     rows += [{"case": name, "status": FAILED, "error": text} for name, text in failures.items() if name not in known]
     rows.sort(key=lambda row: row["case"])
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(output / CSV, text.getvalue())
+    write_text(output / CSV, to_csv([COLUMNS, *([row.get(column, "") for column in COLUMNS] for row in rows)]))
     write_text(output / HTML, _page(rows, skipped, bundle))
     return sum(row["status"] in (DONE, CHECK, CHANGED) for row in rows)
 

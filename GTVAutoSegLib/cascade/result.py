@@ -9,6 +9,7 @@ import math
 import platform
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,8 @@ class ResultRecord:
 def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRecord:
     """Measure a result on its CT, and say what made it."""
     return ResultRecord(
-        input=InputRecord(volume.source, volume.array.shape[::-1], tuple(volume.spacing)),
+        # No folders: they name patients and machines, and records are passed on.
+        input=InputRecord(Path(volume.source).name, volume.array.shape[::-1], tuple(volume.spacing)),
         roi=bundle.info.task.roi,
         volume_ml=volume_ml(result.mask, volume),
         tumour_slices=tuple(np.flatnonzero(tumour_slices(result.mask, volume)).tolist()),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..images.metrics import Agreement, SliceCounts
+from ..system.csv_text import to_csv
 from .boxes import unboxed
 from .cases import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
 
@@ -74,15 +73,13 @@ def summarise_evaluation(measurements: Sequence[Measurement], split: str, unit: 
 
 def cases_csv(measurements: Iterable[Measurement]) -> str:
     """One line for each model, case and variant; undefined values are left empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "case", "variant", *METRICS, "empty", *(f"slices_{count}" for count in COUNTS)])
+    rows: list[list[Any]] = [["model", "case", "variant", *METRICS, "empty", *(f"slices_{count}" for count in COUNTS)]]
     for one in measurements:
         agreement = asdict(one.agreement)
         values = ["" if math.isnan(agreement[metric]) else f"{agreement[metric]:.6g}" for metric in METRICS]
         counts = [""] * len(COUNTS) if one.slices is None else [getattr(one.slices, count) for count in COUNTS]
-        writer.writerow([one.model, one.case, one.variant, *values, agreement["empty"], *counts])
-    return text.getvalue()
+        rows.append([one.model, one.case, one.variant, *values, agreement["empty"], *counts])
+    return to_csv(rows)
 
 
 def table(summary: dict[str, Any]) -> str:

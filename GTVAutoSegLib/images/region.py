@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..system.json_text import read_json
 from .volume import Volume, bounding_box
 
 Point = tuple[float, float, float]
@@ -101,7 +101,7 @@ class Region:
         """
         expected = "expected a Markups file (.mrk.json) with one ROI, as Slicer saves it"
         try:
-            markups = json.loads(path.read_text(encoding="utf-8"))["markups"]
+            markups = read_json(path)["markups"]
             rois = [markup for markup in markups if markup["type"] == "ROI"]
             if len(rois) != 1:
                 raise InputError(f"{path} holds {len(rois)} ROIs; {expected}")

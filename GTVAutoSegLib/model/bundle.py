@@ -6,7 +6,6 @@ Nothing here imports torch until `load_model`, so that Slicer's own process can 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError, ModelError
+from ..system.json_text import parse_json
 from ..system.resources import resource_folders
 from ..system.settings import parse_settings
 from .info import ModelInfo
@@ -26,6 +26,11 @@ T = TypeVar("T")
 SCHEMA = 1
 DESCRIPTION = "model.json"
 FOLDER_VARIABLE = "GTVAUTOSEG_MODELS"
+# A small .zip can unpack to anything, and Slicer's own process lists what lies in the folders for models: a description
+# has some kilobytes, the largest networks here 130 MB.
+MOST_DESCRIPTION_BYTES = 1 << 20
+MOST_WEIGHT_BYTES = 1 << 30
+MOST_WEIGHT_FILES = 64
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def read_bundle(model: str | Path) -> Bundle:
     content = read_member(path, DESCRIPTION)
     where = str(path / DESCRIPTION)
     try:
-        data = json.loads(content)
+        data = parse_json(content)
     except ValueError as error:
         raise ModelError(f"{where} is not JSON ({error}); install the model again") from error
     if isinstance(data, dict) and "kind" in data:
@@ -158,8 +163,12 @@ def check_weight_files(where: str, names: Sequence[str], sha256: Mapping[str, st
     """Check what ``model.json`` says of its weight files.
 
     Raises:
-        ModelError: a name is none of a file beside it, or has no sha256.
+        ModelError: there are too many, a name is none of a file beside it, or has no sha256.
     """
+    if len(names) > MOST_WEIGHT_FILES:
+        raise ModelError(
+            f"{where} names {len(names)} weight files, expected at most {MOST_WEIGHT_FILES}; install another model"
+        )
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ModelError(f"{where} names the weight file '{name}', expected a plain name ending in .safetensors")
@@ -217,11 +226,18 @@ def _exists(path: Path) -> bool:
 
 def read_member(path: Path, name: str) -> bytes:
     """Content of a file of a bundle, given by the path of its folder or .zip; raises ModelError."""
+    most = MOST_DESCRIPTION_BYTES if name == DESCRIPTION else MOST_WEIGHT_BYTES
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 member = next((m for m in archive.namelist() if m in (name, f"{path.stem}/{name}")), name)
-                return archive.read(member)
-        return (path / name).read_bytes()
+                with archive.open(member) as file:
+                    content = file.read(most + 1)
+        else:
+            with (path / name).open("rb") as file:
+                content = file.read(most + 1)
     except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # also: encrypted
         raise ModelError(f"{path / name} cannot be read ({error}); install the model again") from error
+    if len(content) > most:
+        raise ModelError(f"{path / name} unpacks to more than {most >> 20} MiB, expected less; install another model")
+    return content

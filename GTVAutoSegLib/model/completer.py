@@ -6,12 +6,12 @@ Nothing here imports torch, so that Slicer's own process can tell whether there 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..system.json_text import parse_json
 from ..system.resources import resource_folders
 from .bundle import DESCRIPTION, check_weight_files, checked_member, parsed_description, read_member
 from .info import NetworkInfo
@@ -108,7 +108,7 @@ def read_completer(path: str | Path | None = None) -> CompleterBundle:
     content = read_member(chosen, DESCRIPTION)
     where = str(chosen / DESCRIPTION)
     try:
-        data = json.loads(content)
+        data = parse_json(content)
     except ValueError as error:
         raise ModelError(f"{where} is not JSON ({error}); install the completer again") from error
     if isinstance(data, dict) and data.get("kind") != KIND:

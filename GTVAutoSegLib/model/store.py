@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +13,9 @@ from typing import Any
 
 from ..errors import DiskError, InputError, ModelError
 from ..system.files import check_writable, restore_folder, whole_file, whole_folder, write_text
+from ..system.json_text import read_json
+from ..system.leftovers import FILE_PREFIX, owner
+from ..system.names import RESERVED
 from .bundle import (
     DESCRIPTION,
     Bundle,
@@ -50,10 +52,10 @@ def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
     folder = user_folder() if folder is None else folder
     bundle = verify_model(source)
     name = bundle.info.id
-    if not re.fullmatch(ID_PATTERN, name) or name.endswith("."):
+    if not re.fullmatch(ID_PATTERN, name) or name.endswith(".") or RESERVED.fullmatch(name):
         raise ModelError(
-            f"{bundle.path} has the id '{name}', expected up to 63 letters, digits, '.', '_' and '-'; ask its maker "
-            "for another one"
+            f"{bundle.path} has the id '{name}', expected up to 63 letters, digits, '.', '_' and '-', and not what "
+            "Windows calls a device; ask its maker for another one"
         )
     target = folder / name
     if target.exists() and target.samefile(bundle.path):
@@ -142,9 +144,10 @@ def export_model(model: str | Path, path: Path) -> Path:
     bundle = verify_model(model)
     # Weights do not compress.
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr(DESCRIPTION, read_member(bundle.path, DESCRIPTION), zipfile.ZIP_DEFLATED)
+        # ZipInfo brings a time of its own: the clock may be wrong, and ZIP knows none before 1980.
+        archive.writestr(zipfile.ZipInfo(DESCRIPTION), read_member(bundle.path, DESCRIPTION), zipfile.ZIP_DEFLATED)
         for name in bundle.info.weight_files:
-            archive.writestr(name, bundle.weights(name))
+            archive.writestr(zipfile.ZipInfo(name), bundle.weights(name))
     return path
 
 
@@ -165,7 +168,7 @@ def record(model: str | Path, key: str, value: dict[str, Any]) -> Path:
         DiskError: it could not be written; nothing has changed.
     """
     path = check_recordable(model)
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_json(path)
     data[key] = value
     write_text(path, json.dumps(data, indent=2) + "\n")
     return path
@@ -203,7 +206,7 @@ def _discard(path: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".gtv-{secrets.token_hex(6)}")
+    return path.with_name(f"{FILE_PREFIX}{owner()}")
 
 
 @contextmanager

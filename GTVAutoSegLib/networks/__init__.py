@@ -34,6 +34,8 @@ SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
     "transunet": TransUNet,
     "utnet": UTNet,
 }
+# Beyond it a network fits into no memory: a description may come from anywhere.
+LARGEST_ARGUMENT = 4096
 COMPLETERS: dict[str, Callable[..., nn.Module]] = {"completer-unet": CompleterUNet}
 
 
@@ -46,6 +48,9 @@ def build_network(registry: dict[str, Callable[..., nn.Module]], name: str, argu
     """
     if name not in registry:
         raise ValueError(f"network '{name}' is unknown; expected one of {', '.join(sorted(registry))}")
+    for key, value in arguments.items():
+        if isinstance(value, int) and value > LARGEST_ARGUMENT:
+            raise ValueError(f"network '{name}': {key} is {value}, expected at most {LARGEST_ARGUMENT}")
     try:
         return registry[name](**arguments)
     except TypeError as error:

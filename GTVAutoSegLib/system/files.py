@@ -6,7 +6,6 @@ import errno
 import glob
 import hashlib
 import os
-import secrets
 import shutil
 import stat
 import tempfile
@@ -15,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DiskError, InputError
-
-REPLACED = "replaced"
+from .leftovers import FILE_PREFIX, FOLDER_SUFFIX, REPLACED, owner, put_back, sweep
 
 
 @contextmanager
@@ -30,7 +28,8 @@ def whole_file(path: Path, suffix: str | None = None) -> Iterator[Path]:
     Raises:
         DiskError: the block or the renaming raised OSError, as on a full disk.
     """
-    temporary = path.with_name(f".gtv-{secrets.token_hex(6)}{path.suffix if suffix is None else suffix}")
+    sweep(path.parent)
+    temporary = path.with_name(f"{FILE_PREFIX}{owner()}{path.suffix if suffix is None else suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -63,7 +62,8 @@ def whole_folder(target: Path, advice: str, *, keep: bool = False) -> Iterator[P
     Raises:
         DiskError: the block or the renaming raised OSError, as on a full disk.
     """
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    sweep(target.parent)
+    part = target.with_name(f".{target.name}.{owner()}{FOLDER_SUFFIX}")
     try:
         part.mkdir()
         yield part
@@ -78,21 +78,16 @@ def whole_folder(target: Path, advice: str, *, keep: bool = False) -> Iterator[P
     except OSError as error:
         raise DiskError(f"{target} could not be written ({error.strerror or error}); {advice}") from error
     finally:
-        _put_back(part, target)
+        put_back(part, target)
         shutil.rmtree(part, ignore_errors=True)
 
 
 def restore_folder(target: Path) -> None:
     """Put back what a killed process was about to replace by `whole_folder`, and remove what it was writing."""
     for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        _put_back(part, target)
+        put_back(part, target)
         shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(target / REPLACED, ignore_errors=True)
-
-
-def _put_back(part: Path, target: Path) -> None:
-    if (part / REPLACED).exists() and not target.exists():
-        (part / REPLACED).rename(target)
 
 
 def sha256_of(path: Path) -> str:

@@ -38,6 +38,12 @@ def shown(text: str) -> str:
     return os.fsencode(text).decode(errors="replace")
 
 
+def one_line(text: str) -> str:
+    """A message on one line of a terminal: control characters, which a file's name may hold, are shown escaped."""
+    flat = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in flat)
+
+
 def short_hash(text: str) -> str:
     """The first 8 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:HASH_LETTERS]

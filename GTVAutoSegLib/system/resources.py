@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError
+from .json_text import read_json
 from .settings import parse_settings
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def read_resource(name: str, kind: str) -> tuple[Path, Any]:
             f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(known)}"
         )
     try:
-        return path, json.loads(path.read_text(encoding="utf-8"))
+        return path, read_json(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected the .json file of a {what}") from error
     except ValueError as error:

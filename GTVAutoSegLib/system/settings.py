@@ -11,6 +11,9 @@ from ..errors import InputError
 
 T = TypeVar("T")
 
+# A description may come from anywhere: beyond these a network input fits into no memory.
+SMALLEST_SIZE, LARGEST_SIZE, MOST_CHANNELS = 32, 4096, 31
+
 
 @dataclass(frozen=True)
 class CropSettings:
@@ -67,10 +70,12 @@ class PreprocessSettings:
         for window in self.windows:
             if not window[0] < window[1]:
                 raise ValueError(f"window is {list(window)}, expected [low, high] with low < high")
-        if self.size < 32:
-            raise ValueError(f"size is {self.size}, expected at least 32 pixels")
-        if self.channels < 1 or self.channels % 2 == 0:
-            raise ValueError(f"channels is {self.channels}, expected an odd number")
+        if not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
+            raise ValueError(
+                f"size is {self.size}, expected at least {SMALLEST_SIZE} pixels and at most {LARGEST_SIZE}"
+            )
+        if not 1 <= self.channels <= MOST_CHANNELS or self.channels % 2 == 0:
+            raise ValueError(f"channels is {self.channels}, expected an odd number up to {MOST_CHANNELS}")
         if self.margin < 0 or self.max_components < 1:
             raise ValueError(
                 f"margin is {self.margin} and max_components {self.max_components}, expected at least 0 and 1"

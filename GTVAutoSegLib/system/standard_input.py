@@ -27,7 +27,7 @@ class StandardInput:
         self._take(0)
         return self._closed
 
-    def next_line(self, seconds: float) -> str | None:
+    def next_line(self, seconds: float) -> bytes | None:
         """The next line without its end; None when the other end is closed or none has come in time."""
         until = time.monotonic() + seconds
         while b"\n" not in self._pending:
@@ -36,7 +36,7 @@ class StandardInput:
                 return None
             self._take(left)
         line, _, self._pending = self._pending.partition(b"\n")
-        return line.decode("ascii")
+        return line
 
     def _take(self, seconds: float) -> None:
         if not self._closed and _readable(seconds):

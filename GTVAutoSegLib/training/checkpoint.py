@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import RunError
 from ..system.files import whole_file, write_text
+from ..system.json_text import parse_json
 
 STATE, WEIGHTS, LOG = "state.pt", "weights.safetensors", "log.jsonl"
 COUNTERS = {"history", "step", "best", "best_epoch"}  # of every state, beside networks and optimiser
@@ -98,6 +99,6 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / LOG
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
     except ValueError as error:
         raise RunError(f"{path} is damaged ({error}); delete {folder} to train this network anew") from error

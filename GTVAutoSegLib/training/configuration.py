@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..system.files import write_text
+from ..system.json_text import read_json
 from ..system.settings import parse_settings
 from .data.tasks import Task
 from .presets import Preset
@@ -46,7 +47,7 @@ def read_configuration(folder: Path) -> Configuration:
     """
     path = folder / FILE
     try:
-        return parse_settings(Configuration, json.loads(path.read_text(encoding="utf-8")), FILE)
+        return parse_settings(Configuration, read_json(path), FILE)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); expected the folder of a run of 'gtvautoseg train'"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..model.stages import CascadeStage
+from ..system.json_text import read_json
 from ..system.resources import load_resource, shipped
 from .data.augmentation import AugmentationSettings
 from .losses import LOSSES, SLICE_LOSSES
 
 PAPER = "paper"
+# PyTorch takes 64 bits; folds and epochs add to it.
+LARGEST_SEED = 2**62
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class Preset:
             raise ValueError(f"classifier.loss is '{self.classifier.loss}', expected one of: {', '.join(SLICE_LOSSES)}")
         if self.folds < 2:
             raise ValueError(f"folds is {self.folds}, expected at least 2")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}, expected at least 0")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed is {self.seed}, expected from 0 to {LARGEST_SEED}")
 
 
 def load_preset(name: str) -> Preset:
@@ -111,7 +113,7 @@ def _with_the_papers(data: Any) -> Any:
     """A preset's JSON with the paper's values for what its stages leave out; what is no preset stays as it is."""
     if not isinstance(data, dict):
         return data
-    paper = json.loads(shipped("Presets")[PAPER].read_text(encoding="utf-8"))
+    paper = read_json(shipped("Presets")[PAPER])
     completed = dict(data)
     for stage in CascadeStage:
         given = data.get(stage, {})

@@ -300,3 +300,34 @@ def test_a_run_killed_at_any_moment_loses_nothing_finished(capsys, tmp_path, bun
     assert finished.items() <= stamps(output).items() and len(stamps(output)) == 12
     assert {row["status"] for row in rows(output).values()} == {"check"}
     assert not list(output.rglob(".gtv-*"))
+
+
+def test_results_that_are_removed_during_the_run_are_failures_in_every_sum(capsys, tmp_path, bundle, monkeypatch):
+    source, output = write_cts(tmp_path / "in"), tmp_path / "out"
+    real = batch_module.run_here
+
+    def meddled_with(plans, **options):
+        for outcome in real(plans, **options):
+            (output / "ct00" / "result.json").unlink(missing_ok=True)
+            yield outcome
+
+    monkeypatch.setattr(batch_module, "run_here", meddled_with)
+    code, out, err = run(capsys, source, output, "--model", bundle, "--device", "cpu")
+    assert code == 1 and "2 done, 1 failed" in out and "were removed or replaced while the batch was running" in err
+    assert {name: row["status"] == "failed" for name, row in rows(output).items()} == {
+        "ct00": True,
+        "ct01": False,
+        "ct02": False,
+    }
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "[]", '{"case": 1}', "7", "null", '{"files": []}', "\x00"])
+def test_a_record_of_the_wrong_kind_has_its_case_done_again_and_no_other(capsys, tmp_path, bundle, text):
+    source, output = write_cts(tmp_path / "in", 2), tmp_path / "out"
+    arguments = (source, output, "--model", bundle, "--device", "cpu", "--resume")
+    assert run(capsys, *arguments)[0] == 0
+    before = stamps(output)
+    (output / "ct00" / "result.json").write_text(text)
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0 and "2 done, 0 failed" in out
+    assert [name for name, stamp in stamps(output).items() if stamp != before[name]] == ["ct00"]

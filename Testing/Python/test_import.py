@@ -20,6 +20,7 @@ from GTVAutoSegLib.errors import DiskError
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.training.data import dicom_import
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label, read_patients
 from GTVAutoSegLib.training.data.dicom_import import write_case
@@ -149,7 +150,7 @@ def test_a_bad_patient_is_reported_and_the_others_go_on(tmp_path, capsys):
 
     assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "GTVp") == 1
 
-    assert [path.name for path in (tmp_path / "set").iterdir()] == [case_of(good)]
+    assert [path.name for path in (tmp_path / "set").glob("[!.]*")] == [case_of(good)]
     output = capsys.readouterr()
     assert output.out.splitlines()[-1] == f"1 cases in {tmp_path / 'set'}, 5 failed"
     assert "failed: P2: " in output.err and "lacks slices" in output.err
@@ -352,3 +353,12 @@ def test_several_cts_of_a_patient_are_written_down_without_naming_it(tmp_path, c
     assert len(patients) == 4 and len({patients[name] for name in (*first, third)}) == 1
     assert len(set(patients.values())) == 2
     assert "Meier" not in path.read_text()
+
+
+def test_a_second_import_into_the_same_folder_says_so(tmp_path, capsys):
+    patient(tmp_path / "dicom", "P1")
+    (tmp_path / "set").mkdir()
+    with locked(tmp_path / "set"):
+        assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "gtvp") == 2
+    assert "another run is writing to" in capsys.readouterr().err
+    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "gtvp") == 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+import zipfile
 
 import pytest
 from bundles import make_bundle
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
+from GTVAutoSegLib.model import bundle as model_bundle
 from GTVAutoSegLib.model import store as model_store
 from GTVAutoSegLib.model.bundle import find_model, user_folder, verify_model
 from GTVAutoSegLib.model.store import displaced_model, install_model, record_metrics, remove_model
@@ -182,3 +185,46 @@ def test_a_folder_that_is_no_model_is_not_removed(store):
     with pytest.raises(ModelError, match="notes is not a model bundle"):
         remove_model("notes", store)
     assert (store / "notes").is_dir()
+
+
+@pytest.mark.parametrize(("name", "limit"), [("model.json", "DESCRIPTION"), ("classifier.safetensors", "WEIGHT")])
+def test_a_small_zip_that_unpacks_to_more_than_any_model_is_refused(bundle, store, tmp_path, monkeypatch, name, limit):
+    monkeypatch.setattr(model_bundle, f"MOST_{limit}_BYTES", 1 << 20)
+    bomb = tmp_path / "lung.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in bundle.iterdir():
+            content = b" " * (3 << 20) if path.name == name else path.read_bytes()
+            archive.writestr(path.name, content)
+    assert bomb.stat().st_size < 1 << 20
+    with pytest.raises(ModelError, match=f"{name} unpacks to more than 1 MiB, expected less"):
+        install_model(bomb, store)
+    assert not store.exists()
+
+
+def test_a_description_nested_too_deeply_or_with_too_many_files_is_refused(bundle, store, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    description = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="is not JSON \\(it is nested too deeply"):
+        install_model(copy, store)
+    names = [f"{number}.safetensors" for number in range(65)]
+    description["classifier"]["files"] = names
+    (copy / "model.json").write_text(json.dumps(description | {"sha256": dict.fromkeys(names, "")}))
+    with pytest.raises(ModelError, match="weight files, expected at most 64"):
+        install_model(copy, store)
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "com1", "lpt1.5"])
+def test_an_id_that_windows_keeps_for_a_device_is_refused(bundle, store, tmp_path, name):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    description = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(json.dumps(description | {"id": name}))
+    with pytest.raises(ModelError, match="Windows calls a device"):
+        install_model(copy, store)
+
+
+def test_a_model_is_exported_by_a_clock_before_1980(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
+    exported = model_store.export_model(bundle, tmp_path / "lung.zip")
+    assert verify_model(exported).info.id == "lung"

@@ -161,3 +161,56 @@ def test_the_probe_names_every_device_and_whether_it_works():
     devices = {device["id"]: device for device in events[-1]["devices"]}
     assert devices["cpu"]["usable"] is True and devices["cpu"]["reason"] == ""
     assert events[-1]["torch"]
+
+
+BAD_REQUESTS = [
+    b"",
+    b"hello",
+    b"[]",
+    b'{"id": "1"}',
+    b'{"arguments": ["probe"]}',
+    b'{"id": 1, "arguments": ["probe"]}',
+    b'{"id": "1", "arguments": "probe"}',
+    b'{"id": "1", "arguments": ["probe", 1]}',
+    '{"id": "ü", "arguments": []}'.encode(),
+    b"[" * 20_000,
+    b"\xff\x00",
+]
+
+
+def test_requests_that_are_none_are_answered_and_the_next_one_is_served(ct, bundle):
+    output = ct.with_name("mask.nrrd")
+    good = json.dumps(
+        {"id": "good", "arguments": ["segment", "--input", str(ct), "--output", str(output), "--model", str(bundle)]}
+    )
+    child = start("serve", stdin=subprocess.PIPE)
+    out, err = child.communicate(b"\n".join([*BAD_REQUESTS, good.encode()]) + b"\n", timeout=120)
+    events = [json.loads(line) for line in out.decode("ascii").splitlines()]
+    errors = [event for event in events if event["event"] == "error"]
+    assert [event["code"] for event in errors] == ["input"] * len(BAD_REQUESTS)
+    assert all("send the next request" in event["message"] for event in errors)
+    ends = [event for event in events if event["event"] == "done"]
+    assert [event["exit_code"] for event in ends] == [2] * len(BAD_REQUESTS) + [0]
+    assert ends[-1]["id"] == "good" and output.is_file() and child.returncode == 0
+    assert b"Traceback" not in err
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "GTVAutoSegLib.errors":
+            print("interrupted", flush=True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["GTVAutoSegLib.worker", "GTVAutoSegLib"])
+def test_an_interrupt_amid_the_imports_is_no_traceback(module):
+    command = [sys.executable, "-c", INTERRUPTED, module, "probe"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "interrupted\n", "")

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...errors import InputError
     from ...images.dicom.tree import scan
     from ...system.files import make_folder
+    from ...system.lock import locked
     from ...system.progress import progress_bar
     from ...training.data.dicom_import import import_cases, note_patients, plan_import
 
@@ -72,11 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     make_folder(arguments.dataset)
     plans, failed = plan_import(tree, arguments.dataset, arguments.roi, arguments.each, arguments.name_by == "patient")
     outcomes = []
-    for outcome in chain(failed, import_cases(plans, arguments.allow_empty)):
-        report(outcome)
-        outcomes.append(outcome)
-    for path in note_patients(outcomes):
-        print(f"{path}: cases of one patient, which training keeps together")
+    with locked(arguments.dataset):
+        for outcome in chain(failed, import_cases(plans, arguments.allow_empty)):
+            report(outcome)
+            outcomes.append(outcome)
+        for path in note_patients(outcomes):
+            print(f"{path}: cases of one patient, which training keeps together")
     return conclude(outcomes, tree, arguments.dataset)
 
 

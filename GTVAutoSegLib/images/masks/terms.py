@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
+from ...system.json_text import read_json
 from ...system.resources import resource_folders
 from ..dicom.codes import INTERPRETED_TYPES, interpreted_type, segment_codes
 from ..segment_info import SegmentInfo
@@ -75,7 +75,7 @@ def _kind(term: dict[str, Any]) -> str:
 @cache
 def _terms() -> dict[str, Any]:
     path = next(path for path in resource_folders(TERMS) if path.is_file())
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     (category,) = content["SegmentationCodes"]["Category"]
     code = "^".join(category[key] for key in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning"))
     return {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from ...system.json_text import read_json
 
 
 def read_kept(path: Path, keys: Iterable[str] = ()) -> dict[str, Any] | None:
     """A JSON object; None when the file is missing, cannot be read, holds no JSON object, or lacks one of the keys."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.keys() >= set(keys) else None

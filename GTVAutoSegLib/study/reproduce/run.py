@@ -26,7 +26,7 @@ from .execution import run_trainings
 from .kept import read_kept
 from .pages.caption import Caption
 from .pages.figure import draw
-from .pages.render import to_csv, to_json, to_markdown
+from .pages.render import rows_csv, to_json, to_markdown
 from .pages.tables import make_rows, pairs_of
 from .parts import Part, Setup, plan_parts, shown_recipe
 from .request import Request
@@ -120,7 +120,7 @@ def write_tables(plan: Plan, jobs: int, say: Say) -> int:
     for table in plan.tables:
         rows = make_rows(table, setup, unscored)
         written = [setup.folder / f"{table.name}{suffix}" for suffix in (".csv", ".md", ".json", ".png")]
-        write_text(written[0], to_csv(rows))
+        write_text(written[0], rows_csv(rows))
         write_text(written[1], to_markdown(table, rows, plan.caption.markdown(table.name)))
         write_text(written[2], to_json(table, setup, plan.caption.command(table.name)))
         with whole_file(written[3]) as temporary:

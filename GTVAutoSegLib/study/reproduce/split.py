@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...system.files import write_text
+from ...system.json_text import read_json
 from ...training.data.dataset import Case, read_patients
 from ...training.data.folds import Fold, as_folds, check_fold, make_folds, read_dataset
 from ...training.data.slices import StoredCase
@@ -97,7 +98,7 @@ def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], 
     path = folder / FILE
     if path.is_file():
         try:
-            theirs = json.loads(path.read_text(encoding="utf-8"))
+            theirs = read_json(path)
             shared = theirs["folds"].keys() & ours["folds"].keys()
             same = theirs["test"] == ours["test"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 from ...cascade.device import resolve_device
 from ...errors import InputError
 from ...networks import build_network
+from ...system.json_text import read_json
 from ...system.settings import parse_settings
 from ...training.checkpoint import WEIGHTS, is_finished
 from ...training.data.sampling import RATIOS
@@ -147,7 +147,7 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / DESCRIPTION
     try:
-        found = parse_settings(Description, json.loads(path.read_text(encoding="utf-8")), DESCRIPTION)
+        found = parse_settings(Description, read_json(path), DESCRIPTION)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected the folder of a 3D system") from error
     except ValueError as error:

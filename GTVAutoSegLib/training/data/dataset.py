@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from ...errors import InputError
 from ...images.read import read_volume
 from ...images.volume import Volume
+from ...system.json_text import read_json
 
 SUFFIXES = (".nii.gz", ".nrrd")
 PATIENTS = "patients.json"
@@ -63,7 +63,7 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
     if not path.is_file():
         return patients
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
+        listed = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError(f'{path} cannot be read ({error}); expected {{"case": "patient", ...}}') from error
     if not isinstance(listed, dict) or not all(isinstance(patient, str) for patient in listed.values()):

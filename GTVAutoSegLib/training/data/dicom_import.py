@@ -23,6 +23,7 @@ from ...images.itk import write_image
 from ...images.placement import volume_ml
 from ...images.volume import Volume, check_ct
 from ...system.files import make_folder, whole_folder, write_text
+from ...system.json_text import read_json
 from ...system.names import safe_name
 from .dataset import PATIENTS, find_cases, read_patients
 
@@ -297,7 +298,7 @@ def _patient_name(series: ImageSeries) -> str:
 
 def _check_same(folder: Path, source: dict[str, Any]) -> None:
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD)
         same = all(record[key] == value for key, value in source.items())
     except (OSError, ValueError, KeyError, TypeError):
         same = False

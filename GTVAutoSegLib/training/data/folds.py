@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...system.files import write_text
+from ...system.json_text import read_json
 from .dataset import PATIENTS, Case, find_cases, read_patients
 from .slices import StoredCase
 
@@ -126,7 +127,7 @@ def load_folds(
     if not path.is_file():
         return as_folds(make_folds(stored, count, seed, patients), stored)
     try:
-        folds = [[str(name) for name in fold] for fold in json.loads(path.read_text(encoding="utf-8"))["folds"]]
+        folds = [[str(name) for name in fold] for fold in read_json(path)["folds"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a list of folds ({error}); expected {{'folds': [[case, ...], ...]}}"

@@ -29,6 +29,7 @@ from ...images.itk import reading_image
 from ...images.read import read_volume
 from ...images.volume import Volume, check_ct
 from ...system.files import make_folder, sha256_of, whole_folder, write_text
+from ...system.json_text import read_json
 from ...system.progress import Progress
 from ...system.settings import PreprocessSettings
 from .dataset import Case, read_label
@@ -160,8 +161,10 @@ def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
     """sha256 of every image and label; files whose size and time of change are known are not read again."""
     notes = folder / "hashes.json"
     try:
-        known = json.loads(notes.read_text())
+        known = read_json(notes)
     except (OSError, ValueError):  # not there yet, or damaged: it only saves time
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(entry, list) for entry in known.values()):
         known = {}
     hashes, changed = {}, False
     for path in (path for case in cases for path in (case.image, case.label)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DiskError
+from ...system.json_text import read_json
 from .sampling import balanced_indices
 
 
@@ -93,7 +93,7 @@ def open_case(folder: Path) -> StoredCase:
         DiskError: its files are damaged.
     """
     try:
-        values = json.loads((folder / "case.json").read_text())
+        values = read_json(folder / "case.json")
         values.update({key: tuple(value) for key, value in values.items() if isinstance(value, list)})
         case = StoredCase(folder, **values)
         for file in ("hu.npy", "label.npy") if (folder / "hu.npy").exists() else ("images.npy", "masks.npy"):

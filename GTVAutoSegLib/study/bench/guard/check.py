@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ....errors import InputError
 from ....system.files import write_text
+from ....system.json_text import read_json
 from ..process import Child
 from ..run import CHILD
 
@@ -108,7 +109,7 @@ def read_table(path: Path) -> dict[str, float]:
         InputError: the file is missing, is no JSON, or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))["ratios"]
+        content = read_json(path)["ratios"]
         table = {str(name): float(value) for name, value in content.items()}
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give the committed table of ratios") from None

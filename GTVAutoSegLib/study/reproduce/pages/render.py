@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
 
+from ....system.csv_text import to_csv
 from .. import paper
 from ..parts import Setup
 from ..scoring.statistics import Difference, Summary
@@ -19,14 +18,9 @@ UNDEFINED = "undefined"
 MILLION, GIGA = 1e6, 1e9
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def rows_csv(rows: Sequence[Row]) -> str:
     """One line a system, unrounded as far as a reader could use it; what is undefined or unknown stays empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_csv_header())
-    for row in rows:
-        writer.writerow(_csv_row(row))
-    return text.getvalue()
+    return to_csv([_csv_header(), *map(_csv_row, rows)])
 
 
 def to_markdown(table: Table, rows: Sequence[Row], caption: str) -> str:
