@@ -16,6 +16,7 @@ from bundles import make_bundle
 from phantoms import body_ct
 
 from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.images.masks.structure import mask_sha256
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,10 @@ def test_a_segmentation_file_says_with_which_model_and_how_it_was_made(capsys, t
         "GTVAutoSeg.Threshold": "0.5",
         "GTVAutoSeg.Device": "cpu",
         "GTVAutoSeg.Precision": "fp32",
+        "GTVAutoSeg.Name": "GTVp",
+        "GTVAutoSeg.ROI": "GTVp",
+        "GTVAutoSeg.Result": "Segment_1",
+        "GTVAutoSeg.MaskSHA256": mask_sha256(sitk.GetArrayFromImage(sitk.ReadImage(str(output)))),
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..segment_info import SegmentInfo
+
+if TYPE_CHECKING:  # the options of commands are declared with this module, and --help waits for nothing
+    import numpy as np
 
 # ROI Generation Algorithm (3006,0036), PS3.3 C.8.8.5; "" where nobody knows.
 ALGORITHMS = ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL", "")
@@ -64,4 +66,6 @@ class Structure:
 
 def mask_sha256(mask: np.ndarray) -> str:
     """SHA-256 of a mask's bytes, uint8 (z, y, x), 0 or 1, in storage order; results and approvals are known by it."""
+    import numpy as np
+
     return hashlib.sha256(np.ascontiguousarray(mask, np.uint8).data).hexdigest()
