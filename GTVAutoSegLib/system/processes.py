@@ -132,7 +132,7 @@ def check_installed() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"work in several processes needs Dask, of which {' and '.join(missing)} is not installed; run: pip install "
+            f"work in several processes needs Dask, and {' and '.join(missing)} is not installed; run: pip install "
             "'gtvautoseg[cohort]'"
         )
 
