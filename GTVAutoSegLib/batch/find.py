@@ -33,7 +33,7 @@ class Case:
     Attributes:
         name: of its folder in the output.
         files: the file of a volume, or those of a series' slices, in no particular order.
-        is_dicom: which of the two.
+        is_dicom: whether it is a DICOM series.
         source: what results call the input: a path below the input folder, or the name where a path may name a patient.
         notes: remarks the user should see, one sentence each.
         series: SeriesInstanceUID of a DICOM case, by which the archive finds the patient; "" for a volume.
@@ -56,10 +56,10 @@ class Skipped:
     """Something that is not segmented.
 
     Attributes:
-        what: it is, without anything that may name a patient.
+        what: the kind of file and how many, without anything that may name a patient.
         reason: why it is left aside.
-        path: where it lies, or the first of several; for the person at the screen only.
-        files: how many it is.
+        path: of the file, or of the first of several; shown to the person at the screen only.
+        files: how many files.
         lost: whether it may be a patient or a slice of one, as far as anybody can tell; the run then fails in part.
     """
 
@@ -77,7 +77,7 @@ class Cohort:
     Attributes:
         cases: by name.
         skipped: what is left aside.
-        failed: name and reason of rows in a table that give no case.
+        failed: rows of a table that name no CT: the case's name, and why.
     """
 
     cases: tuple[Case, ...]
@@ -143,7 +143,7 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
 
 
 def _unread(problem: Problem) -> Skipped:
-    """Something that may be a patient, or part of one, for all that can be told."""
+    """What could not be read, and so may be a patient or a slice of one."""
     if problem.damaged:
         return Skipped("1 file", DAMAGED, str(problem.path), lost=True)
     return Skipped("1 file or folder", "cannot be read: check the permissions", str(problem.path), lost=True)
@@ -189,7 +189,7 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
 
 
 def _notes(paths: tuple[str, ...], tree: DicomTree) -> tuple[str, ...]:
-    """What lies beside a series and may have belonged to it."""
+    """Remarks on empty and damaged files in the folders of a series: they may have been slices of it."""
     folders = {Path(path).parent for path in paths}
     notes = []
     for reason, files in ((EMPTY, tree.empty), (DAMAGED, [problem.path for problem in tree.problems])):
@@ -212,7 +212,7 @@ def _volumes(paths: list[Path], root: Path) -> tuple[list[Case], list[Skipped]]:
 
 
 def _unfit_volume(path: Path) -> str:
-    """Why a volume is no CT as far as its header tells, or "". One that cannot be read is left to fail by name."""
+    """Why a volume is no CT, by its header, or "". One that cannot be read counts as a CT, and then fails by name."""
     suffix = _suffix(path)
     if path.name.lower().endswith(".seg.nrrd"):
         return "a segmentation"
@@ -234,7 +234,7 @@ def _unfit_volume(path: Path) -> str:
 
 
 def _volume_name(path: Path, root: Path) -> str:
-    """The path below the root; a data set's ``<case>/data.nii.gz`` is called after its folder."""
+    """The path below the root with underscores; a data set's ``<case>/data.nii.gz`` has the name of its folder."""
     relative = path.relative_to(root)
     stem = path.name[: -len(_suffix(path))]
     parts = relative.parts[:-1] if stem == "data" and len(relative.parts) > 1 else (*relative.parts[:-1], stem)

@@ -1,4 +1,4 @@
-"""From a bundle on disk to a cascade: weights checked, networks built, and in the numbers to compute with."""
+"""From a bundle on disk to a cascade: check the weights, build the networks, convert them to the precision chosen."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def load_cascade(bundle: Bundle, device: str, precision: str) -> Cascade:
 
 
 def chosen_precision(cascade: Cascade, wanted: str) -> str:
-    """What a precision comes to for this cascade, its device and this machine; see `load_model`.
+    """The precision to run in, where "auto" depends on the bundle, the device and this machine; see `load_model`.
 
     Raises:
-        InputError: it is not to be had.
+        InputError: the bundle, the device or this machine does not support the precision asked for.
     """
     kind = cascade.device.type
     if wanted == "int8":
         refusal = _no_int8(cascade)
         if refusal:
-            raise InputError(f"precision int8 is not to be had: {refusal}; take auto or fp32")
+            raise InputError(f"precision int8 is not available: {refusal}; take auto or fp32")
     if wanted == "fp16" and kind != "cuda":
         raise InputError(f"precision fp16 needs a CUDA device, this is {kind}; take auto or fp32")
     if wanted != "auto":
@@ -57,7 +57,7 @@ def chosen_precision(cascade: Cascade, wanted: str) -> str:
 
 
 def in_precision(cascade: Cascade, precision: str, ranges: dict[str, dict[str, float]] | None = None) -> Cascade:
-    """A float32 cascade with its networks in other numbers.
+    """A float32 cascade with its networks converted to another precision.
 
     Args:
         cascade: in float32.
@@ -109,7 +109,7 @@ def _no_int8(cascade: Cascade) -> str:
 
 
 class Weights(Protocol):
-    """Where weights lie: a bundle of any kind."""
+    """A bundle of any kind, as far as its weights are concerned."""
 
     @property
     def path(self) -> Path:
@@ -131,7 +131,7 @@ def load_network(
     where = bundle.path / name
     try:
         tensors = load(content)
-        # Shapes only: nothing is allocated before the file has proved right.
+        # On the meta device: memory for the network is taken only after the file's shapes have been checked.
         with torch.device("meta"), _NoRandomNumbers():
             expected = build_network(registry, info.network, info.arguments).state_dict()
     except (ValueError, RuntimeError) as error:
@@ -150,7 +150,7 @@ def load_network(
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves weights as they are where a network would draw them: they are replaced in a moment.
+    """Skips the random initialisation of a network whose weights are replaced right afterwards.
 
     On the meta device drawing normal numbers would also make PyTorch import its compiler, which takes a second.
     """

@@ -16,10 +16,10 @@ class Runs:
     """The runs of a mask along its last axis, line by line.
 
     Attributes:
-        line: of each run; int (runs,). In a mask (y, x) it is the row, in one (z, y, x) it is z * lines + y.
-        start: first column.
-        stop: column after the last.
-        lines: from one plane to the next; one of them stays empty. 0 for a mask (y, x).
+        line: on which line each run lies, int (runs,): the row of a mask (y, x), z * lines + y of a mask (z, y, x).
+        start: its first column.
+        stop: the column after its last.
+        lines: how many lines a plane counts: its rows, and one that is always empty. 0 for a mask (y, x).
     """
 
     line: np.ndarray
@@ -31,7 +31,7 @@ class Runs:
     def of(cls, mask: np.ndarray) -> Runs:
         """The runs of a bool mask (y, x) or (z, y, x)."""
         *planes, height, width = mask.shape
-        # Each line ends empty, so that no run goes on in the next one, and each plane with an empty line.
+        # An empty column after each row and an empty row after each plane keep runs from continuing into the next.
         edged = np.zeros((*planes, height + len(planes), width + 1), bool)
         edged[..., :height, :width] = mask
         flat = edged.ravel()
@@ -47,7 +47,7 @@ class Runs:
         return np.asarray(self.stop - self.start)
 
     def parts(self) -> tuple[int, np.ndarray]:
-        """How many parts the runs make, and the part of each; runs that touch, even at a corner, are of one part."""
+        """How many connected parts there are, and to which part each run belongs; touching corners connect."""
         count = len(self.line)
         if count == 0:
             return 0, self.line
@@ -55,8 +55,8 @@ class Runs:
         begins, ends = self.line * width + self.start, self.line * width + self.stop
         later = (1, self.lines - 1, self.lines, self.lines + 1) if self.lines else (1,)
         ahead = np.array(later) * width
-        # The runs of each later line beside this one, from the first that does not end before it to the last that
-        # begins in time.
+        # A run is linked with those it touches on the lines after its own: the next row, and the three rows around
+        # its own in the next plane. Both lists are sorted, so that the runs it touches are neighbours in them.
         first = np.searchsorted(ends, (begins[:, None] + ahead).ravel())
         beyond = np.searchsorted(begins, (ends[:, None] + ahead).ravel(), side="right")
         reached = np.maximum(beyond - first, 0)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
 from ..errors import Cancelled, InputError, RunError
@@ -129,12 +129,13 @@ def run_jobs(
 
 def check_installed() -> None:
     """Raise InputError unless the packages for work in other processes are there."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"work in several processes needs Dask, and {' and '.join(missing)} is not installed; run: pip install "
-            "'gtvautoseg[cohort]'"
-        )
+    for name in NEEDED:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"work in several processes needs {name}, which is not installed; run: pip install 'gtvautoseg[cohort]'"
+            ) from error
 
 
 @contextmanager

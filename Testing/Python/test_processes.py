@@ -80,5 +80,7 @@ def test_nobody_is_let_in_without_the_key_and_nothing_listens_to_the_network(mon
 
 def test_missing_packages_are_said(monkeypatch):
     monkeypatch.setattr(processes, "NEEDED", ("distributed", "not_there"))
-    with pytest.raises(InputError, match=r"not_there not installed\); run: pip install 'gtvautoseg\[cohort\]'"):
+    with pytest.raises(
+        InputError, match=r"needs not_there, which is not installed; run: pip install 'gtvautoseg\[cohort\]'"
+    ):
         next(run_jobs(where, [1]))

@@ -227,7 +227,7 @@ def test_a_zip_is_refused_before_anything_is_measured(tmp_path, capsys):
 def test_without_the_instructions_auto_is_fp32_and_int8_is_refused(shipped, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False, raising=False)
     assert chosen_precision(shipped, "auto") == "fp32"
-    with pytest.raises(InputError, match="int8 is not to be had: this processor has no AVX512-VNNI"):
+    with pytest.raises(InputError, match="int8 is not available: this processor has no AVX512-VNNI"):
         chosen_precision(shipped, "int8")
 
 
@@ -263,7 +263,7 @@ def test_an_operator_that_computes_wrongly_is_not_used(monkeypatch, of):
     assert missing_support() == "PyTorch's 8-bit convolution is wrong here"
     model = load_model("sts-gtv", device="cpu")
     assert model.precision == "fp32" and "8-bit convolution is wrong here" in model.notes[0]
-    with pytest.raises(InputError, match="int8 is not to be had: PyTorch's 8-bit convolution is wrong here"):
+    with pytest.raises(InputError, match="int8 is not available: PyTorch's 8-bit convolution is wrong here"):
         load_model("sts-gtv", device="cpu", precision="int8")
 
 

@@ -11,7 +11,8 @@ from ..resnet import Bottleneck, ResNet
 from .skips import Concatenation, SkipDecoder, double_conv
 
 HEADS, LAYERS = 12, 12
-# Positions are learned on the grid of a 512 x 512 slice, and interpolated for others.
+# A position is learned for each pixel of the 32 x 32 map of a 512 x 512 slice; for other sizes the map of positions is
+# interpolated.
 GRID = 32
 
 
@@ -20,7 +21,7 @@ class TokenTransformer(nn.Module):
 
     Args:
         in_channels: channels of the feature map.
-        width: 12 times as many channels has a token.
+        width: a token has 12 times as many channels.
     """
 
     def __init__(self, in_channels: int, width: int) -> None:
@@ -33,7 +34,7 @@ class TokenTransformer(nn.Module):
             self.channels, HEADS, 4 * self.channels, 0.1, "gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, LAYERS, nn.LayerNorm(self.channels), enable_nested_tensor=False)
-        for parameter in self.layers.parameters():  # the layers are copies of one
+        for parameter in self.layers.parameters():  # PyTorch copies one layer, weights included: draw each anew
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
 

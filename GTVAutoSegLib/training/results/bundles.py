@@ -40,9 +40,10 @@ def build_bundles(
 
     Weights are stored as float16: half the size, and the difference is far below that between two trainings.
 
-    Chosen thresholds are the best ones for cases that the networks did not learn from. Those in a fold's bundle
-    are chosen on the other folds' cases, so that the fold's own measure it fairly, and on its own when there is no
-    other fold. By vote a threshold is a share of members and stays at one half. ``thresholds.json`` holds the curves.
+    Thresholds are chosen on cases that the networks did not learn from. Those of a fold's bundle are chosen on the
+    validation cases of the other folds, so that the fold's own cases can still measure it fairly; a single fold has
+    only its own. Where an ensemble votes, the threshold is the share of members that have to agree, and stays at one
+    half. ``thresholds.json`` holds the curves.
 
     Args:
         task: with the size and width that were trained.
@@ -59,7 +60,7 @@ def build_bundles(
         DiskError: they cannot be written.
         RunError: the files of a fold are damaged.
     """
-    # Two machines that finish at once would each miss the other's fold.
+    # Without the lock, two machines that finish at the same time would each write a bundle without the other's fold.
     with locked(folder, PATIENCE_SECONDS):
         finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
         if not finished:
@@ -88,7 +89,7 @@ def restore_bundles(folder: Path, name: str) -> None:
         with locked(folder):
             for target in (folder / name, *(fold / name for fold in folder.iterdir() if fold.is_dir())):
                 restore_folder(target)
-    except InputError:  # another process holds the lock: it is at it, and alive
+    except InputError:  # a process that is alive holds the lock, and is writing
         pass
 
 
@@ -122,7 +123,7 @@ def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
 
 
 def _extents(task: Task, cases: Sequence[StoredCase]) -> list[tuple[float, ...]]:
-    """Of the CTs, or of the smallest and largest boxes that were drawn in them; along the axial x, y and z axes, mm."""
+    """Extents along the axial x, y and z axes, mm: of the CTs, or of the smallest and largest boxes drawn in them."""
     crops = task.preprocessing.crops
     if crops is None:
         return [case.extent_mm for case in cases]
@@ -137,7 +138,7 @@ def _extents(task: Task, cases: Sequence[StoredCase]) -> list[tuple[float, ...]]
 def _figures(
     task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
 ) -> dict[str, list[ByMask]]:
-    """What each fold's networks make of the cases it validates."""
+    """By fold, how its networks do on its validation cases."""
     figures = {}
     for fold in folds:
         classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
@@ -150,13 +151,13 @@ def _figures(
 
 
 def _thresholds(figures: dict[str, list[ByMask]], names: Iterable[str]) -> Thresholds:
-    """The best thresholds on the validation cases of some folds; 0.5 without any."""
+    """The best thresholds on the validation cases of these folds; 0.5 where there are no folds."""
     chosen = [case for name in names for case in figures[name]]
     return best_thresholds(chosen) if chosen else Thresholds()
 
 
 def _unvoted(task: Task, chosen: Thresholds) -> Thresholds:
-    """A stage that votes goes by the majority."""
+    """The same thresholds, but one half for a stage whose networks vote."""
     half = Thresholds()
     return Thresholds(
         half.slice if task.classifier.combine == "vote" else chosen.slice,
@@ -185,7 +186,7 @@ def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -
 
 
 def _halved(value: Tensor) -> Tensor:
-    """As float16 where every number fits."""
+    """The tensor in float16, unless a number is too large for it."""
     half = value.half() if value.dtype == torch.float32 else value
     return half if bool(torch.isfinite(half).all()) else value
 
@@ -224,7 +225,7 @@ def _describe(
 
 
 def _metrics(folder: Path, folds: Sequence[Fold]) -> dict[str, Any]:
-    """Validation figures of the training; what the cascade reaches is measured by evaluating it."""
+    """The training's validation figures, by stage; those of the whole cascade come from ``evaluate``."""
     split = "val" if folds[0].name == SPLIT else f"validation part of {len(folds)} fold(s)"
     states = {stage: [load_state(folder / fold.name / stage) for fold in folds] for stage in STAGES}
     best = {stage: [state["best"] for state in found if state is not None] for stage, found in states.items()}
