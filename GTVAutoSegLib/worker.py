@@ -26,8 +26,8 @@ if __name__ == "__main__":
     # Ctrl+C ends the process without a word, also while the imports below still go on.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from .commands.complete import slice_list
-from .commands.segment import slice_range
+from .commands.earlier import Earlier
+from .commands.options import region_of, slice_list, slice_range
 from .errors import Cancelled, InputError, foreseen
 from .model.precision import PRECISIONS
 from .system.allocator import give_back_freed_memory, keep_freed_memory
@@ -106,14 +106,25 @@ class Worker:
         _stop_if(cancelled())
         self._send("stage", stage="reading")
         volume = read_volume(values.input)
+        earlier = Earlier.read(values.into, values.mine, volume)
         _stop_if(cancelled())
         result = model.segment(
-            volume, progress=self._progress(), slices=values.slices, threshold=values.threshold, cancelled=cancelled
+            volume,
+            progress=self._progress(),
+            slices=values.slices,
+            threshold=values.threshold,
+            cancelled=cancelled,
+            region=region_of(values.box),
+            mask_threshold=values.mask_threshold,
         )
+        if earlier is not None:
+            result = earlier.with_run(result, volume, values.slices)
         self._warn(result.warnings)
         _stop_if(cancelled())
         self._send("stage", stage="writing")
         write_mask(result.mask, volume, Path(values.output))
+        if values.probability is not None and result.probability is not None:
+            result.probability.write(values.probability, volume)
         self._send("result", output=str(values.output), **summarise(result, volume, model.bundle).to_json())
 
     def _complete(self, values: argparse.Namespace) -> None:
@@ -123,7 +134,8 @@ class Worker:
         _stop_if(cancelled())
         from .completion.record import summarise_completion
         from .completion.run import Wish, load_or_explain, run_completion
-        from .images.read import read_mask, read_volume
+        from .images.masks.single import read_single
+        from .images.read import read_volume
         from .images.write import write_mask
 
         wish = Wish(values.slices, values.first, values.last, values.completer, values.device)
@@ -132,7 +144,7 @@ class Worker:
         _stop_if(cancelled())
         self._send("stage", stage="reading")
         volume = read_volume(values.input)
-        mask = read_mask(values.drawn, volume)
+        mask, _ = read_single(values.drawn, volume)
         result = run_completion(
             volume,
             mask,
@@ -248,6 +260,11 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--model", required=True)
     segment.add_argument("--threshold", type=float)
     segment.add_argument("--slices", type=slice_range)
+    segment.add_argument("--box", nargs="+")
+    segment.add_argument("--mask-threshold", type=float)
+    segment.add_argument("--probability", type=Path)
+    segment.add_argument("--into", type=Path)
+    segment.add_argument("--mine", type=slice_list)
     complete.add_argument("--model")
     complete.add_argument("--drawn", required=True)
     complete.add_argument("--slices", type=slice_list)

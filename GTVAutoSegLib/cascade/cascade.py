@@ -16,8 +16,8 @@ from torch import nn
 
 from ..errors import InputError
 from ..images.placement import border_warnings, range_warnings, voxels_ml
+from ..images.probability import Probability, check_mask_threshold, probability_of
 from ..images.region import axial_spacing, whole
-from ..images.runs import keep_largest
 from ..images.volume import Volume, check_ct
 from ..system.progress import Progress
 from ..system.settings import CropSettings, check_threshold
@@ -63,6 +63,7 @@ class Cascade:
         picked: np.ndarray | None = None,
         cancelled: Callable[[], bool] | None = None,
         region: Region | None = None,
+        mask_threshold: float | None = None,
     ) -> CascadeResult:
         """Outline the tumour on a CT.
 
@@ -76,9 +77,10 @@ class Cascade:
             cancelled: asked between batches; the run stops when it returns True.
             region: the box that the tumour lies in; nothing outside it is outlined. A model trained on crops sees this
                 box and its margin, another one whole slices.
+            mask_threshold: probability from which a voxel is tumour; the bundle's own by default.
 
         Raises:
-            InputError: the volume is not a usable CT, ``slices``, ``threshold`` or ``region`` are out of range, or the
+            InputError: the volume is not a usable CT, ``slices``, ``region`` or a threshold are out of range, or the
                 model needs a box and there is none.
             Cancelled: ``cancelled`` returned True.
             RunError: memory ran out on the CPU as well.
@@ -86,7 +88,9 @@ class Cascade:
         check_ct(volume)
         box = None if region is None else region.index_box(volume)
         check_box(volume, self.bundle.info, box)
-        return _Run(self, volume, progress, cancelled, box).result(slices, threshold, picked)
+        if mask_threshold is not None:
+            check_mask_threshold(mask_threshold)
+        return _Run(self, volume, progress, cancelled, box).result(slices, threshold, picked, mask_threshold)
 
     def classify(
         self, volume: Volume, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -128,7 +132,9 @@ class _Run:
         half = cascade.precision == "fp16"
         self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled, half=half)
 
-    def result(self, slices: range | None, threshold: float | None, given: np.ndarray | None) -> CascadeResult:
+    def result(
+        self, slices: range | None, threshold: float | None, given: np.ndarray | None, mask_threshold: float | None
+    ) -> CascadeResult:
         if threshold is None:
             threshold = self.info.thresholds.slice
         check_threshold(threshold)
@@ -139,26 +145,29 @@ class _Run:
         picked = fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
         if given is not None:
             picked = wanted & self._as_stored(given)
-        # Only seen in axial order: the mask of a large CT is not to be there twice.
+        # First of probabilities, then the mask: for a large CT they are not to be there both.
         stored = np.zeros(self.volume.array.shape, np.uint8)
-        mask = self.volume.axial.of(stored)
-        self._segment(np.flatnonzero(picked), mask)
-        self._clear_outside(mask)
-        self._keep_components(mask)
+        levels = self.volume.axial.of(stored)
+        self._segment(np.flatnonzero(picked), levels)
+        self._clear_outside(levels)
+        kept = probability_of(stored, self.info.thresholds.mask, self.info.postprocessing.keep_components)
+        stored[:] = 0
+        stored[kept.box] = self._cut(kept, mask_threshold)
         self.timings["total"] = time.perf_counter() - started
         found = applicability_warnings(self.volume, self.info.training_data, self.box if self.crops else None)
-        stored = np.ascontiguousarray(self.volume.axial.undo(mask))
         ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
         return CascadeResult(
             mask=stored,
             slice_probability=self._as_stored(probability),
             threshold=threshold,
             picked=self._as_stored(picked),
-            reason=self._reason(mask, self._as_stored(probability), int(picked.sum()), threshold),
+            reason=self._reason(stored, self._as_stored(probability), int(picked.sum()), threshold),
             warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *ends),
             device=describe(self.runner.device),
             precision=self._precision(),
             timings=dict(self.timings),
+            probability=kept,
+            mask_threshold=kept.threshold if mask_threshold is None else mask_threshold,
         )
 
     def slice_probability(self) -> np.ndarray:
@@ -198,14 +207,13 @@ class _Run:
             probability[chosen] = output[:, 1].numpy()
         return probability
 
-    def _segment(self, indices: np.ndarray, mask: np.ndarray) -> None:
-        threshold = self.info.thresholds.mask
+    def _segment(self, indices: np.ndarray, levels: np.ndarray) -> None:
         for chosen, output in self.runner.run(
             "segmenting", self.cascade.segmenters, indices, self._input, self._timed, self.info.segmenter.combine
         ):
             with self._timed("back-projection"):
                 for index, probability in zip(chosen, output[:, 1]):
-                    paste_back(probability, self.boxes[index], mask[index], threshold)
+                    paste_back(probability, self.boxes[index], levels[index])
 
     def _input(self, indices: Sequence[int]) -> torch.Tensor:
         settings = self.info.preprocessing
@@ -224,17 +232,16 @@ class _Run:
         settings = self.info.preprocessing
         return torch.stack([crop_input(self.hu, index, self.box, spacing, settings) for index in indices])
 
-    def _clear_outside(self, mask: np.ndarray) -> None:
+    def _clear_outside(self, levels: np.ndarray) -> None:
         """The margin around the box is seen and never outlined."""
-        inside = mask[self.box.slices].copy()
-        mask[:] = 0
-        mask[self.box.slices] = inside
+        inside = levels[self.box.slices].copy()
+        levels[:] = 0
+        levels[self.box.slices] = inside
 
-    def _keep_components(self, mask: np.ndarray) -> None:
-        keep = self.info.postprocessing.keep_components
-        if keep == 0:
-            return
-        count, dropped = keep_largest(mask, keep)
+    def _cut(self, probability: Probability, threshold: float | None) -> np.ndarray:
+        """The mask within the crop of a probability; what is left out of it becomes a note."""
+        mask, count, dropped = probability.cut(threshold)
+        keep = probability.keep_components
         if count > keep:
             removed = voxels_ml(dropped, self.volume)
             amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
@@ -242,6 +249,7 @@ class _Run:
             parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
             largest = "the largest only" if keep == 1 else f"the {keep} largest"
             self.runner.notes.append(f"{parts} left out: this model keeps {largest}")
+        return mask
 
     @staticmethod
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..images.probability import LEVELS
 from ..images.runs import Runs, sizes_of
 from ..system.settings import PreprocessSettings
 
@@ -106,8 +107,8 @@ def stretch_mask(mask: np.ndarray, box: Box, size: int) -> np.ndarray:
     return (stretch(crop[None], size)[0] >= 0.5).numpy()
 
 
-def paste_back(probability: Tensor, box: Box, plane: np.ndarray, threshold: float) -> None:
-    """Undo `stretch` for a foreground probability map and write the mask into a slice.
+def paste_back(probability: Tensor, box: Box, plane: np.ndarray) -> None:
+    """Undo `stretch` for a foreground probability map and write it into a slice, in the levels of a `Probability`.
 
     The probability is interpolated, not the mask: the outline keeps its place below a pixel.
 
@@ -115,9 +116,9 @@ def paste_back(probability: Tensor, box: Box, plane: np.ndarray, threshold: floa
         probability: float (N, N) from the network, on the CPU.
         box: where the slice was cropped.
         plane: uint8 (height, width), the whole slice; only the box is written.
-        threshold: probability from which a pixel is 1.
     """
-    plane[box.slices] = (_resize(probability[None, None], box.shape)[0, 0] >= threshold).numpy()
+    levels = _resize(probability[None, None], box.shape)[0, 0].mul(LEVELS).clamp_(0, LEVELS - 1)
+    plane[box.slices] = levels.to(torch.uint8).numpy()
 
 
 @contextmanager

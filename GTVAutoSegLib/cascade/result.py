@@ -17,6 +17,7 @@ import numpy as np
 from .. import __version__
 from ..images.masks.structure import mask_sha256
 from ..images.placement import extent_mm, tumour_slices, volume_ml
+from ..images.probability import Probability
 from ..images.segment_info import SegmentInfo
 from ..images.volume import Volume
 from ..model.bundle import Bundle
@@ -40,6 +41,8 @@ class CascadeResult:
         device: where it ran.
         precision: in which numbers.
         timings: seconds by step.
+        probability: what the mask is cut from; None for a mask that did not come from a network.
+        mask_threshold: probability from which a voxel is tumour.
     """
 
     mask: np.ndarray
@@ -51,6 +54,8 @@ class CascadeResult:
     device: str
     precision: str = "fp32"
     timings: dict[str, float] = field(default_factory=dict)
+    probability: Probability | None = None
+    mask_threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class ResultRecord:
         precision: in which numbers.
         timings: seconds by step, "total" among them.
         versions: of the software, by name.
+        mask_threshold: probability from which a voxel is tumour.
     """
 
     input: InputRecord
@@ -110,6 +116,7 @@ class ResultRecord:
     precision: str
     timings: dict[str, float]
     versions: dict[str, str]
+    mask_threshold: float = 0.5
 
     @classmethod
     def from_json(cls, data: Any) -> ResultRecord:
@@ -142,6 +149,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRe
         precision=result.precision,
         timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
         versions=versions(),
+        mask_threshold=result.mask_threshold,
     )
 
 

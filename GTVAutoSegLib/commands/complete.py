@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
+
+from .options import check_apart, json_file, slice_list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--slices",
         type=slice_list,
         metavar="A,B,...",
-        help="which slices of DRAWN were drawn, from 0 (default: all that are not empty); what is on others is redone",
+        help="which slices of DRAWN were drawn, from 0 (default: those its .seg.nrrd names, else all that are not "
+        "empty); what is on others is done anew",
     )
     parser.add_argument("--first", type=int, metavar="N", help="the tumour's first slice (default: it is found)")
     parser.add_argument("--last", type=int, metavar="N", help="the tumour's last slice (default: it is found)")
@@ -50,17 +52,19 @@ def run(arguments: argparse.Namespace) -> None:
     from ..completion.record import completed_segment, summarise_completion
     from ..completion.request import checked_request
     from ..completion.run import Wish, load_or_explain, run_completion
-    from ..images.read import read_mask, read_volume
+    from ..images.masks.single import read_single
+    from ..images.read import read_volume
     from ..images.write import check_outputs, mask_format, write_mask
     from ..system.files import check_writable, write_text
     from ..system.progress import progress_bar
-    from .segment import check_apart, json_file
 
     for path in arguments.output:
         mask_format(path)[1].check_installed(path)
     volume = read_volume(arguments.ct, series=arguments.series)
-    mask = read_mask(arguments.drawn, volume)
-    wish = Wish(arguments.slices, arguments.first, arguments.last, arguments.completer, arguments.device)
+    mask, named = read_single(arguments.drawn, volume)
+    wish = Wish(
+        arguments.slices or named or None, arguments.first, arguments.last, arguments.completer, arguments.device
+    )
     checked_request(volume, mask, wish.drawn, wish.first, wish.last)  # before PyTorch is imported
     check_outputs(arguments.output, volume, [arguments.drawn])
     for path in json_file(arguments):
@@ -85,10 +89,3 @@ def run(arguments: argparse.Namespace) -> None:
     print(record.sentence)
     for path in arguments.output:
         print(f"written: {path}")
-
-
-def slice_list(text: str) -> tuple[int, ...]:
-    """Parse ``3,9,12`` as slices."""
-    if re.fullmatch(r"\d+(,\d+)*", text) is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of slices, expected numbers such as 3,9,12")
-    return tuple(int(part) for part in text.split(","))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
 from ..model.precision import PRECISIONS
-from ..system.settings import check_threshold
 from .contours import add_contours
+from .earlier import Earlier
+from .options import (
+    BOX_HELP,
+    check_apart,
+    json_file,
+    mask_probability,
+    probability,
+    region_of,
+    slice_list,
+    slice_range,
+)
 
 if TYPE_CHECKING:
     from ..cascade.result import ResultRecord
@@ -42,6 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=probability, metavar="T", help="slice probability from which it is segmented"
     )
     add_contours(parser)
+    parser.add_argument("--box", nargs="+", metavar="MM|FILE", help=BOX_HELP)
+    parser.add_argument(
+        "--mask-threshold",
+        type=mask_probability,
+        metavar="T",
+        help="probability from which a voxel is tumour (the model's own)",
+    )
+    parser.add_argument(
+        "--probability",
+        type=Path,
+        metavar="FILE",
+        help="also write the probability behind the mask, 0 to 255, as .nrrd that lies on the CT",
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="MASK",
+        help="put the slices looked at into this earlier mask: its other slices stay, and those a person drew",
+    )
+    parser.add_argument(
+        "--mine",
+        type=slice_list,
+        metavar="A,B,...",
+        help="slices of MASK that a person drew (default: those its .seg.nrrd names)",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
 
 
@@ -50,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..cascade.load import load_model
     from ..cascade.result import describe_segment, summarise
     from ..images.masks.structure import Structure
+    from ..images.probability import check_probability_file
     from ..images.read import read_volume
     from ..images.volume import check_ct
     from ..images.write import check_outputs, mask_format, write_structure
@@ -61,50 +95,43 @@ def run(arguments: argparse.Namespace) -> None:
     for path in arguments.output:
         # A mistyped suffix and a missing package are said at once, not after reading the CT.
         mask_format(path)[1].check_installed(path)
+    region = region_of(arguments.box)
     volume = read_volume(arguments.ct, series=arguments.series)
     check_ct(volume)  # an unsuitable one is said before PyTorch is imported
-    check_outputs(arguments.output, volume)
+    earlier = Earlier.read(arguments.into, arguments.mine, volume)
+    kept = [] if earlier is None else [earlier.path]
+    check_outputs(arguments.output, volume, kept)
+    inputs = [Path(volume.source), *volume.dicom_files, *kept]
     for path in json_file(arguments):
         check_writable(path)
-        check_apart(path, arguments.output, [Path(volume.source), *volume.dicom_files])
+        check_apart(path, arguments.output, inputs)
+    if arguments.probability is not None:
+        check_probability_file(arguments.probability)
+        check_apart(arguments.probability, [*arguments.output, *json_file(arguments)], inputs, "--probability")
     model = load_model(bundle.path, device=arguments.device, precision=arguments.precision)
     with progress_bar() as progress:
-        result = model.segment(volume, progress=progress, slices=arguments.slices, threshold=arguments.threshold)
+        result = model.segment(
+            volume,
+            progress=progress,
+            slices=arguments.slices,
+            threshold=arguments.threshold,
+            region=region,
+            mask_threshold=arguments.mask_threshold,
+        )
+    if earlier is not None:
+        result = earlier.with_run(result, volume, arguments.slices)
     record = summarise(result, volume, bundle)
-    structure = Structure(result.mask, describe_segment(bundle, record), contours=arguments.contours)
+    segment = describe_segment(bundle, record)
+    if earlier is not None:
+        segment = earlier.tagged(segment)
+    structure = Structure(result.mask, segment, contours=arguments.contours)
     for path in arguments.output:
         write_structure(structure, volume, path)
+    if arguments.probability is not None and result.probability is not None:
+        result.probability.write(arguments.probability, volume)
     for path in json_file(arguments):
         write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
     _say(record, arguments)
-
-
-def slice_range(text: str) -> range:
-    """Parse ``A:B`` as slices A to B-1."""
-    match = re.fullmatch(r"(\d+):(\d+)", text)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a range of slices, expected A:B with A < B")
-    return range(int(match[1]), int(match[2]))
-
-
-def probability(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    try:
-        check_threshold(float(text))
-    except (ValueError, InputError) as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a probability, expected a number from 0 to 1") from error
-    return float(text)
-
-
-def json_file(arguments: argparse.Namespace) -> list[Path]:
-    """Where the JSON goes: one file, or none."""
-    return [Path(arguments.json)] if arguments.json not in (None, "-") else []
-
-
-def check_apart(path: Path, outputs: list[Path], inputs: list[Path]) -> None:
-    """Raise rather than write the JSON over a result or the CT."""
-    if path.resolve() in {other.resolve() for other in (*outputs, *inputs)}:
-        raise InputError(f"{path} is the CT or a result already; expected another file for --json")
 
 
 def _say(record: ResultRecord, arguments: argparse.Namespace) -> None:

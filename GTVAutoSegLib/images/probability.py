@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..system.files import temporary_folder, whole_file
+from ..system.files import check_writable, temporary_folder, whole_file
 from .itk import reading_image, write_image
 from .runs import keep_largest
 from .volume import Volume, bounding_box
@@ -70,7 +70,7 @@ class Probability:
         """The mask within the crop, uint8; how many parts there were, and how many voxels of them were left out."""
         chosen = self.threshold if threshold is None else threshold
         check_mask_threshold(chosen)
-        inside = (self.values >= min(max(1, math.ceil(chosen * LEVELS)), LEVELS - 1)).astype(np.uint8)
+        inside = (self.values >= level_of(chosen)).astype(np.uint8)
         if self.keep_components == 0:
             return inside, 0, 0
         return (inside, *keep_largest(inside, self.keep_components))
@@ -102,6 +102,22 @@ class Probability:
             "keep_components": self.keep_components,
         }
         write_image(self.values, cropped, path, {HEADER: json.dumps(facts)})
+
+
+def check_probability_file(path: Path) -> None:
+    """Check before a run that a probability can be written.
+
+    Raises:
+        InputError: another suffix than .nrrd, or a folder missing or not writable.
+    """
+    if not path.name.lower().endswith(SUFFIX) or path.name.lower().endswith(f".seg{SUFFIX}"):
+        raise InputError(f"{path} has another suffix than {SUFFIX}, the format of a probability; rename it")
+    check_writable(path)
+
+
+def level_of(threshold: float) -> int:
+    """The lowest level that reaches a threshold above 0; exact where 256 times the threshold is whole, as for 0.5."""
+    return min(max(1, math.ceil(threshold * LEVELS)), LEVELS - 1)
 
 
 def check_mask_threshold(threshold: float) -> None:

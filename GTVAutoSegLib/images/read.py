@@ -65,31 +65,6 @@ def read_volume(path: str | Path, series: str | None = None) -> Volume:
     return read_dicom_series(path, series) if path.is_dir() else _read_file(path)
 
 
-def read_mask(path: str | Path, volume: Volume) -> np.ndarray:
-    """Read a mask that lies on a volume's grid; what value stands for inside does not matter.
-
-    Returns:
-        bool (z, y, x), in the volume's storage order.
-
-    Raises:
-        InputError: it cannot be read, its grid is another one, or it holds several labels.
-    """
-    mask = read_volume(path)
-    if not mask.same_grid(volume):
-        raise InputError(
-            f"{path} lies on another grid than {volume.source}; expected the same size, spacing and place, so export "
-            "the mask with the CT as its reference"
-        )
-    inside = mask.array != 0
-    labels = np.unique(mask.array[inside]).tolist()
-    if len(labels) > 1:
-        raise InputError(
-            f"{path} holds {len(labels)} labels ({', '.join(f'{label:g}' for label in labels[:6])}); expected one, so "
-            "export a single segment"
-        )
-    return np.asarray(inside)
-
-
 def _read_file(path: Path) -> Volume:
     suffix = _suffix(path)
     header = check_header(path, suffix)

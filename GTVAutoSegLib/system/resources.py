@@ -45,8 +45,25 @@ def read_resource(name: str, kind: str) -> tuple[Path, Any]:
         raise InputError(
             f"{what} '{name}' does not exist; expected the path of a .json file or one of: {', '.join(known)}"
         )
+    return path, _decoded(path, what)
+
+
+def read_json_settings(cls: type[T], path: Path) -> T:
+    """Read a settings dataclass from a .json file.
+
+    Raises:
+        InputError: it cannot be read, or a key or value in it is wrong; the message names it and lists what is allowed.
+    """
+    data = _decoded(path, "training")
     try:
-        return path, read_json(path)
+        return parse_settings(cls, data, str(path))
+    except ValueError as error:
+        raise InputError(f"{error}; correct it in {path.name}") from error
+
+
+def _decoded(path: Path, what: str) -> Any:
+    try:
+        return read_json(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected the .json file of a {what}") from error
     except ValueError as error:

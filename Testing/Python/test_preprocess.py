@@ -20,6 +20,7 @@ from GTVAutoSegLib.cascade.preprocess import (
     paste_back,
     stretch_mask,
 )
+from GTVAutoSegLib.images.probability import level_of
 from GTVAutoSegLib.system.settings import PreprocessSettings
 
 SAMPLES = Path(__file__).resolve().parents[1] / "Data" / "sts-gtv"
@@ -138,7 +139,8 @@ def test_a_mask_survives_the_way_there_and_back(size):
     box = Box(20, 110, 15, 130)
     stretched = torch.from_numpy(stretch_mask(mask, box, size)).float()
     plane = np.zeros(mask.shape, np.uint8)
-    paste_back(stretched, box, plane, 0.5)
+    paste_back(stretched, box, plane)
+    plane = plane >= level_of(0.5)
     assert 2 * (plane & mask).sum() / (plane.sum() + mask.sum()) > 0.97
 
 
@@ -146,15 +148,16 @@ def test_at_the_box_s_own_size_the_way_back_is_exact():
     rng = np.random.default_rng(0)
     mask, box = rng.random((50, 60)) > 0.5, Box(5, 37, 10, 42)
     plane = np.zeros(mask.shape, np.uint8)
-    paste_back(torch.from_numpy(stretch_mask(mask, box, 32)).float(), box, plane, 0.5)
+    paste_back(torch.from_numpy(stretch_mask(mask, box, 32)).float(), box, plane)
+    plane = plane >= level_of(0.5)
     inside = np.zeros_like(mask)
     inside[box.slices] = mask[box.slices]
-    assert np.array_equal(plane.astype(bool), inside)
+    assert np.array_equal(plane, inside)
 
 
 def test_a_pixel_that_just_reaches_the_threshold_is_tumour_in_masks_and_in_targets():
     box, plane = Box(1, 5, 2, 6), np.zeros((6, 8), np.uint8)
-    paste_back(torch.full((4, 4), 0.5), box, plane, 0.5)
-    assert plane[box.slices].all() and plane.sum() == 16
+    paste_back(torch.full((4, 4), 0.5), box, plane)
+    assert (plane >= level_of(0.5)).sum() == 16 and (plane[box.slices] >= level_of(0.5)).all()
     # Two pixels side by side that are stretched into one: half of it is tumour.
     assert stretch_mask(np.array([[1, 0], [1, 0]], bool), Box(0, 2, 0, 2), 1).all()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Measure = Callable[..., Iterator[list[Measurement] | Failure]]
 
 SOME_FAILED = 1
+DRAWN_FILES = ("drawn.csv", "drawn.json")
 FILES = ("cases.csv", "metrics.json", "evaluation.png")
 
 
@@ -43,6 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the models look inside simulated boxes with this much slack around the label, shifted at random by "
         "up to half of it; several give the overlap by the slack",
     )
+    subject.add_argument(
+        "--drawn",
+        type=int,
+        nargs="+",
+        metavar="K",
+        help="complete every tumour from K slices of its label, as a person would draw them, and measure that",
+    )
+    parser.add_argument(
+        "--completer", type=Path, metavar="BUNDLE", help="with --drawn: folder or .zip (default: the shipped one)"
+    )
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
@@ -59,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
+    if arguments.drawn is not None:
+        run_drawn(arguments)
+        return 0
     from ...errors import InputError
     from ...evaluation.cases import Failure
     from ...system.files import make_folder
@@ -80,6 +94,43 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
     conclude(arguments, measurements, {**origin, "failed": [failure.case for failure in failures]})
     return SOME_FAILED if failures else 0
+
+
+def run_drawn(arguments: argparse.Namespace) -> None:
+    """Measure completions, write them case by case, and print the means.
+
+    Raises:
+        InputError: options that do not fit, or a case that cannot be used.
+        ModelError: there is no completer.
+    """
+    from ...completion.completer import load_completer
+    from ...errors import InputError
+    from ...evaluation.drawn import drawn_csv, drawn_json, drawn_table, evaluate_drawn, summarise_drawn
+    from ...system.files import make_folder, write_text
+    from ...system.progress import progress_bar
+    from ...training.data.dataset import find_cases
+
+    counts = sorted(set(arguments.drawn))
+    if counts[0] < 1:
+        raise InputError(f"--drawn was given {counts[0]} slices; expected at least 1")
+    if arguments.record or arguments.workers != 1:
+        raise InputError("--record and --workers were given with --drawn, which has neither; leave them out")
+    cases = find_cases(arguments.dataset)
+    completer = load_completer(arguments.completer, arguments.device)
+    make_folder(arguments.output)
+    with progress_bar("case") as progress:
+        told = None if progress is None else partial(progress, "completing")
+        figures = list(evaluate_drawn(cases, counts, completer, told))
+    if not figures:
+        raise InputError(f"no tumour of {arguments.dataset} leaves a slice to complete; draw fewer slices")
+    summaries = summarise_drawn(figures)
+    written = [arguments.output / name for name in DRAWN_FILES]
+    write_text(written[0], drawn_csv(figures))
+    told_of = {"completer": completer.bundle.identity, "means": drawn_json(summaries)}
+    write_text(written[1], json.dumps(told_of, indent=2, allow_nan=False) + "\n")
+    print(f"{arguments.dataset.resolve().name}: interpolation -> completer, means over the cases")
+    print(drawn_table(summaries))
+    print("written: " + ", ".join(map(str, written)))
 
 
 def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:

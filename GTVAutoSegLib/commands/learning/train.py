@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...training.presets import Preset
 
 GPU_PRESET = "paper"
+COMPLETER = "completer"
 # How each is imported, and how it is installed.
 NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
 
@@ -24,14 +25,15 @@ NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "task", metavar="TASK", help="npc-gtv, lung-gtv, sts-gtv, hn-ptv70, or a .json file of your own"
+        "task", metavar="TASK", help="completer, npc-gtv, lung-gtv, sts-gtv, hn-ptv70, or a .json file of your own"
     )
     parser.add_argument(
         "dataset",
         metavar="DATASET",
         type=Path,
+        nargs="+",
         help="folder with <case>/data.nii.gz and <case>/label.nii.gz; or with such folders named train and val, which "
-        "are used as they are",
+        "are used as they are; several for the completer only",
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="folder of the run; the model lands in OUT/<task id>")
     parser.add_argument(
@@ -71,6 +73,11 @@ def fold_number(text: str) -> int | None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
     check_packages()
+    if arguments.task == COMPLETER:
+        _train_completer(arguments)
+        return
+    if len(arguments.dataset) > 1:
+        raise InputError(f"{len(arguments.dataset)} data sets were given for {arguments.task}; expected one")
     task, preset = load_settings(arguments.task, arguments.preset)
     from ...model.bundle import verify_model
     from ...training.distributed import make_fabric
@@ -92,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     work = Run(
         task=task,
         preset=preset,
-        dataset=arguments.dataset,
+        dataset=arguments.dataset[0],
         folder=arguments.output,
         store=arguments.store or arguments.output / "slices",
         stages=stages,
@@ -111,6 +118,30 @@ def run(arguments: argparse.Namespace) -> None:
     if fabric.is_global_zero:
         print(f"report: {arguments.output / 'report.html'}")
         print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+
+
+def _train_completer(arguments: argparse.Namespace) -> None:
+    from ...training.completer import load_completer_task, train_completer
+    from ...training.distributed import make_fabric
+
+    for option in ("fold", "start_from", "encoder_weights", "store"):
+        if getattr(arguments, option) is not None:
+            raise InputError(f"--{option.replace('_', '-')} was given for the completer, which has none; leave it out")
+    task = load_completer_task(None if arguments.preset == GPU_PRESET else Path(arguments.preset))
+    fabric = make_fabric(arguments.device, arguments.precision)
+    try:
+        bundle = train_completer(
+            task,
+            arguments.dataset,
+            arguments.output,
+            fabric,
+            lambda text: print(text, file=sys.stderr, flush=True) if fabric.is_global_zero else None,
+            resume=arguments.resume,
+        )
+    except KeyboardInterrupt:
+        raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
+    if fabric.is_global_zero:
+        print(f"completer: {bundle}")
 
 
 def load_settings(task: str, preset: str) -> tuple[Task, Preset]:

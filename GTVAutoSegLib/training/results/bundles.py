@@ -180,12 +180,12 @@ def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -
     for fold in folds:
         name = f"{stage}.safetensors" if len(folds) == 1 else f"{stage}_{fold.name}.safetensors"
         weights = load_weights(folder / fold.name / stage)
-        write_tensors(part / name, {key: _halved(value) for key, value in weights.items()})
+        write_tensors(part / name, {key: halved(value) for key, value in weights.items()})
         names.append(name)
     return tuple(names)
 
 
-def _halved(value: Tensor) -> Tensor:
+def halved(value: Tensor) -> Tensor:
     """The tensor in float16, unless a number is too large for it."""
     half = value.half() if value.dtype == torch.float32 else value
     return half if bool(torch.isfinite(half).all()) else value

@@ -21,6 +21,7 @@ from torch import nn
 from ....cascade.inference import BatchRunner
 from ....cascade.preprocess import Box, body_box, paste_back
 from ....errors import RunError
+from ....images.probability import level_of
 from ....images.read import read_volume
 from ....system.files import whole_file
 from ....system.settings import PreprocessSettings
@@ -94,11 +95,11 @@ def slice_areas(run: NetworkOnCases, case: StoredCase) -> np.ndarray:
 
 def native_mask(run: NetworkOnCases, case: StoredCase, boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A segmenter on every slice of one case; uint8, ``shape`` (slices, y, x) in axial order on the CT's own grid."""
-    mask = np.zeros(shape, np.uint8)
+    levels = np.zeros(shape, np.uint8)
     for rows, probability in run(case):
         for row, plane in zip(rows, probability):
-            paste_back(plane, Box(*(int(edge) for edge in boxes[row])), mask[row], MASK_THRESHOLD)
-    return mask
+            paste_back(plane, Box(*(int(edge) for edge in boxes[row])), levels[row])
+    return (levels >= level_of(MASK_THRESHOLD)).astype(np.uint8)
 
 
 def stored_boxes(case: Case, stored: StoredCase, settings: PreprocessSettings) -> tuple[np.ndarray, tuple[int, ...]]:

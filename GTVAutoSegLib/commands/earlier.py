@@ -1,0 +1,63 @@
+"""An earlier mask that a run on some slices is put into, and the slices of it that a person drew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..system.tags import MINE_TAG, mine_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..cascade.result import CascadeResult
+    from ..images.segment_info import SegmentInfo
+    from ..images.volume import Volume
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was there before a run.
+
+    Attributes:
+        path: of its file.
+        mask: bool (z, y, x) on the CT's grid.
+        mine: slices that a person drew.
+    """
+
+    path: Path
+    mask: np.ndarray
+    mine: tuple[int, ...]
+
+    @classmethod
+    def read(cls, path: Path | None, mine: tuple[int, ...] | None, volume: Volume) -> Earlier | None:
+        """Read the file of an option ``--into``; None where it was not given.
+
+        Raises:
+            InputError: it is no mask on the CT's grid, or there are a person's slices and no file, or slices that are
+                not in the CT.
+        """
+        from ..completion.merge import merge
+        from ..images.masks.single import read_single
+
+        if path is None:
+            if mine is not None:
+                raise InputError("--mine was given without --into; expected the mask that the slices were drawn in")
+            return None
+        mask, named = read_single(path, volume)
+        mine = named if mine is None else mine
+        merge(mask, mask, volume, mine=mine)  # slices that do not exist are said before the run
+        return cls(path, mask, mine)
+
+    def with_run(self, result: CascadeResult, volume: Volume, slices: range | None) -> CascadeResult:
+        """A run's result with everything of before that it was not to change."""
+        from ..completion.merge import merge
+
+        mask = merge(self.mask, result.mask, volume, slices=slices, mine=self.mine)
+        return replace(result, mask=mask, reason="" if mask.any() else result.reason)
+
+    def tagged(self, segment: SegmentInfo) -> SegmentInfo:
+        """A segment that says which of its slices a person drew."""
+        return replace(segment, tags={**segment.tags, MINE_TAG: mine_text(self.mine)}) if self.mine else segment

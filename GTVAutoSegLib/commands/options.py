@@ -1,0 +1,92 @@
+"""Values of options that several commands and the worker take, parsed and checked."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..system.settings import check_threshold
+
+if TYPE_CHECKING:
+    from ..images.region import Region
+
+MARKUPS = ".json"
+BOX_HELP = (
+    "look only inside a box, and outline nothing beyond it: XMIN XMAX YMIN YMAX ZMIN ZMAX in patient coordinates "
+    "(LPS, mm), or a Markups file (.mrk.json) with one ROI"
+)
+
+
+def slice_range(text: str) -> range:
+    """Parse ``A:B`` as slices A to B-1."""
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None or int(match[1]) >= int(match[2]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range of slices, expected A:B with A < B")
+    return range(int(match[1]), int(match[2]))
+
+
+def slice_list(text: str) -> tuple[int, ...]:
+    """Parse ``3,9,12`` as slices."""
+    if re.fullmatch(r"\d+(,\d+)*", text) is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of slices, expected numbers such as 3,9,12")
+    return tuple(int(part) for part in text.split(","))
+
+
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    return _checked(text, check_threshold, "a number from 0 to 1")
+
+
+def mask_probability(text: str) -> float:
+    """Parse a number above 0 and up to 1."""
+    from ..images.probability import check_mask_threshold
+
+    return _checked(text, check_mask_threshold, "a number above 0 and up to 1")
+
+
+def region_of(values: Sequence[str] | None) -> Region | None:
+    """The box of an option ``--box``: six numbers, or a Markups file.
+
+    Raises:
+        InputError: it is neither, or a box of no size.
+    """
+    if not values:
+        return None
+    from ..images.region import Region
+
+    if len(values) == 1 and values[0].lower().endswith(MARKUPS):
+        return Region.read(Path(values[0]))
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6:
+        raise InputError(
+            f"the box is '{' '.join(values)}'; expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups file "
+            "(.mrk.json)"
+        )
+    return Region.of_numbers(numbers)
+
+
+def json_file(arguments: argparse.Namespace) -> list[Path]:
+    """Where the JSON goes: one file, or none."""
+    return [Path(arguments.json)] if arguments.json not in (None, "-") else []
+
+
+def check_apart(path: Path, outputs: Sequence[Path], inputs: Sequence[Path], option: str = "--json") -> None:
+    """Raise InputError rather than write a further file over a result or an input."""
+    if path.resolve() in {other.resolve() for other in (*outputs, *inputs)}:
+        raise InputError(f"{path} is the CT, another input or a result already; expected another file for {option}")
+
+
+def _checked(text: str, check: Callable[[float], None], expected: str) -> float:
+    try:
+        value = float(text)
+        check(value)
+    except (ValueError, InputError) as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a probability, expected {expected}") from error
+    return value

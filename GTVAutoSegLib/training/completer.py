@@ -1,0 +1,237 @@
+"""Training the completer, the third kind of network: several data sets at once, through the same loop as the others.
+
+A run folder holds ``run.json`` (what is trained on which cases), ``network/`` (see `checkpoint`), and at the end the
+bundle, named as the completer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from ..completion.features import CHANNELS
+from ..errors import InputError
+from ..model.bundle import DESCRIPTION, SCHEMA
+from ..model.completer import KIND, CompleterInfo
+from ..model.info import NetworkInfo
+from ..networks import COMPLETERS, build_network
+from ..system.files import make_folder, write_text
+from ..system.resources import read_json_settings, resource_folders
+from .checkpoint import STATE, is_finished, load_state, load_weights, write_tensors
+from .data.dataset import Case, read_patients
+from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
+from .data.folds import Fold, as_folds, make_folds, read_dataset
+from .loop import Job, fit
+from .monitor import LiveMonitor, Monitor
+from .presets import TrainSettings
+from .results.bundles import halved
+from .stages import Stage, pixel_target
+
+FIGURE = "pooled Dice of slices that were not drawn"
+NETWORK, FOLDER, WEIGHTS, RUN = "completer-unet", "network", "completer.safetensors", "run.json"
+HELD_OUT = 5  # one patient of so many validates, where a data set brings no division of its own
+
+
+@dataclass(frozen=True)
+class CompleterTask:
+    """What a completer is called and how it is trained.
+
+    Attributes:
+        id: of the bundle.
+        title: for people.
+        version: of the weights.
+        licence: of the weights.
+        intended_use: what it may be used for.
+        data: data sets, their licences and attributions.
+        size: side of the network's input, pixels, a multiple of 16.
+        width: of the network.
+        samples: slices of an epoch.
+        validation: slices that the best epoch is chosen on.
+        seed: of initialisation and sampling.
+        training: hyper-parameters of the loop.
+    """
+
+    id: str
+    title: str
+    version: str
+    licence: str
+    intended_use: str
+    data: str
+    training: TrainSettings
+    size: int = 96
+    width: int = 16
+    samples: int = 720
+    validation: int = 300
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a value makes no sense."""
+        if self.size < 16 or self.size % 16:
+            raise ValueError(f"size is {self.size}, expected a multiple of 16 pixels")
+        for name in ("width", "samples", "validation"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+
+
+@dataclass(frozen=True)
+class DividedData:
+    """The tumours of one data set; ``cases`` are all their names."""
+
+    name: str
+    training: list[LabelledTumour] = field(repr=False)
+    validation: list[LabelledTumour] = field(repr=False)
+    cases: dict[str, list[str]]
+
+
+def load_completer_task(path: Path | None = None) -> CompleterTask:
+    """How the shipped completer is trained, or a user's own .json file.
+
+    Raises:
+        InputError: it cannot be read, or a key or value in it is wrong.
+    """
+    shipped = [folder / "training.json" for folder in resource_folders("Completer")]
+    chosen = next((file for file in shipped if file.is_file()), shipped[0]) if path is None else path
+    return read_json_settings(CompleterTask, chosen)
+
+
+def train_completer(
+    task: CompleterTask,
+    datasets: Sequence[Path],
+    folder: Path,
+    fabric: Fabric,
+    say: Callable[[str], None],
+    *,
+    resume: bool = False,
+) -> Path:
+    """Train a completer, or continue to, and write its bundle.
+
+    Args:
+        task: what is trained, and how.
+        datasets: folders of data sets, each counts alike; with ``train`` and ``val`` in them, or divided here.
+        folder: the run's own.
+        fabric: device, precision and processes.
+        say: prints a line for the user.
+        resume: continue a run that was begun.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        InputError: a data set or the folder cannot be used.
+        DiskError: a file cannot be written.
+        RunError: training failed.
+    """
+    data = [read_divided(dataset, task.seed) for dataset in datasets]
+    with fabric.rank_zero_first():
+        _begin(task, data, folder, resume)
+    for part in data:
+        say(f"{part.name}: {len(part.training)} tumours to learn from, {len(part.validation)} to choose on")
+    arguments = {"in_channels": CHANNELS, "width": task.width}
+    job = Job(
+        stage=Stage(KIND, FIGURE, pixel_target),
+        build=lambda: build_network(COMPLETERS, NETWORK, arguments),
+        training=DrawnSlices([part.training for part in data], task.size, task.samples),
+        validation=DrawnSlices([part.validation for part in data], task.size, task.validation, varied=False),
+        settings=task.training,
+        theta="n",
+        seed=task.seed,
+    )
+    network = folder / FOLDER
+    make_folder(network)
+    if not is_finished(network):
+        monitor = Monitor()
+        if fabric.is_global_zero:
+            monitor = LiveMonitor(KIND, FIGURE, task.training.epochs, network / "tensorboard")
+        with closing(monitor):
+            fit(job, network, fabric, monitor)
+    bundle = folder / task.id
+    if fabric.is_global_zero:
+        _write_bundle(bundle, task, arguments, data, network)
+    return bundle
+
+
+def read_divided(dataset: Path, seed: int) -> DividedData:
+    """Read a data set, divided by its own folders, or every fifth patient held out.
+
+    Raises:
+        InputError: it cannot be used, or one side shows no tumour.
+    """
+    cases, fold = read_dataset(dataset)
+    if fold is None:
+        fold = _held_out(dataset, cases, seed)
+    by_name = {case.name: case for case in cases}
+    sides = {}
+    for side, names in (("training", fold.training), ("validation", fold.validation)):
+        tumours = [read_tumour(by_name[name]) for name in names]
+        sides[side] = [tumour for tumour in tumours if tumour is not None]
+        if not sides[side]:
+            raise InputError(f"the {side} cases of {dataset} show no tumour; expected at least one that does")
+    return DividedData(
+        dataset.resolve().name,
+        sides["training"],
+        sides["validation"],
+        {"training": list(fold.training), "validation": list(fold.validation)},
+    )
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    abnormal: tuple[bool, ...] = (True,)
+
+
+def _held_out(dataset: Path, cases: Sequence[Case], seed: int) -> Fold:
+    names = [_Named(case.name) for case in cases]
+    patients = read_patients(dataset, [case.name for case in cases])
+    return as_folds(make_folds(names, HELD_OUT, seed, patients), names)[0]
+
+
+def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resume: bool) -> None:
+    """Mark the folder as this run's, or check that it is."""
+    ours = json.loads(json.dumps({"task": asdict(task), "data": {part.name: part.cases for part in data}}))
+    make_folder(folder)
+    if (folder / FOLDER / STATE).exists() and not resume:
+        raise InputError(
+            f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give another "
+            "folder"
+        )
+    path = folder / RUN
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else ours
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); train into another folder") from error
+    if before != ours:
+        raise InputError(f"{folder} belongs to another training; give another folder, or the same data and settings")
+    write_text(path, json.dumps(ours, indent=2) + "\n")
+
+
+def _write_bundle(
+    bundle: Path, task: CompleterTask, arguments: dict[str, Any], data: Sequence[DividedData], network: Path
+) -> None:
+    """Weights as float16, then ``model.json``, which holds their sha256."""
+    make_folder(bundle)
+    write_tensors(bundle / WEIGHTS, {name: halved(value) for name, value in load_weights(network).items()})
+    state = load_state(network)
+    info = CompleterInfo(
+        schema=SCHEMA,
+        kind=KIND,
+        id=task.id,
+        title=task.title,
+        version=task.version,
+        licence=task.licence,
+        intended_use=task.intended_use,
+        network=NetworkInfo(NETWORK, arguments, (WEIGHTS,)),
+        size=task.size,
+        data=task.data,
+        cases={part.name: len(part.training) for part in data},
+        sha256={WEIGHTS: hashlib.sha256((bundle / WEIGHTS).read_bytes()).hexdigest()},
+        metrics={"split": "val", "figure": FIGURE, "validation": round(state["best"], 4)} if state else {},
+    )
+    write_text(bundle / DESCRIPTION, json.dumps(asdict(info), indent=2) + "\n")
