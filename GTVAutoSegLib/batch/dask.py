@@ -102,7 +102,7 @@ def do_case(plan: Plan, stopped: Callable[[], bool], work: Work) -> Outcome:
         refuse_doubts(plan, volume, model.bundle)
         with _INFERENCE:
             _set_threads(work.threads)
-            result = model.segment(volume, threshold=work.threshold, cancelled=stopped)
+            result = model.segment(volume, threshold=work.threshold, cancelled=stopped, region=plan.case.region)
         if stopped():
             raise Cancelled("the run was stopped before the case was written")
     except Exception as error:

@@ -14,9 +14,10 @@ from ..images.dicom.headers import SliceHeader
 from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, reading_image
 from ..images.read import IMAGE_IO
+from ..images.region import Region
 from ..system.names import safe_name, short_hash, shown, tell_apart, without_paths
 from ..system.progress import Progress
-from .table import read_rows
+from .table import Row, read_rows
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.
 FEWEST_SLICES = 5
@@ -37,6 +38,7 @@ class Case:
         source: what results call the input: a path below the input folder, or the name where a path may name a patient.
         notes: remarks the user should see, one sentence each.
         series: SeriesInstanceUID of a DICOM case, by which the archive finds the patient; "" for a volume.
+        region: the box that is looked in; None for all of the CT.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Case:
     source: str
     notes: tuple[str, ...] = ()
     series: str = ""
+    region: Region | None = None
 
     def neutral(self, text: str) -> str:
         """A sentence about the case without the paths of its files."""
@@ -256,18 +259,21 @@ def _from_table(table: Path) -> Cohort:
     skipped: list[Skipped] = []
     failed = []
     rows = read_rows(table)
-    names = tell_apart([safe_name(row.name) or f"row{row.number}" for row in rows], [row.path for row in rows])
+    names = tell_apart(
+        [safe_name(row.name) or f"row{row.number}" for row in rows], [f"{row.path} {row.box}".strip() for row in rows]
+    )
     for name, row in zip(names, rows):
         where = table.parent / row.path
         try:
+            region = _box(row, table.parent)
             if where.is_dir():
                 inside = _search(where, None, False, None)
                 skipped += inside.skipped
                 if len(inside.cases) != 1:
                     raise InputError(f"row {row.number} names a folder with {len(inside.cases)} CTs; expected one")
-                cases.append(replace(inside.cases[0], name=name, source=name))
+                cases.append(replace(inside.cases[0], name=name, source=name, region=region))
             elif where.is_file():
-                cases.append(Case(name, (str(where),), False, name))
+                cases.append(Case(name, (str(where),), False, name, region=region))
             else:
                 raise InputError(f"row {row.number} names a path that does not exist; expected a volume or a folder")
         except InputError as error:
@@ -276,3 +282,14 @@ def _from_table(table: Path) -> Cohort:
             why = f"cannot be looked at ({error.strerror}); expected a volume or a folder"
             failed.append((name, f"row {row.number} names a path that {why}"))
     return Cohort(tuple(sorted(cases, key=lambda case: case.name)), tuple(skipped), tuple(failed))
+
+
+def _box(row: Row, folder: Path) -> Region | None:
+    """The box of a row; whose file it is stays out of the sentence when it cannot be used."""
+    if not row.box:
+        return None
+    try:
+        return Region.of_words(row.box.split() if not row.box.lower().endswith(".json") else [row.box], folder)
+    except InputError as error:
+        why = str(error).replace(str(folder / row.box), "its box")
+        raise InputError(f"row {row.number}: {why}") from error

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..images.headers import HEADER_READERS
 from ..images.masks.structure import SMOOTH
 from ..model.bundle import Bundle
+from ..system.settings import as_json
 from .find import Case
 
 RESULT, REPORT, THUMBNAIL, OUTDATED = "result.json", "report.html", "thumbnail.png", "outdated.zip"
@@ -87,6 +88,8 @@ def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings)
     }
     if settings.contours != SMOOTH:
         key["contours"] = settings.contours
+    if case.region is not None:
+        key["box"] = as_json(case.region)
     return Plan(case, output / case.name, formats, key, settings.strict, settings.contours)
 
 

@@ -186,7 +186,7 @@ def run_here(
             try:
                 volume = reading.result()
                 refuse_doubts(plan, volume, model.bundle)
-                result = model.segment(volume, threshold=threshold, cancelled=cancelled)
+                result = model.segment(volume, threshold=threshold, cancelled=cancelled, region=plan.case.region)
             except Cancelled:
                 raise
             except Exception as error:

@@ -1,4 +1,4 @@
-"""A table of cases: a .csv file with the columns name and path."""
+"""A table of cases: a .csv file with the columns name and path, and box where the tumour's place is known."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from pathlib import Path
 from ..errors import InputError
 
 COLUMNS = ("name", "path")
+BOX = "box"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; `number` counts from 1, the line of the column names."""
+    """A line of the table.
+
+    Attributes:
+        number: counts from 1, the line of the column names.
+        name: of the case.
+        path: of the CT.
+        box: where to look, see `Region.of_words`, words separated by spaces; "" for everywhere.
+    """
 
     number: int
     name: str
     path: str
+    box: str = ""
 
 
 def read_rows(table: Path) -> list[Row]:
@@ -43,7 +52,8 @@ def read_rows(table: Path) -> list[Row]:
         name, path = (_value(values, columns.index(column)) for column in COLUMNS)
         if not path:
             raise InputError(f"{table} has no path in line {reader.line_num}; expected a volume or a folder")
-        rows.setdefault((name, path), Row(reader.line_num, name, path))
+        box = _value(values, columns.index(BOX)) if BOX in columns else ""
+        rows.setdefault((name, path, box), Row(reader.line_num, name, path, box))
     return list(rows.values())
 
 

@@ -14,7 +14,6 @@ from ..system.settings import check_threshold
 if TYPE_CHECKING:
     from ..images.region import Region
 
-MARKUPS = ".json"
 BOX_HELP = (
     "look only inside a box, and outline nothing beyond it: XMIN XMAX YMIN YMAX ZMIN ZMAX in patient coordinates "
     "(LPS, mm), or a Markups file (.mrk.json) with one ROI"
@@ -58,18 +57,7 @@ def region_of(values: Sequence[str] | None) -> Region | None:
         return None
     from ..images.region import Region
 
-    if len(values) == 1 and values[0].lower().endswith(MARKUPS):
-        return Region.read(Path(values[0]))
-    try:
-        numbers = [float(value) for value in values]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 6:
-        raise InputError(
-            f"the box is '{' '.join(values)}'; expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups file "
-            "(.mrk.json)"
-        )
-    return Region.of_numbers(numbers)
+    return Region.of_words(values)
 
 
 def json_file(arguments: argparse.Namespace) -> list[Path]:

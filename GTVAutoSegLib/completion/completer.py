@@ -23,7 +23,7 @@ from .interpolation import mixed_distance
 from .neighbours import Neighbours
 
 BATCH = 8
-SCALE = 1.8  # side of the square, in that of the box around the nearest outlines
+SCALE = 1.7  # side of the square, in that of the box around the nearest outlines
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class Completer:
             squares = [square_of(drawing, neighbours) for neighbours in some]
             seen = [features(drawing, one, square, self.bundle.info.size) for one, square in zip(some, squares)]
             images = torch.stack(seen).to(self.device).contiguous(memory_format=torch.channels_last)
-            # Left and right teach nothing: both views are asked, and their mean is taken.
-            corrections = (self.network.correction(images) + self.network.correction(images.flip(-1)).flip(-1)) / 2
+            corrections = self.network.correction(images)
             for neighbours, square, correction in zip(some, squares, corrections.float().cpu()):
                 mixed = mixed_distance(neighbours, drawing.distance, drawing.spacing)
                 assert mixed is not None  # noqa: S101 - one of the nearest shows tumour

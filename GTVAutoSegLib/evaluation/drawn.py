@@ -99,11 +99,13 @@ def _of_case(
             drawn = [index for index in drawn if index in set(marked.tolist())]
             if not drawn or last - first + 1 <= len(drawn):
                 continue
-            named = {} if way == FOUND else {"first": first, "last": last}
+            ends = (None, None) if way == FOUND else (first, last)
             for network in (None, completer):
                 if network is None and way == FOUND:
                     continue  # without a network nothing finds the ends
-                result = complete(volume, label, drawn=drawn, find_ends=way == FOUND, completer=network, **named)
+                result = complete(
+                    volume, label, drawn=drawn, find_ends=way == FOUND, completer=network, first=ends[0], last=ends[1]
+                )
                 off = (abs(result.first - first) + abs(result.last - last)) / 2
                 method = INTERPOLATION if network is None else COMPLETER
                 for part, cleared in ((WHOLE, []), (OPEN, drawn)):

@@ -20,6 +20,7 @@ Point = tuple[float, float, float]
 UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 # Of a voxel: a box drawn along the borders of voxels has the voxels inside, whatever rounding does.
 TOLERANCE = 1e-3
+MARKUPS = ".json"
 FLIPPED = np.array([-1.0, -1.0, 1.0])
 
 
@@ -78,6 +79,27 @@ class Region:
             )
         x0, x1, y0, y1, z0, z1 = (float(number) for number in numbers)
         return cls((x0, y0, z0), (x1, y1, z1))
+
+    @classmethod
+    def of_words(cls, words: Sequence[str], folder: Path | None = None) -> Region:
+        """From what a person writes: XMIN XMAX YMIN YMAX ZMIN ZMAX, or the path of a Markups file.
+
+        Args:
+            words: six numbers, or one path that ends in .json.
+            folder: what a path is relative to.
+        """
+        if len(words) == 1 and words[0].lower().endswith(MARKUPS):
+            return cls.read(Path(words[0]) if folder is None else folder / words[0])
+        try:
+            numbers = [float(word) for word in words]
+        except ValueError:
+            numbers = []
+        if len(numbers) != 6:
+            raise InputError(
+                f"the box is '{' '.join(words)}'; expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups "
+                "file (.mrk.json)"
+            )
+        return cls.of_numbers(numbers)
 
     @classmethod
     def turned(cls, center: Sequence[float], size: Sequence[float], orientation: Sequence[float]) -> Region:
