@@ -21,7 +21,8 @@ from ..model.bundle import read_bundle
 from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
-from .boxes import boxed, simulated_box
+from ..training.data.simulated_box import simulated_box
+from .boxes import boxed
 
 if TYPE_CHECKING:
     from ..cascade.cascade import Cascade

@@ -10,8 +10,9 @@ from bundles import make_bundle
 from datasets import write_dataset
 
 from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.evaluation.boxes import boxed, simulated_box, unboxed
+from GTVAutoSegLib.evaluation.boxes import boxed, unboxed
 from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.training.data.simulated_box import simulated_box
 
 
 @pytest.fixture(scope="module")

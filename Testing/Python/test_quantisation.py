@@ -113,13 +113,19 @@ def test_a_quantised_convolution_takes_maps_of_another_size_than_its_first():
     assert torch.equal(used(levels(2, 256, 32, 32)), fresh(levels(2, 256, 32, 32)))
 
 
-@pytest.mark.parametrize(
-    "network",
-    [SliceClassifier(width=16), SliceClassifier(width=16, shrink=2), SANet(width=16)],
-    ids=["classifier", "classifier at 1/2", "sanet"],
-)
-def test_a_quantised_network_gives_nearly_the_same_probabilities(network):
-    network = lively(network)
+NETWORKS = {
+    "classifier": lambda: SliceClassifier(width=16),
+    "classifier at 1/2": lambda: SliceClassifier(width=16, shrink=2),
+    "sanet": lambda: SANet(width=16),
+    "efficientnet classifier": lambda: SliceClassifier(encoder="efficientnet-lite0-short"),
+    "efficientnet sanet": lambda: SANet(width=16, encoder="efficientnet-lite0", dilate_last=False),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_quantised_network_gives_nearly_the_same_probabilities(name):
+    torch.manual_seed(0)
+    network = lively(NETWORKS[name]())
     ranges = measure_ranges(network, [images()])
     if not SUPPORTED:
         assert missing_support()

@@ -7,7 +7,7 @@ the ranges that `calibration` has measured. What is not a convolution stays in f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,15 +16,11 @@ from torch.nn import functional as F
 
 from ...networks import SANet, SliceClassifier
 from ...networks.classifier import averaged
-from ...networks.resnet import BasicBlock, ResNet
+from ...networks.efficientnet import InvertedResidual
+from ...networks.resnet import BasicBlock
 from ...networks.sanet import POOL_SIZES, PyramidPooling, SpatialAlignment
-from .layers import LEVELS, MIDDLE, QuantisedConv, folded, max_pool, sample, step, to_levels
-
-Ranges = Mapping[str, float]
-
-
-class NotQuantisableError(ValueError):
-    """There is no 8-bit form of this network; the message says why."""
+from .layers import QuantisedConv, folded, level, sample, step, to_levels
+from .trunks import NotQuantisableError, Ranges, pair, quantised_trunk
 
 
 def quantise(network: nn.Module, ranges: Ranges) -> nn.Module:
@@ -49,89 +45,41 @@ def quantise(network: nn.Module, ranges: Ranges) -> nn.Module:
         raise NotQuantisableError(f"the ranges lack {error}; calibrate the model again") from error
 
 
-class QuantisedBlock(nn.Module):
-    """`BasicBlock`; ``taken`` is the largest activation it is given."""
-
-    def __init__(self, block: Any, ranges: Ranges, name: str, taken: float) -> None:
-        super().__init__()
-        inner, made = ranges[f"{name}.conv1"], ranges[name]
-        self.conv1 = QuantisedConv(*_pair(block.conv1), taken, inner, relu=True)
-        if isinstance(block.shortcut, nn.Identity):
-            self.shortcut: nn.Module = block.shortcut
-            added, zero = taken, 0
-        else:
-            added, zero = ranges[f"{name}.shortcut"], MIDDLE
-            self.shortcut = QuantisedConv(*_pair(block.shortcut), taken, added)
-        self.conv2 = QuantisedConv(*_pair(block.conv2), inner, made, relu=True, added=added, added_zero=zero)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map uint8 (N, in, H, W) to uint8 (N, out, H / stride, W / stride)."""
-        output: Tensor = self.conv2(self.conv1(x), self.shortcut(x))
-        return output
-
-
-class QuantisedTrunk(nn.Module):
-    """`ResNet` of `BasicBlock`; ``name`` is its name in the network."""
-
-    def __init__(self, trunk: Any, ranges: Ranges, name: str) -> None:
-        super().__init__()
-        if not _is_plain(trunk):
-            raise NotQuantisableError(f"encoder {type(trunk).__name__} of this kind has no 8-bit form")
-        taken = ranges[f"{name}.stem.3"]
-        self.stem = QuantisedConv(trunk.stem[0], trunk.stem[1], 1.0, taken, relu=True)
-        self.stages = nn.ModuleList()
-        for number, stage in enumerate(trunk.stages):
-            blocks = nn.Sequential()
-            for place, block in enumerate(stage):
-                point = f"{name}.stages.{number}.{place}"
-                blocks.append(QuantisedBlock(block, ranges, point, taken))
-                taken = ranges[point]
-            self.stages.append(blocks)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Map float (N, C, H, W) in [0, 1] to the four stages' features, uint8."""
-        x = max_pool(self.stem(to_levels(x * LEVELS)))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
-        return features
-
-
 class QuantisedClassifier(nn.Module):
     """`SliceClassifier`."""
 
     def __init__(self, network: Any, ranges: Ranges) -> None:
         super().__init__()
-        self.trunk = QuantisedTrunk(network.trunk, ranges, "trunk")
-        self.made = step(ranges[_last_block(network.trunk, "trunk", 3)])
+        self.trunk = quantised_trunk(network.trunk, ranges, "trunk")
+        self.made = level(self.trunk.made[-1], self.trunk.zero)
         self.head = network.head
         self.shrink = network.shrink
 
     def forward(self, x: Tensor) -> Tensor:
         """Map float (N, C, H, W) in [0, 1] to logits (N, classes)."""
         # Averaged before it is rounded to 8 bits.
-        output: Tensor = self.head(self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3)) * self.made)
+        deepest = self.trunk(averaged(x, self.shrink))[-1].float().mean(dim=(2, 3))
+        output: Tensor = self.head((deepest - self.trunk.zero) * self.made)
         return output
 
 
 class QuantisedPyramid(nn.Module):
     """`PyramidPooling`; the bottleneck's 1 x 1 kernel is split, because it commutes with resizing the pooled maps."""
 
-    def __init__(self, pyramid: Any, taken: float, made: float) -> None:
+    def __init__(self, pyramid: Any, taken: float, zero: int, made: float) -> None:
         super().__init__()
         weight, bias = folded(pyramid.bottleneck[0], pyramid.bottleneck[1])
         size = pyramid.branches[0][0].out_channels
         pooled = len(POOL_SIZES) * size
-        self.taken, self.made = step(taken), step(made)
+        self.taken, self.zero, self.made = level(taken, zero), zero, step(made)
         self.branches = pyramid.branches
         self.mixes = weight[:, :pooled].split(size, dim=1)
-        self.direct = QuantisedConv(_convolution(weight[:, pooled:], bias), None, taken)
+        self.direct = QuantisedConv(_convolution(weight[:, pooled:], bias), None, taken, taken_zero=zero)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map uint8 (N, in, H, W) to uint8 (N, out, H, W)."""
         total = self.direct(x)
-        values = x.float() * self.taken
+        values = (x.float() - self.zero) * self.taken
         for bins, branch, mix in zip(POOL_SIZES, self.branches, self.mixes):
             pooled = F.conv2d(branch(F.adaptive_avg_pool2d(values, bins)), mix)
             total += F.interpolate(pooled, size=x.shape[2:], mode="bilinear", align_corners=False)
@@ -173,19 +121,22 @@ class QuantisedSANet(nn.Module):
         plain = isinstance(network.pyramid, PyramidPooling) and isinstance(network.alignments[0], SpatialAlignment)
         if network.compat or not plain:
             raise NotQuantisableError("SANet with compat, or without one of its modules, has no 8-bit form")
-        self.encoder = QuantisedTrunk(network.encoder, ranges, "encoder")
-        features = [ranges[_last_block(network.encoder, "encoder", stage)] for stage in range(4)]
+        self.encoder = quantised_trunk(network.encoder, ranges, "encoder", fine=True)
+        features, zero = self.encoder.made, self.encoder.zero
         sums = [ranges[f"smoothings.{level}.input"] for level in range(3)]
         # What the fusion is given needs one scale.
         fused = max(ranges["pyramid"], *(ranges[f"smoothings.{level}"] for level in range(3)))
-        self.pyramid = QuantisedPyramid(network.pyramid, features[3], fused)
+        self.pyramid = QuantisedPyramid(network.pyramid, features[3], zero, fused)
         self.laterals, self.alignments, self.smoothings = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for level, coarse in enumerate((*sums[1:], fused)):
-            fine = ranges[f"laterals.{level}"]
-            self.laterals.append(QuantisedConv(*_pair(network.laterals[level]), features[level], fine, relu=True))
-            self.alignments.append(QuantisedAlignment(network.alignments[level], fine, coarse, sums[level]))
-            self.smoothings.append(QuantisedConv(*_pair(network.smoothings[level]), sums[level], fused, relu=True))
-        self.fusion = QuantisedConv(*_pair(network.fusion), fused, ranges["fusion"], relu=True)
+        for number, coarse in enumerate((*sums[1:], fused)):
+            fine = ranges[f"laterals.{number}"]
+            taken = features[number]
+            self.laterals.append(
+                QuantisedConv(*pair(network.laterals[number]), taken, fine, relu=True, taken_zero=zero)
+            )
+            self.alignments.append(QuantisedAlignment(network.alignments[number], fine, coarse, sums[number]))
+            self.smoothings.append(QuantisedConv(*pair(network.smoothings[number]), sums[number], fused, relu=True))
+        self.fusion = QuantisedConv(*pair(network.fusion), fused, ranges["fusion"], relu=True)
         self.head = QuantisedConv(network.head, None, ranges["fusion"])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -211,27 +162,16 @@ QUANTISED: dict[type[nn.Module], Callable[..., nn.Module]] = {
 def range_points(network: nn.Module) -> dict[str, tuple[nn.Module, bool]]:
     """Where the ranges that `quantise` needs are measured: name -> (module, whether its input is meant).
 
-    Those are the outputs of everything that ends in an activation, of the shortcuts, and the sums that SANet smooths.
+    Those are the outputs of everything that ends in an activation, of the shortcuts and blocks, and the sums that
+    SANet smooths.
     """
     points = {
         name: (module, False)
         for name, module in network.named_modules()
-        if isinstance(module, (nn.Sequential, nn.MaxPool2d, BasicBlock, PyramidPooling))
+        if isinstance(module, (nn.Sequential, nn.MaxPool2d, BasicBlock, InvertedResidual, PyramidPooling))
     }
     smoothings = {name: module for name, (module, _) in points.items() if name.startswith("smoothings.")}
     return {**points, **{f"{name}.input": (module, True) for name, module in smoothings.items()}}
-
-
-def _is_plain(trunk: Any) -> bool:
-    return isinstance(trunk, ResNet) and isinstance(trunk.get_submodule("stages.0.0"), BasicBlock)
-
-
-def _last_block(trunk: Any, name: str, stage: int) -> str:
-    return f"{name}.stages.{stage}.{len(trunk.stages[stage]) - 1}"
-
-
-def _pair(part: Any) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    return part[0], part[1]
 
 
 def _convolution(weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> nn.Conv2d:

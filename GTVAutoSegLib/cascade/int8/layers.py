@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 LEVELS = 255
 LARGEST_WEIGHT = 127
-# Of a shortcut without ReLU: its values lie on both sides of it.
+# Of what has no ReLU: its values lie on both sides of it.
 MIDDLE = 128
 
 
@@ -76,6 +76,7 @@ class QuantisedConv(nn.Module):
         relu: apply one; a uint8 result without it is stored around `MIDDLE`.
         added: largest activation of the shortcut that `forward` is given.
         added_zero: the number that stands for 0 in it.
+        taken_zero: the number that stands for 0 in what it is given; a 1 x 1 kernel only, for padding is 0.
     """
 
     def __init__(
@@ -88,21 +89,22 @@ class QuantisedConv(nn.Module):
         relu: bool = False,
         added: float = 0.0,
         added_zero: int = 0,
+        taken_zero: int = 0,
     ) -> None:
         super().__init__()
         weight, bias = folded(conv, norm)
         scales = weight.abs().amax(dim=(1, 2, 3)).clamp(min=1e-12) / LARGEST_WEIGHT
         self.levels = rounded(weight / scales.view(-1, 1, 1, 1))
         self.geometry = (list(conv.stride), list(conv.padding), list(conv.dilation), conv.groups)
-        self.taken = step(taken)
+        self.taken, self.taken_zero = level(taken, taken_zero), taken_zero
         self.scales, self.zeros, self.bias = scales, torch.zeros(len(scales), dtype=torch.int32), bias
         self.kernel: Tensor | None = None
         centred = made is not None and not relu
         self.zero = MIDDLE if centred else 0
-        self.made = 1.0 if made is None else step(2 * made if centred else made)
+        self.made = 1.0 if made is None else level(made, self.zero)
         self.dtype = torch.float32 if made is None else torch.uint8
         self.activation = "relu" if relu else "none"
-        self.added, self.added_zero = step(2 * added if added_zero else added), added_zero
+        self.added, self.added_zero = level(added, added_zero), added_zero
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """Map uint8 (N, C, H, W), channels last, to uint8 or float32; ``shortcut`` is uint8 and may be overwritten."""
@@ -110,10 +112,10 @@ class QuantisedConv(nn.Module):
             # Which order of the weights suits depends on the size of the maps; in any other they are sorted anew by
             # every call, which takes longer than a 1 x 1 convolution.
             self.kernel = torch.ops.onednn.qconv_prepack(
-                self.levels, self.scales, self.taken, 0, *self.geometry, list(x.shape)
+                self.levels, self.scales, self.taken, self.taken_zero, *self.geometry, list(x.shape)
             )
             del self.levels
-        given = (x, self.taken, 0, self.kernel, self.scales, self.zeros)
+        given = (x, self.taken, self.taken_zero, self.kernel, self.scales, self.zeros)
         made = (self.bias, *self.geometry, self.made, self.zero, self.dtype)
         convolve = torch.ops.onednn.qconv2d_pointwise
         if shortcut is None:
@@ -147,6 +149,11 @@ def rounded(weight: Tensor) -> Tensor:
 def step(largest: float) -> float:
     """What one level of uint8 stands for; a map that is 0 all over still needs one."""
     return max(largest, 1e-6) / LEVELS
+
+
+def level(largest: float, zero: int) -> float:
+    """As `step`, for a tensor whose values lie on both sides of 0 where ``zero`` is `MIDDLE`."""
+    return step(2 * largest if zero else largest)
 
 
 def to_levels(x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...cascade.assembly import in_precision
 from ...cascade.cascade import Cascade
+from ...cascade.crops import crop_input
 from ...cascade.int8.convert import NotQuantisableError, range_points
 from ...cascade.int8.layers import missing_support
 from ...cascade.preprocess import body_box, network_input
@@ -21,12 +22,16 @@ from ...cascade.result import CascadeResult
 from ...errors import InputError
 from ...images.placement import tumour_slices
 from ...images.read import read_volume
+from ...images.region import Region, axial_spacing
+from ...images.volume import Volume
 from ...model.precision import DIGITS, Agreement, Calibration
 from ...system.progress import Progress
 from ..data.dataset import Case, read_label
+from ..data.simulated_box import simulated_box
 
 CASES, SLICES_OF_CASE = 16, 16
 BATCH, RANGE_BATCH = 8, 2
+SLACK_MM = 20.0  # of the boxes that a model trained on crops looks inside
 RANGE_DIGITS = 5
 
 
@@ -82,8 +87,8 @@ def measure_ranges(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, f
     ranges: dict[str, list[float]] = {}
 
     def note(name: str, values: Tensor) -> None:
-        # A shortcut has no ReLU: its negative values count as well.
-        largest = float((values.abs() if name.endswith("shortcut") else values).amax())
+        # Where there is no ReLU, negative values count as well.
+        largest = float(values.abs().amax())
         ranges.setdefault(name, []).append(largest)
 
     def note_input(name: str, _: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -111,9 +116,22 @@ def calibration_images(model: Cascade, cases: Sequence[Case]) -> Tensor:
     for case in _spread(cases, CASES):
         volume = read_volume(case.image)
         hu = volume.axial.of(volume.array)
-        indices = _spread(range(len(hu)), SLICES_OF_CASE)
-        batches.append(network_input(hu, indices, [body_box(hu[index], settings) for index in indices], settings))
+        region = _region(model, case, volume)
+        if region is None:
+            indices = _spread(range(len(hu)), SLICES_OF_CASE)
+            batches.append(network_input(hu, indices, [body_box(hu[index], settings) for index in indices], settings))
+        else:
+            box, spacing = region.index_box(volume), axial_spacing(volume)
+            indices = _spread(range(box.lower[0], box.upper[0]), SLICES_OF_CASE)
+            batches.append(torch.stack([crop_input(hu, index, box, spacing, settings) for index in indices]))
     return torch.cat(batches)
+
+
+def _region(model: Cascade, case: Case, volume: Volume) -> Region | None:
+    """A box around the label where the model was trained on crops."""
+    if model.bundle.info.preprocessing.crops is None:
+        return None
+    return simulated_box(read_label(case, volume), volume, SLACK_MM, case.name)
 
 
 def compare(
@@ -133,7 +151,8 @@ def compare(
         if progress is not None:
             progress("comparing", done, len(cases))
         volume = read_volume(case.image)
-        results = [cascade.segment(volume) for cascade in (reference, other)]
+        region = _region(reference, case, volume)
+        results = [cascade.segment(volume, region=region) for cascade in (reference, other)]
         masks = [result.mask.astype(bool) for result in results]
         outlined = outlined or bool(masks[0].any())
         total = sum(int(mask.sum()) for mask in masks)
