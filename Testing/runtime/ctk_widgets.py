@@ -113,11 +113,23 @@ class ctkDirectoryButton(QtWidgets.QPushButton):
     """A button that shows a folder."""
 
     directoryChanged = QtCore.Signal(str)
-    locals().update(value_properties(directory=(str, ""), caption=(str, "")))
+    locals().update(
+        value_properties(
+            directory=(str, ""), caption=(str, ""), elideMode=("QVariant", QtCore.Qt.TextElideMode.ElideNone)
+        )
+    )
 
     def _value_changed(self, name: str, value: str) -> None:
         if name == "directory":
+            self.setText(value)
             self.directoryChanged(value)
+
+    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionButton()
+        self.initStyleOption(option)
+        mode = QtCore.Qt.TextElideMode(int(self.elideMode))
+        option.text = self.fontMetrics().elidedText(option.text, mode, self.width - 12)
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButton, option)
 
 
 @stands_for_cpp
@@ -134,9 +146,25 @@ class ctkColorPickerButton(QtWidgets.QPushButton):
 
 @stands_for_cpp
 class ctkComboBox(QtWidgets.QComboBox):
-    """A combo box with a text for "nothing chosen"."""
+    """A combo box with a text for "nothing chosen", and one that shortens a text that is too long."""
 
-    locals().update(value_properties(defaultText=(str, ""), forceDefault=(bool, False)))
+    locals().update(
+        value_properties(
+            defaultText=(str, ""), forceDefault=(bool, False), elideMode=("QVariant", QtCore.Qt.TextElideMode.ElideNone)
+        )
+    )
+
+    def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style = QtWidgets.QStyle
+        field = self.style().subControlRect(
+            style.ComplexControl.CC_ComboBox, option, style.SubControl.SC_ComboBoxEditField, self
+        )
+        mode = QtCore.Qt.TextElideMode(int(self.elideMode))
+        option.currentText = self.fontMetrics().elidedText(option.currentText, mode, field.width())
+        painter.drawComplexControl(style.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(style.ControlElement.CE_ComboBoxLabel, option)
 
 
 @stands_for_cpp

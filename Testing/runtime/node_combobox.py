@@ -7,6 +7,7 @@ from typing import Any
 import vtk
 from PySide6 import QtCore, QtWidgets
 
+from .ctk_widgets import ctkComboBox
 from .qt_classes import stands_for_cpp
 from .widget_properties import value_properties
 
@@ -67,7 +68,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._attributes: dict[tuple[str, str], str | None] = {}
         self._observations = Observations()
         self.connect("destroyed()", self._observations.remove_all)
-        self._combo = QtWidgets.QComboBox(self)
+        self._combo = ctkComboBox(self)
+        self._combo.elideMode = QtCore.Qt.TextElideMode.ElideMiddle
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._combo)

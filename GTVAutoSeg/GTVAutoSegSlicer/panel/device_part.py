@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 
@@ -19,6 +20,7 @@ class DevicePart:
     def __init__(self, ui: Any, on_selected: Callable[[str], None]) -> None:
         self._selector = ui.deviceSelector
         self._on_selected = on_selected
+        self._selector.elideMode = qt.Qt.ElideMiddle
         self._devices: Sequence[dict[str, Any]] = ()
         self._ids: list[str] = []
         self._fill("auto")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import ModelError
@@ -26,6 +27,7 @@ class ModelPart:
     def __init__(self, ui: Any, on_selected: Callable[[str], None]) -> None:
         self._selector, self._description = ui.modelSelector, ui.modelDescription
         self._on_selected = on_selected
+        self._selector.elideMode = qt.Qt.ElideRight
         self._paths: list[Path] = []
         self._unreadable: list[str] = []
         self.region = ""  # what the selected model outlines; "" while there is none or it is damaged

@@ -30,6 +30,7 @@ class ModelsSection:
     def __init__(self, ui: Any, models: ModelPart, on_selected: Callable[[str], None]) -> None:
         self._ui, self._models, self._on_selected = ui, models, on_selected
         ui.modelStatus.text = _("Models are installed from a .zip or a folder; nothing is downloaded.")
+        ui.modelFolderButton.elideMode = qt.Qt.ElideMiddle
         ui.modelFolderButton.directory = str(chosen_folder())
         ui.modelFolderButton.connect("directoryChanged(QString)", self._on_folder_changed)
         ui.installModelButton.connect("clicked(bool)", self._on_install)

@@ -23,6 +23,7 @@ from ..scene.export import Exported
 from ..scene.ownership import belongs_to, our_segments
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
+from ..setup.first_step import first_step
 from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
 from .export_part import ExportPart
@@ -287,11 +288,20 @@ class Panel(VTKObservationMixin):
         ui.segmentButton.toolTip = missing or (
             _("End the run; the scene stays as it was.") if self.running else _("Outline the tumour on the CT.")
         )
+        has_segment = bool(self._segment_id())
+        step = first_step(
+            installing=self.setup.installing,
+            has_torch=self.setup.has_torch,
+            has_model=self.models.selected is not None,
+            has_ct=ct is not None,
+            action=self._action(),
+        )
+        ui.firstStepLabel.text = step
+        ui.firstStepLabel.visible = not self.running and not has_segment
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):
             selector.enabled = not self.running
         self.setup.lock(self.running)
         self.card.lock(self.running)
-        has_segment = bool(self._segment_id())
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running

@@ -54,6 +54,7 @@ class SetupPart:
         self._steps: Steps | None = None
         self._installation: Installation | None = None
         self.answer: dict[str, Any] | None = None
+        self.has_torch = True  # until it was looked for in vain
         ui.torchStatus.text = _("PyTorch was not checked yet.")
         ui.checkTorchButton.connect("clicked(bool)", self.probe)
         ui.installTorchButton.connect("clicked(bool)", self.install)
@@ -165,12 +166,14 @@ class SetupPart:
 
     def _probed(self, ended: Ended) -> None:
         answer = probe_answer(ended)
+        self.has_torch = not isinstance(answer, Failure)
         if isinstance(answer, Failure):
             self._fail(answer)
-            return
-        self.answer = answer
-        self._ui.torchStatus.text = describe_probe(answer)
-        self._on_devices(answer["devices"])
+        else:
+            self.answer = answer
+            self._ui.torchStatus.text = describe_probe(answer)
+            self._on_devices(answer["devices"])
+        self._on_busy()
 
     def _installed(self, ended: Ended) -> None:
         if ended.exit_code == 0:
