@@ -194,7 +194,7 @@ class Worker:
         key = (bundle.path, bundle.digest, *options.values())
         if self._model is None or key != self._model_key:
             self._model = None  # never two at a time
-            self._model = load_model(bundle.path, **options)
+            self._model = load_model(bundle, **options)
             self._model_key = key
         return self._model
 

@@ -90,10 +90,11 @@ def read_case(plan: Plan, new: bool = True) -> Volume:
         volume = stack([header for _, header in headers if header is not None], case.source)
     else:
         volume = read_volume(case.files[0])
+    volume = replace(volume, notes=(*volume.notes, *case.notes))
     check_ct(volume)
     for path in plan.masks if new else ():
         mask_format(path)[1].check(volume, path)
-    return replace(volume, notes=(*volume.notes, *case.notes))
+    return volume
 
 
 def doubts(plan: Plan, volume: Volume, bundle: Bundle) -> list[str]:

@@ -152,7 +152,7 @@ class _Run:
         self._clear_outside(levels)
         kept = probability_of(stored, self.info.thresholds.mask, self.info.postprocessing.keep_components)
         stored[:] = 0
-        stored[kept.box] = self._cut(kept, mask_threshold)
+        stored[kept.box], left_out = self._cut(kept, mask_threshold)
         self.timings["total"] = time.perf_counter() - started
         found = applicability_warnings(self.volume, self.info.training_data, self.box if self.crops else None)
         ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
@@ -162,7 +162,7 @@ class _Run:
             threshold=threshold,
             picked=self._as_stored(picked),
             reason=self._reason(stored, self._as_stored(probability), int(picked.sum()), threshold),
-            warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *ends),
+            warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *left_out, *ends),
             device=describe(self.runner.device),
             precision=self._precision(),
             timings=dict(self.timings),
@@ -238,18 +238,18 @@ class _Run:
         levels[:] = 0
         levels[self.box.slices] = inside
 
-    def _cut(self, probability: Probability, threshold: float | None) -> np.ndarray:
-        """The mask within the crop of a probability; what is left out of it becomes a note."""
+    def _cut(self, probability: Probability, threshold: float | None) -> tuple[np.ndarray, list[str]]:
+        """The mask within the crop of a probability, and a sentence when parts were left out."""
         mask, count, dropped = probability.cut(threshold)
         keep = probability.keep_components
-        if count > keep:
-            removed = voxels_ml(dropped, self.volume)
-            amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
-            more = count - keep
-            parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
-            largest = "the largest only" if keep == 1 else f"the {keep} largest"
-            self.runner.notes.append(f"{parts} left out: this model keeps {largest}")
-        return mask
+        if count <= keep:
+            return mask, []
+        removed = voxels_ml(dropped, self.volume)
+        amount = f"{removed:.1f} mL" if removed >= 0.1 else "less than 0.1 mL"
+        more = count - keep
+        parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
+        largest = "the largest only" if keep == 1 else f"the {keep} largest"
+        return mask, [f"{parts} left out: this model keeps {largest}"]
 
     @staticmethod
     def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:

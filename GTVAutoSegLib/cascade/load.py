@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TorchBrokenError, TorchMissingError
-from ..model.bundle import read_bundle
+from ..model.bundle import Bundle, read_bundle
 from ..model.precision import check_precision
 
 if TYPE_CHECKING:
     from .cascade import Cascade
 
 
-def load_model(model: str | Path, device: str = "auto", precision: str = "auto") -> Cascade:
+def load_model(model: str | Path | Bundle, device: str = "auto", precision: str = "auto") -> Cascade:
     """Load a cascade from a bundle, validated before anything is built.
 
     Args:
-        model: id of an installed or shipped bundle, or the path of its folder or .zip.
+        model: id of an installed or shipped bundle, the path of its folder or .zip, or its description read already.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "fp32" is the reference; "int8" for CPUs, where the bundle is calibrated; "fp16" for CUDA devices;
             "auto" is int8 where this machine supports it and the bundle records that masks practically stay, else
@@ -30,7 +30,7 @@ def load_model(model: str | Path, device: str = "auto", precision: str = "auto")
         InputError: there is no such device or precision, or this machine or bundle does not support it.
     """
     check_precision(precision)
-    bundle = read_bundle(model)
+    bundle = model if isinstance(model, Bundle) else read_bundle(model)
     check_torch()
     from .assembly import load_cascade
 

@@ -197,7 +197,7 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     if not needed:
         return None
     if arguments.scheduler is None and arguments.workers == 1:
-        model = load_model(bundle.path, arguments.device, arguments.precision)
+        model = load_model(bundle, arguments.device, arguments.precision)
         return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
     from ..batch.dask import Work, run_on_cluster
 

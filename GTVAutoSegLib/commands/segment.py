@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.probability is not None:
         check_probability_file(arguments.probability)
         check_apart(arguments.probability, [*arguments.output, *json_file(arguments)], inputs, "--probability")
-    model = load_model(bundle.path, device=arguments.device, precision=arguments.precision)
+    model = load_model(bundle, device=arguments.device, precision=arguments.precision)
     with progress_bar() as progress:
         result = model.segment(
             volume,
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
         segment = earlier.tagged(segment)
     structure = Structure(result.mask, segment, contours=arguments.contours)
     for path in arguments.output:
-        write_structure(structure, volume, path)
+        write_structure(structure, volume, path, checked=True)
     if arguments.probability is not None and result.probability is not None:
         result.probability.write(arguments.probability, volume)
     for path in json_file(arguments):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class Volume:
         dicom_files: the file of each slice, ``array[i]`` comes from ``dicom_files[i]``; empty for other formats.
         notes: remarks on reading it that the user should see, one sentence each.
         doubts: those of them that say why its values may be no HU; a data set is not made of such a CT.
+        kept: what was found out about it, by name, so that nothing is checked or read twice; a copy begins anew.
     """
 
     array: np.ndarray
@@ -74,6 +76,7 @@ class Volume:
     dicom_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def axial(self) -> AxialView:
@@ -157,12 +160,18 @@ def check_geometry(volume: Volume) -> None:
 
 
 def check_ct(volume: Volume) -> None:
-    """Check that a volume can be a CT of a patient.
+    """Check that a volume can be a CT of a patient; once, for every voxel is looked at.
 
     Raises:
         InputError: another modality, voxels that are not finite, nothing but air, one value everywhere, the values of
             a label map or an 8-bit picture, or axial slices smaller than 16 x 16 pixels.
     """
+    if "ct" not in volume.kept:
+        _check_ct(volume)
+        volume.kept["ct"] = True
+
+
+def _check_ct(volume: Volume) -> None:
     array = volume.array
     if volume.modality not in (None, "CT"):
         raise InputError(f"{volume.source} has the modality {volume.modality}; expected CT, so give the CT series")

@@ -16,7 +16,6 @@ from GTVAutoSegLib.cascade.applicability import applicability_warnings
 from GTVAutoSegLib.cascade.cascade import fill_gaps
 from GTVAutoSegLib.errors import Cancelled, InputError
 from GTVAutoSegLib.images.volume import Volume
-from GTVAutoSegLib.system.settings import PostprocessSettings
 
 
 @pytest.fixture(scope="module")
@@ -175,24 +174,20 @@ def test_gaps_between_picked_slices_are_filled_up_to_the_limit():
 
 
 def test_only_the_largest_components_are_kept(cascade):
-    bundle = cascade.bundle
-    info = replace(bundle.info, postprocessing=PostprocessSettings(keep_components=1))
-    keeping = replace(cascade, bundle=replace(bundle, info=info))
     from GTVAutoSegLib.cascade.cascade import _Run
+    from GTVAutoSegLib.images.probability import probability_of
 
-    mask = np.zeros((10, 64, 72), np.uint8)
-    mask[2:4, 10:30, 10:30] = 1
-    mask[7, 50:55, 50:55] = 1
-    run = _Run(keeping, phantom(), None, None)
-    run._keep_components(mask)
-    assert mask[2:4].sum() == 800 and not mask[7].any()
-    mask[7, 50:55, 50:55] = mask[9, :20, :20] = 1
-    run._keep_components(mask)
-    said = "left out: this model keeps the largest only"
-    assert run.runner.notes == [
-        f"1 smaller part of less than 0.1 mL was {said}",
-        f"2 smaller parts of 1.3 mL in all were {said}",
-    ]
+    levels = np.zeros((10, 64, 72), np.uint8)
+    levels[2:4, 10:30, 10:30] = 255
+    levels[7, 50:55, 50:55] = 255
+    run, said = _Run(cascade, phantom(), None, None), "left out: this model keeps the largest only"
+    mask, notes = run._cut(probability_of(levels, 0.5, 1), None)
+    assert mask[:2].sum() == mask.sum() == 800
+    assert notes == [f"1 smaller part of less than 0.1 mL was {said}"]
+    levels[9, :20, :20] = 255
+    mask, notes = run._cut(probability_of(levels, 0.5, 1), None)
+    assert mask.sum() == 800 and notes == [f"2 smaller parts of 1.3 mL in all were {said}"]
+    assert run.runner.notes == []  # the runner's own are about memory
 
 
 def test_one_slice_is_enough(everywhere):

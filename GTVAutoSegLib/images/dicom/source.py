@@ -105,7 +105,7 @@ class DicomSource:
 
 
 def read_source(volume: Volume, path: Path) -> DicomSource:
-    """Read the headers of a volume's slices.
+    """Read the headers of a volume's slices; once, however many files shall refer to them.
 
     Args:
         volume: read from DICOM.
@@ -119,10 +119,12 @@ def read_source(volume: Volume, path: Path) -> DicomSource:
             f"{path} has to refer to the DICOM slices of the CT, but {volume.source or 'the volume'} was not read from "
             "DICOM; give the DICOM series, or write .seg.nrrd"
         )
-    headers = [header for file in volume.dicom_files if (header := read_header(file)) is not None]
-    _check_place(headers, volume)
-    _check_identifiers(headers)
-    return DicomSource(volume, tuple(headers))
+    if "source" not in volume.kept:
+        headers = [header for file in volume.dicom_files if (header := read_header(file)) is not None]
+        _check_place(headers, volume)
+        _check_identifiers(headers)
+        volume.kept["source"] = tuple(headers)
+    return DicomSource(volume, volume.kept["source"])
 
 
 @contextmanager
