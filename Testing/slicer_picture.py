@@ -38,7 +38,7 @@ def main(output: Path) -> None:
     segmentation = widget.ui.outputSelector.currentNode()
     if segmentation is None:
         raise SystemExit(widget.ui.failureMessage.text or widget.ui.resultLabel.text)
-    widget.ui.show3DButton.click()
+    widget.ui.show3DButton.toggle()
     segment_id = segmentation.GetSegmentation().GetNthSegmentID(0)
     _bare_3d_view(slicer)
     loaded.panel.setMinimumHeight(2 * Picture.view_size[1] + 4)
