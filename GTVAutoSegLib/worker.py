@@ -138,7 +138,9 @@ class Worker:
         from .images.read import read_volume
         from .images.write import write_mask
 
-        wish = Wish(values.slices, values.first, values.last, values.completer, values.device)
+        wish = Wish(
+            values.slices, first=values.first, last=values.last, completer=values.completer, device=values.device
+        )
         completer, without = load_or_explain(wish)
         model = None if values.model is None else self._load(values)
         _stop_if(cancelled())

@@ -102,7 +102,7 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
         )
     _keep_automatic(plan, earlier, record)
     record = replace(record, correction=fix, approval=record.approval if holds else None)
-    _write(plan, earlier, volume, [own, *others], record, before, bundle)
+    _write(plan, earlier=earlier, volume=volume, structures=[own, *others], record=record, before=before, bundle=bundle)
     return record
 
 

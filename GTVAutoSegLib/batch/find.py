@@ -184,7 +184,11 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
             name = f"case_{hashed}"
             if by_patient and safe_name(one.patient.id):
                 name = f"{safe_name(one.patient.id)}_{hashed}"
-            cases.append(Case(name, paths, True, f"case_{hashed}", _notes(paths, tree), one.uid))
+            cases.append(
+                Case(
+                    name, files=paths, is_dicom=True, source=f"case_{hashed}", notes=_notes(paths, tree), series=one.uid
+                )
+            )
         if one.copies:
             copies = str(one.copies[0])
             skipped.append(Skipped(f"{label}, {_count(one.copies, 'image')}", "copies", copies, len(one.copies)))

@@ -90,7 +90,9 @@ def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings)
         key["contours"] = settings.contours
     if case.region is not None:
         key["box"] = as_json(case.region)
-    return Plan(case, output / case.name, formats, key, settings.strict, settings.contours)
+    return Plan(
+        case, folder=output / case.name, formats=formats, key=key, strict=settings.strict, contours=settings.contours
+    )
 
 
 def _stamp(case: Case) -> str:

@@ -81,7 +81,7 @@ def plan_batch(cohort: Cohort, output: Path, bundle: Bundle, settings: BatchSett
     """
     settings = settings or BatchSettings()
     plans = tuple(plan_case(case, output, bundle, settings) for case in cohort.cases)
-    return Batch(cohort, output, bundle, plans, _look(plans))
+    return Batch(cohort, output=output, bundle=bundle, plans=plans, earlier=_look(plans))
 
 
 def _look(plans: Iterable[Plan]) -> dict[str, Earlier]:
@@ -136,7 +136,9 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
                 say(outcome)
         finally:
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
-            done = write_summary(batch.output, batch.plans, failures, batch.cohort.skipped, batch.bundle)
+            done = write_summary(
+                batch.output, plans=batch.plans, failures=failures, skipped=batch.cohort.skipped, bundle=batch.bundle
+            )
             left = len(batch.plans) + len(batch.cohort.failed) - done - len(failures)
             _write(log, f"end: {done} done, {len(failures)} failed, {left} not done")
     return outcomes

@@ -90,7 +90,9 @@ class Cascade:
         check_box(volume, self.bundle.info, box)
         if mask_threshold is not None:
             check_mask_threshold(mask_threshold)
-        return _Run(self, volume, progress, cancelled, box).result(slices, threshold, picked, mask_threshold)
+        return _Run(self, volume=volume, progress=progress, cancelled=cancelled, box=box).result(
+            slices, threshold, picked, mask_threshold
+        )
 
     def classify(
         self, volume: Volume, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
@@ -230,7 +232,9 @@ class _Run:
         spacing = axial_spacing(self.volume)
         self.boxes.update(dict.fromkeys(indices, crop_rectangle(self.box, crops, spacing, self.hu.shape)))
         settings = self.info.preprocessing
-        return torch.stack([crop_input(self.hu, index, self.box, spacing, settings) for index in indices])
+        return torch.stack(
+            [crop_input(self.hu, index=index, box=self.box, spacing=spacing, settings=settings) for index in indices]
+        )
 
     def _clear_outside(self, levels: np.ndarray) -> None:
         """The margin around the box is seen and never outlined."""

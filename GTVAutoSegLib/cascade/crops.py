@@ -81,7 +81,9 @@ def crop_input(
     chosen = np.clip(index + step * np.arange(-reach, reach + 1), 0, len(hu) - 1)
     values = hu[(chosen, *rectangle.slices)]
     grey = [stretch(torch.from_numpy(apply_window(values, window)), settings.size) for window in settings.windows]
-    return torch.cat([*grey, _box_channels(index, box, rectangle, spacing, settings.size, crops)])
+    return torch.cat(
+        [*grey, _box_channels(index, box=box, rectangle=rectangle, spacing=spacing, size=settings.size, settings=crops)]
+    )
 
 
 def crop_target(label: np.ndarray, index: int, rectangle: Box, size: int) -> np.ndarray:

@@ -84,7 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     check_options(arguments)
     formats = tuple(arguments.format or ())
     cohort = without_unwritable(find(arguments), formats)
-    settings = BatchSettings(formats, arguments.threshold, arguments.strict, arguments.precision, arguments.contours)
+    settings = BatchSettings(
+        formats,
+        threshold=arguments.threshold,
+        strict=arguments.strict,
+        precision=arguments.precision,
+        contours=arguments.contours,
+    )
     batch = plan_batch(cohort, arguments.output, bundle, settings)
     if arguments.dry_run:
         preview(batch)
@@ -202,7 +208,13 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     from ..batch.dask import Work, run_on_cluster
 
     verify_model(bundle.path)
-    work = Work(bundle.path.resolve(), bundle.digest, arguments.device, arguments.precision, arguments.threshold)
+    work = Work(
+        bundle.path.resolve(),
+        digest=bundle.digest,
+        device=arguments.device,
+        precision=arguments.precision,
+        threshold=arguments.threshold,
+    )
     return partial(
         run_on_cluster, work=work, workers=arguments.workers, address=arguments.scheduler or "", cancelled=cancelled
     )

@@ -63,9 +63,13 @@ def run(arguments: argparse.Namespace) -> None:
     volume = read_volume(arguments.ct, series=arguments.series)
     mask, named = read_single(arguments.drawn, volume)
     wish = Wish(
-        arguments.slices or named or None, arguments.first, arguments.last, arguments.completer, arguments.device
+        arguments.slices or named or None,
+        first=arguments.first,
+        last=arguments.last,
+        completer=arguments.completer,
+        device=arguments.device,
     )
-    checked_request(volume, mask, wish.drawn, wish.first, wish.last)  # before PyTorch is imported
+    checked_request(volume, mask=mask, drawn=wish.drawn, first=wish.first, last=wish.last)  # before PyTorch is imported
     check_outputs(arguments.output, volume, [arguments.drawn])
     for path in json_file(arguments):
         check_writable(path)

@@ -86,7 +86,7 @@ def complete(
         Cancelled: ``cancelled`` returned True.
     """
     started = time.perf_counter()
-    request = checked_request(volume, mask, drawn, first, last)
+    request = checked_request(volume, mask=mask, drawn=drawn, first=first, last=last)
     if (
         find_ends
         and completer is None
@@ -99,7 +99,14 @@ def complete(
             f"only slice {request.shown[0]} is drawn, and without the completer's network the ends cannot be found; "
             "name the first and the last slice, or draw more slices"
         )
-    work = _Work(volume, mask, request, completer, progress or (lambda *_: None), cancelled or (lambda: False))
+    work = _Work(
+        volume,
+        mask=mask,
+        request=request,
+        completer=completer,
+        progress=progress or (lambda *_: None),
+        cancelled=cancelled or (lambda: False),
+    )
     return replace(work.result(find_ends, likely), timings={"total": time.perf_counter() - started})
 
 
@@ -162,9 +169,9 @@ class _Work:
         if find_ends and self.completer is not None:
             known = (self.low, self.high)
             if self.low is None:
-                self.low = end_of(self.completer, self.drawing, -1, known, self._stop)
+                self.low = end_of(self.completer, drawing=self.drawing, step=-1, named=known, done=self._stop)
             if self.high is None:
-                self.high = end_of(self.completer, self.drawing, 1, known, self._stop)
+                self.high = end_of(self.completer, drawing=self.drawing, step=1, named=known, done=self._stop)
         unknown = find_ends and None in (self.low, self.high)
         self.low = outermost[0] if self.low is None else self.low
         self.high = outermost[1] if self.high is None else self.high

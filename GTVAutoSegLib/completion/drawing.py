@@ -63,4 +63,6 @@ class Drawing:
 
     def neighbours(self, index: int, first: int | None, last: int | None) -> Neighbours:
         """The known slices around one that was not drawn; ``first`` and ``last`` of the tumour where they are known."""
-        return neighbours_of(index, self.masks, lambda number: not self.masks[number].any(), first, last)
+        return neighbours_of(
+            index, drawn=self.masks, is_empty=lambda number: not self.masks[number].any(), first=first, last=last
+        )

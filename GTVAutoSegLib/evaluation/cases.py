@@ -160,7 +160,13 @@ def measure_model(
     }
     counts = {CASCADE: count_slices(result.picked, abnormal)}
     return [
-        Measurement(name, case.name, boxed(variant, slack_mm), compare(mask, reference, volume), counts.get(variant))
+        Measurement(
+            name,
+            case=case.name,
+            variant=boxed(variant, slack_mm),
+            agreement=compare(mask, reference, volume),
+            slices=counts.get(variant),
+        )
         for variant, mask in masks.items()
     ]
 
@@ -180,7 +186,7 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
             if subject.predictions is not None:
                 return [_measure_prediction(subject.predictions, case, volume, reference)]
             results = (
-                measure_model(name, model, case, volume, reference, slack)
+                measure_model(name, model=model, case=case, volume=volume, reference=reference, slack_mm=slack)
                 for name, model in zip(names, models)
                 for slack in subject.boxes or (None,)
             )
@@ -194,7 +200,9 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
 def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.ndarray) -> Measurement:
     mask = read_label(replace(case, label=find_prediction(folder, case)), volume)
     counts = count_slices(tumour_slices(mask, volume), tumour_slices(reference, volume))
-    return Measurement(folder.name, case.name, PREDICTIONS, compare(mask, reference, volume), counts)
+    return Measurement(
+        folder.name, case=case.name, variant=PREDICTIONS, agreement=compare(mask, reference, volume), slices=counts
+    )
 
 
 def _in_processes(cases: Sequence[Case], subject: Subject, workers: int) -> Iterator[list[Measurement] | Failure]:

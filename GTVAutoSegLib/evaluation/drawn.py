@@ -80,7 +80,7 @@ def evaluate_drawn(
         volume = read_volume(case.image)
         label = read_label(case, volume)
         if label.any():
-            yield from _of_case(case.name, volume, label, counts, completer)
+            yield from _of_case(case.name, volume=volume, label=label, counts=counts, completer=completer)
         if progress is not None:
             progress(done + 1, len(cases))
 
@@ -112,7 +112,17 @@ def _of_case(
                     masks = [_without(mask, cleared, volume) for mask in (result.mask, label)]
                     agreement = compare(masks[0], masks[1], volume)
                     path = float(added_path_length(masks[0], masks[1], volume).sum())
-                    yield DrawnFigure(name, way, count, method, part, agreement.dsc, agreement.hd95_mm, path, off)
+                    yield DrawnFigure(
+                        name,
+                        way=way,
+                        drawn=count,
+                        method=method,
+                        part=part,
+                        dsc=agreement.dsc,
+                        hd95_mm=agreement.hd95_mm,
+                        added_path_mm=path,
+                        end_error=off,
+                    )
 
 
 def _without(mask: np.ndarray, slices: Sequence[int], volume: Volume) -> np.ndarray:
@@ -170,14 +180,14 @@ def _summary(way: str, drawn: int, part: str, group: Sequence[DrawnFigure]) -> D
 
     return DrawnSummary(
         way,
-        drawn,
-        part,
-        len(network),
-        means("dsc"),
-        means("hd95_mm"),
-        means("added_path_mm"),
-        sum(network[case].dsc > plain[case].dsc for case in plain),
-        _mean([figure.end_error for figure in network.values()]),
+        drawn=drawn,
+        part=part,
+        cases=len(network),
+        dsc=means("dsc"),
+        hd95_mm=means("hd95_mm"),
+        added_path_mm=means("added_path_mm"),
+        better=sum(network[case].dsc > plain[case].dsc for case in plain),
+        end_error=_mean([figure.end_error for figure in network.values()]),
     )
 
 

@@ -125,18 +125,18 @@ def compare(mask: np.ndarray, reference: np.ndarray, volume: Volume) -> Agreemen
         hd95_voxels = float(np.percentile(in_voxels, 95))
     return Agreement(
         1.0 if both_empty else 2 * common / (in_mask + in_reference),
-        1.0 if both_empty else common / (in_mask + in_reference - common),
-        hd95_mm,
-        hd95_voxels,
-        asd_mm,
-        surface_dice[0],
-        surface_dice[1],
-        surface_dice[2],
-        mask_ml,
-        reference_ml,
-        mask_ml - reference_ml,
-        _ratio(in_mask - in_reference, in_reference),
-        {(True, True): "both", (True, False): "mask", (False, True): "reference"}.get(
+        ji=1.0 if both_empty else common / (in_mask + in_reference - common),
+        hd95_mm=hd95_mm,
+        hd95_voxels=hd95_voxels,
+        asd_mm=asd_mm,
+        surface_dice_1mm=surface_dice[0],
+        surface_dice_2mm=surface_dice[1],
+        surface_dice_3mm=surface_dice[2],
+        volume_ml=mask_ml,
+        reference_ml=reference_ml,
+        volume_error_ml=mask_ml - reference_ml,
+        volume_error=_ratio(in_mask - in_reference, in_reference),
+        empty={(True, True): "both", (True, False): "mask", (False, True): "reference"}.get(
             (in_mask == 0, in_reference == 0), ""
         ),
     )

@@ -137,7 +137,9 @@ def probability_of(levels: np.ndarray, threshold: float, keep_components: int) -
     box = bounding_box(levels >= FAINTEST) or (slice(0, 1),) * 3
     z, y, x = levels.shape
     start = (box[0].start, box[1].start, box[2].start)
-    return Probability(levels[box].copy(), start, (z, y, x), threshold, keep_components)
+    return Probability(
+        levels[box].copy(), start=start, shape=(z, y, x), threshold=threshold, keep_components=keep_components
+    )
 
 
 def read_probability(path: str | Path) -> Probability:
@@ -156,10 +158,10 @@ def read_probability(path: str | Path) -> Probability:
         values = sitk.GetArrayFromImage(image)
         found = Probability(
             values,
-            _three(facts["start"]),
-            _three(facts["shape"]),
-            float(facts["threshold"]),
-            int(facts["keep_components"]),
+            start=_three(facts["start"]),
+            shape=_three(facts["shape"]),
+            threshold=float(facts["threshold"]),
+            keep_components=int(facts["keep_components"]),
         )
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -72,7 +72,13 @@ def _read_file(path: Path) -> Volume:
         array, reader = _read_array(path, suffix, header)
     except MemoryError:
         raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
-    volume = Volume(narrow(array), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path))
+    volume = Volume(
+        narrow(array),
+        spacing=reader.GetSpacing(),
+        origin=reader.GetOrigin(),
+        direction=reader.GetDirection(),
+        source=str(path),
+    )
     check_geometry(volume)
     if not agree(volume.spacing, header.spacing):
         # ITK reads numbers as the process's locale writes them.

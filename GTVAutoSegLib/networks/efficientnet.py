@@ -42,7 +42,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         inner = entering * expansion
         self.expand = _layer(entering, inner) if expansion > 1 else nn.Identity()
-        self.depthwise = _layer(inner, inner, kernel, stride, dilation, groups=inner)
+        self.depthwise = _layer(inner, leaving=inner, kernel=kernel, stride=stride, dilation=dilation, groups=inner)
         self.project = _layer(inner, leaving, active=False)
         self.shortcut = stride == 1 and entering == leaving
 
@@ -82,7 +82,11 @@ class EfficientNetLite0(Encoder):
             blocks = []
             for block in range(last if deepest else count):
                 steps = stride if block == 0 and dilation == 1 else 1
-                blocks.append(InvertedResidual(entering, leaving, expansion, kernel, steps, dilation))
+                blocks.append(
+                    InvertedResidual(
+                        entering, leaving=leaving, expansion=expansion, kernel=kernel, stride=steps, dilation=dilation
+                    )
+                )
                 entering = leaving
             self.groups.append(nn.Sequential(*blocks))
         for module in self.modules():

@@ -16,7 +16,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.conv1 = conv_bn(in_channels, out_channels, 3, stride, dilation)
+        self.conv1 = conv_bn(in_channels, out_channels=out_channels, kernel=3, stride=stride, dilation=dilation)
         self.conv2 = conv_bn(out_channels, out_channels, 3, dilation=dilation)
         self.shortcut = _shortcut(in_channels, out_channels, stride)
 
@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         inner = out_channels // self.expansion
         self.conv1 = conv_bn(in_channels, inner)
-        self.conv2 = conv_bn(inner, inner, 3, stride, dilation)
+        self.conv2 = conv_bn(inner, out_channels=inner, kernel=3, stride=stride, dilation=dilation)
         self.conv3 = conv_bn(inner, out_channels)
         self.shortcut = _shortcut(in_channels, out_channels, stride)
 

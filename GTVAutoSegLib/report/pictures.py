@@ -47,7 +47,7 @@ def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], wid
     areas = np.count_nonzero(tumour, axis=(1, 2))
     index = int(areas.argmax()) if areas.any() else len(hu) // 2
     where = (index, *body_frame(hu[[index]], tumour[[index]], spacing[1:]))
-    return encode_png(draw(hu[where], tumour[where], spacing[1:], window, width))
+    return encode_png(draw(hu[where], mask=tumour[where], spacing=spacing[1:], window=window, width=width))
 
 
 def key_pictures(
@@ -79,14 +79,23 @@ def key_pictures(
     for index in chosen:
         where = (index, *box[1:])
         caption = f"axial, slice {len(hu) - 1 - index if flipped else index}"
-        drawn = draw(hu[where], tumour[where], spacing[1:], window, width, former[where])
+        drawn = draw(
+            hu[where], mask=tumour[where], spacing=spacing[1:], window=window, width=width, before=former[where]
+        )
         pictures.append(Picture(caption, encode_png(drawn)))
     for name, axis, kept, marks in (("coronal", 1, (0, 2), CORONAL_MARKS), ("sagittal", 2, (0, 1), SAGITTAL_MARKS)):
         most = hu.shape[axis] // 2 if found is None else _fullest((tumour | former)[found], axis) + found[axis].start
         where = tuple(most if one == axis else box[one] for one in range(3))
         sides = (spacing[kept[0]], spacing[kept[1]])
         # The head is up.
-        drawn = draw(hu[where][::-1], tumour[where][::-1], sides, window, width, former[where][::-1])
+        drawn = draw(
+            hu[where][::-1],
+            mask=tumour[where][::-1],
+            spacing=sides,
+            window=window,
+            width=width,
+            before=former[where][::-1],
+        )
         pictures.append(Picture(name, encode_png(drawn), marks))
     return tuple(pictures)
 

@@ -116,7 +116,7 @@ def _folds(dataset: Path, exported: Sequence[_Exported], run: Path | None) -> li
     preset = load_preset("paper")
     patients = read_patients(dataset, [case.name for case in exported])
     if run is not None:
-        return load_folds(run, exported, preset.folds, preset.seed, patients)
+        return load_folds(run, stored=exported, count=preset.folds, seed=preset.seed, patients=patients)
     return as_folds(make_folds(exported, preset.folds, preset.seed, patients), exported)
 
 

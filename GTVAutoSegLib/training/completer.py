@@ -153,7 +153,7 @@ def train_completer(
             fit(job, network, fabric, monitor)
     bundle = folder / task.id
     if fabric.is_global_zero:
-        _write_bundle(bundle, task, arguments, data, network)
+        _write_bundle(bundle, task=task, arguments=arguments, data=data, network=network)
     return bundle
 
 

@@ -188,7 +188,7 @@ class _Training:
             numbers = draw(len(batch), self.job.settings.augmentation, generator).of(slice(rows[0], rows[-1] + 1))
             images, masks = as_input(images, self.fabric.device), masks.to(self.fabric.device)
             noise = self.job.settings.augmentation.noise_amount
-            images, masks = augment(images, masks, numbers, noise, self.job.grey)
+            images, masks = augment(images, masks=masks, numbers=numbers, noise_amount=noise, grey=self.job.grey)
             if epoch == number == 0:
                 self.monitor.samples(images, masks)
             total += self._step(images, masks, len(batch))

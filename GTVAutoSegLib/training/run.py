@@ -90,11 +90,13 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
     cases = {case.name: case for case in stored}
     for fold in _chosen(run, folds):
         for stage in run.stages:
-            _train_one(run, fold, stage, cases, folds, fabric)
+            _train_one(run, fold=fold, stage=stage, cases=cases, folds=folds, fabric=fabric)
     if not fabric.is_global_zero:
         return None
-    bundle = build_bundles(run.task, run.preset, run.folder, folds, cases, fabric.device)
-    write_report(run.folder, run.task, run.preset, folds, cases, bundle)
+    bundle = build_bundles(
+        run.task, preset=run.preset, folder=run.folder, folds=folds, cases=cases, device=fabric.device
+    )
+    write_report(run.folder, task=run.task, preset=run.preset, folds=folds, cases=cases, bundle=bundle)
     return bundle
 
 
@@ -114,7 +116,7 @@ def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
         folds = [split]
     else:
         patients = read_patients(run.dataset, [case.name for case in cases])
-        folds = load_folds(run.folder, stored, run.preset.folds, run.preset.seed, patients)
+        folds = load_folds(run.folder, stored=stored, count=run.preset.folds, seed=run.preset.seed, patients=patients)
     configuration = Configuration(
         run.task,
         run.preset,

@@ -69,3 +69,20 @@ def test_no_folder_holds_more_than_14_entries():
             if folder != LIBRARY and len(entries) > 14:
                 full[str(folder.relative_to(LIBRARY.parent))] = sorted(entries)
     assert full == {}
+
+
+def test_a_call_with_five_arguments_or_more_names_them():
+    """Those of the library's own functions and classes: nobody knows what a fifth number without a name is."""
+    own = {
+        node.name
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    nameless = [
+        f"{path.relative_to(LIBRARY)}, line {node.lineno}: {node.func.id}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in own and len(node.args) > 4
+    ]
+    assert nameless == []

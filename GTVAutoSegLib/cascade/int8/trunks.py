@@ -115,7 +115,7 @@ class QuantisedEfficientNet(nn.Module):
             blocks = nn.Sequential()
             for place, block in enumerate(group):
                 point = f"{name}.groups.{number}.{place}"
-                blocks.append(QuantisedResidual(block, ranges, point, taken, zero))
+                blocks.append(QuantisedResidual(block, ranges=ranges, name=point, taken=taken, zero=zero))
                 taken, zero = ranges[point], MIDDLE
             self.groups.append(blocks)
             if number in GROUPS_SHOWN:

@@ -71,7 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not tree.structure_sets:
         raise InputError(f"{arguments.dicom} holds no RTSTRUCT; expected the structure sets beside the CT series")
     make_folder(arguments.dataset)
-    plans, failed = plan_import(tree, arguments.dataset, arguments.roi, arguments.each, arguments.name_by == "patient")
+    plans, failed = plan_import(
+        tree,
+        dataset=arguments.dataset,
+        pattern=arguments.roi,
+        each=arguments.each,
+        by_patient=arguments.name_by == "patient",
+    )
     outcomes = []
     with locked(arguments.dataset):
         for outcome in chain(failed, import_cases(plans, arguments.allow_empty)):

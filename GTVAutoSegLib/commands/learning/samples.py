@@ -27,5 +27,5 @@ def run(arguments: argparse.Namespace) -> None:
     from ...training.data.samples import write_samples
 
     task = task.resized(preset.size, preset.width)
-    write_samples(arguments.dataset, task, preset, arguments.output, COUNT)
+    write_samples(arguments.dataset, task=task, preset=preset, output=arguments.output, count=COUNT)
     print(f"written: {arguments.output}")

@@ -132,10 +132,10 @@ def _train_completer(arguments: argparse.Namespace) -> None:
     try:
         bundle = train_completer(
             task,
-            arguments.dataset,
-            arguments.output,
-            fabric,
-            lambda text: print(text, file=sys.stderr, flush=True) if fabric.is_global_zero else None,
+            datasets=arguments.dataset,
+            folder=arguments.output,
+            fabric=fabric,
+            say=lambda text: print(text, file=sys.stderr, flush=True) if fabric.is_global_zero else None,
             resume=arguments.resume,
         )
     except KeyboardInterrupt:

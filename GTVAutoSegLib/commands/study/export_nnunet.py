@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace) -> None:
     from ...system.progress import progress_bar
 
     with progress_bar("case") as progress:
-        folder = export_nnunet(arguments.dataset, arguments.output, arguments.id, arguments.run, progress)
+        folder = export_nnunet(
+            arguments.dataset, output=arguments.output, number=arguments.id, run=arguments.run, progress=progress
+        )
     print(f"written: {folder}")
     print(
         f"after nnUNetv2_plan_and_preprocess -d {arguments.id}, and before any training, copy {folder / SPLITS} into "

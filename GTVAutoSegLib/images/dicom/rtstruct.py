@@ -69,14 +69,14 @@ def read_structure_set(path: Path) -> StructureSet:
         rois, remarks = _rois(data, path)
         return StructureSet(
             path,
-            str(data.get("SOPInstanceUID", "")),
-            str(data.get("StructureSetLabel", "")),
-            str(data.get("StructureSetDate", "")),
-            read_patient(data),
-            tuple(dict.fromkeys(_referenced_series(references))),
-            rois,
-            tuple(dict.fromkeys(str(item.get("FrameOfReferenceUID", "")) for item in references)),
-            remarks,
+            uid=str(data.get("SOPInstanceUID", "")),
+            label=str(data.get("StructureSetLabel", "")),
+            date=str(data.get("StructureSetDate", "")),
+            patient=read_patient(data),
+            series=tuple(dict.fromkeys(_referenced_series(references))),
+            rois=rois,
+            frames=tuple(dict.fromkeys(str(item.get("FrameOfReferenceUID", "")) for item in references)),
+            remarks=remarks,
         )
 
 
@@ -183,7 +183,16 @@ def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str
             ambiguous = f"{len(drawn[number])} sets of contours have its number {number}"
         contours = [contour for one in drawn.get(number, ()) for contour in one.get("ContourSequence") or ()]
         frame = str(item.get("ReferencedFrameOfReferenceUID", ""))
-        rois.append(Roi(number, str(item.get("ROIName", "")), str(path), contours, frame, ambiguous))
+        rois.append(
+            Roi(
+                number,
+                name=str(item.get("ROIName", "")),
+                source=str(path),
+                items=contours,
+                frame_of_reference=frame,
+                ambiguous=ambiguous,
+            )
+        )
     nameless = sum(bool(one.get("ContourSequence")) for number in drawn if number not in uses for one in drawn[number])
     remark = f"{path} has contours of {nameless} ROIs that it does not name; they belong to nothing"
     return tuple(rois), (remark,) if nameless else ()

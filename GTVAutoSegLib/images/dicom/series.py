@@ -93,14 +93,14 @@ def stack(slices: Sequence[SliceHeader], source: str) -> Volume:
     hu, doubts = read_hu(paths)
     volume = Volume(
         hu,
-        spacing,
-        (slices[0].position[0], slices[0].position[1], slices[0].position[2]),
-        direction,
-        source,
-        slices[0].modality or None,
-        paths,
-        (*notes, *doubts),
-        doubts,
+        spacing=spacing,
+        origin=(slices[0].position[0], slices[0].position[1], slices[0].position[2]),
+        direction=direction,
+        source=source,
+        modality=slices[0].modality or None,
+        dicom_files=paths,
+        notes=(*notes, *doubts),
+        doubts=doubts,
     )
     check_geometry(volume)
     return volume

@@ -137,7 +137,14 @@ def scan(
     for key, versions in finds.slices.items():
         slices = tuple(header for found in versions.values() for header in found)
         series[key] = ImageSeries(slices[0].series, slices, tuple(finds.copies.get(key, ())))
-    return DicomTree(root, series, tuple(finds.sets), tuple(finds.problems), tuple(finds.empty), tuple(finds.others))
+    return DicomTree(
+        root,
+        series=series,
+        structure_sets=tuple(finds.sets),
+        problems=tuple(finds.problems),
+        empty=tuple(finds.empty),
+        others=tuple(finds.others),
+    )
 
 
 def _look_at(path: Path, structure_sets: bool, finds: _Finds) -> None:

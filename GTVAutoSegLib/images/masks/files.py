@@ -193,10 +193,10 @@ def _segment(fields: dict[str, str]) -> _Segment:
     tags = dict(part.split(":", 1) for part in fields["Tags"].split("|") if ":" in part)
     return _Segment(
         fields["Name"].strip() or fields["ID"].strip(),
-        int(fields["LabelValue"] or 1),
-        int(fields["Layer"] or 0),
-        color or None,
-        tags,
+        value=int(fields["LabelValue"] or 1),
+        layer=int(fields["Layer"] or 0),
+        color=color or None,
+        tags=tags,
     )
 
 

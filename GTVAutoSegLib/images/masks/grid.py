@@ -49,10 +49,10 @@ def in_axial_order(volume: Volume) -> Volume:
     direction = (steps / spacing)[:, ::-1]
     return Volume(
         view.of(volume.array),
-        tuple(spacing[::-1].tolist()),
-        tuple(origin.tolist()),
-        tuple(direction.ravel().tolist()),
-        volume.source,
+        spacing=tuple(spacing[::-1].tolist()),
+        origin=tuple(origin.tolist()),
+        direction=tuple(direction.ravel().tolist()),
+        source=volume.source,
     )
 
 

@@ -69,11 +69,11 @@ def measure_edit(before: np.ndarray, after: np.ndarray, volume: Volume) -> Edit:
     )
     return Edit(
         round(agreement.dsc, 4),
-        round(agreement.surface_dice_2mm, 4),
-        round(float(lengths.sum()), 1),
-        round(agreement.reference_ml, 4),
-        round(agreement.volume_ml, 4),
-        slices,
+        surface_dice_2mm=round(agreement.surface_dice_2mm, 4),
+        added_path_length_mm=round(float(lengths.sum()), 1),
+        volume_before_ml=round(agreement.reference_ml, 4),
+        volume_after_ml=round(agreement.volume_ml, 4),
+        slices=slices,
     )
 
 

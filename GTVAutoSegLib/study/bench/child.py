@@ -34,7 +34,7 @@ def make_bundle(folder: str, width: int, size: int, side: int, shrink: int = 1) 
     """Write a fitted bundle."""
     from .fitted_bundle import write_fitted_bundle
 
-    write_fitted_bundle(Path(folder), width, size, side, shrink)
+    write_fitted_bundle(Path(folder), width=width, size=size, side=side, shrink=shrink)
     return {}
 
 

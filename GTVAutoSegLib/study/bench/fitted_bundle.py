@@ -33,7 +33,9 @@ FIT_SLICES, FIT_POSITIVE = 16, 6
 FEW_SLICES = slice(4, 12, 2)
 # Far enough from 0.5 that neither rounding nor quantisation turns a slice.
 LOGIT = 8.0
-NOT_COMPARED = Agreement("phantom", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NOT_COMPARED = Agreement(
+    "phantom", cases=0, slices=0, dsc_mean=0.0, dsc_worst=0.0, slices_equal=0.0, recall_fp32=0.0, recall_int8=0.0
+)
 RIDGE = 1e-2
 
 
@@ -122,7 +124,7 @@ def _describe(
         version="0",
         licence="CC0",
         intended_use="measuring time and memory",
-        task=TaskInfo("bench", "Phantom", "GTVp", GTV_TERMINOLOGY, (0.9, 0.2, 0.2)),
+        task=TaskInfo("bench", site="Phantom", roi="GTVp", terminology=GTV_TERMINOLOGY, color=(0.9, 0.2, 0.2)),
         preprocessing=settings,
         classifier=networks["classifier"],
         segmenter=networks["segmenter"],

@@ -42,12 +42,12 @@ def make_phantom(slices: int, positive: int, side: int, seed: int = 0) -> Phanto
     hu = np.empty((slices, side, side), np.int16)
     tumour = np.zeros(hu.shape, bool)
     y, x = np.mgrid[:side, :side].astype(np.float32) / side
-    tumour_shape = _ellipse(y, x, 0.48, 0.40, 0.09)
+    tumour_shape = _ellipse(y, x=x, row=0.48, column=0.40, radius=0.09)
     first = (slices - positive) // 2
     generator = np.random.default_rng(seed)
     for index in range(slices):  # by slice: the noise of a large CT as one array would be four times its size
         # The outline breathes a little, so that no two slices have quite the same body box.
-        body = _ellipse(y, x, 0.52, 0.48, 0.33 + 0.02 * np.sin(index / 7))
+        body = _ellipse(y, x=x, row=0.52, column=0.48, radius=0.33 + 0.02 * np.sin(index / 7))
         plane = np.where(body, np.float32(TISSUE_HU), np.float32(AIR_HU))
         if first <= index < first + positive:
             tumour[index] = tumour_shape

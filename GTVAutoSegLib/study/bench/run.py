@@ -92,9 +92,15 @@ def run_bench(settings: BenchSettings) -> Bench:
         for group in _groups(settings, helper, folder, facts["int8"]):
             networks = describe_networks(group.width, group.size, group.shrink)
             print(f"measuring {group.label}, {networks}", file=sys.stderr)
-            rows += _measure(settings, group, folder, opponents, answers, rates)
+            rows += _measure(settings, group=group, folder=folder, opponents=opponents, answers=answers, rates=rates)
     found = tuple(_opponent_row(name, threads, given) for (name, threads), given in answers.items())
-    return Bench(machine, settings, rates, tuple(_compared(row, found) for row in rows), found)
+    return Bench(
+        machine,
+        settings=settings,
+        gemm_gflops=rates,
+        rows=tuple(_compared(row, found) for row in rows),
+        opponents=found,
+    )
 
 
 def _opponent(stack: ExitStack, settings: BenchSettings, name: str, threads: int) -> Child:
@@ -153,7 +159,7 @@ def _measure(
                     rates[name] = max(rates.get(name, 0.0), rate / 1e9)
             for opponent, threads, child in opponents:
                 answers[opponent, threads].append(child.ask("predict"))
-    return [_row(group, variant, runs[variant], cold[variant], rates) for variant in variants]
+    return [_row(group, variant=variant, runs=runs[variant], cold=cold[variant], rates=rates) for variant in variants]
 
 
 def _variants(settings: BenchSettings, group: Group) -> Iterator[Variant]:
@@ -162,7 +168,15 @@ def _variants(settings: BenchSettings, group: Group) -> Iterator[Variant]:
             continue
         # The threads are those of a CPU: elsewhere one row says all.
         for threads in settings.threads if device == "cpu" else settings.threads[:1]:
-            yield Variant(group.model, group.width, group.size, group.shrink, device, precision, threads)
+            yield Variant(
+                group.model,
+                width=group.width,
+                size=group.size,
+                shrink=group.shrink,
+                device=device,
+                precision=precision,
+                threads=threads,
+            )
 
 
 def _cold_start(

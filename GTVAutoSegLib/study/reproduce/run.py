@@ -177,7 +177,9 @@ def _set_up(request: Request) -> Setup:
         built = build_store(everyone, request.task.preprocessing, request.store, progress)
     stored = {case.name: case for case in built}
     training = [stored[case.name] for case in split.training]
-    folds = divide(training, split.patients, request.preset.folds, request.preset.seed, request.folds)
+    folds = divide(
+        training, patients=split.patients, count=request.preset.folds, seed=request.preset.seed, run=request.folds
+    )
     keep_split(request.folder, [stored[case.name] for case in split.test], folds, request.preset.seed)
     return Setup(
         task=request.task,
@@ -222,7 +224,7 @@ def _within_budget(request: Request, setup: Setup, tables: Sequence[Table]) -> i
         )
     if key.hexdigest() not in known:
         speeds = measure_speeds(parts, setup)
-        found = epochs_within(3600 * request.budget_hours, parts, setup, speeds, request.jobs)
+        found = epochs_within(3600 * request.budget_hours, parts=parts, setup=setup, speeds=speeds, jobs=request.jobs)
         known[key.hexdigest()] = found
         write_text(path, json.dumps(known, indent=1) + "\n")
     count: int = known[key.hexdigest()]

@@ -81,7 +81,7 @@ class Table:
 RESNET = Recipe(CLASSIFIER, "resnet18")
 SANET = Recipe(SEGMENTER, "sanet")
 # Every other system is compared with this one.
-HCF = System("HCF", SANET, RESNET, "HCF", paper.TABLE2["HCF"][1:])
+HCF = System("HCF", segmenter=SANET, classifier=RESNET, structure="HCF", paper=paper.TABLE2["HCF"][1:])
 
 NETWORKS = {
     "U-Net": "unet",
@@ -107,10 +107,18 @@ def table2() -> Table:
     """All systems."""
     systems = [_plain(name) for name in NETWORKS]
     systems += [
-        System(name, Recipe(VOLUME, network), None, structure, paper.TABLE2[name][1:])
+        System(
+            name, segmenter=Recipe(VOLUME, network), classifier=None, structure=structure, paper=paper.TABLE2[name][1:]
+        )
         for name, (network, structure) in VOLUMES.items()
     ]
-    mtl = System("SANet + MTL", Recipe(SEGMENTER, "sanet-mtl"), None, "MTL", paper.TABLE2["SANet + MTL"][1:])
+    mtl = System(
+        "SANet + MTL",
+        segmenter=Recipe(SEGMENTER, "sanet-mtl"),
+        classifier=None,
+        structure="MTL",
+        paper=paper.TABLE2["SANet + MTL"][1:],
+    )
     return Table("table2", "Comparison of systems", (*systems, mtl, HCF))
 
 
@@ -127,7 +135,15 @@ def table3() -> Table:
             published = tuple(
                 ((rows[ratio][1][column], float("nan")),) for rows in paper.TABLE3.values() if ratio is not None
             )
-            systems.append(System(f"{ratio or 'none'} + {theta}", segmenter, classifier, "HCF", published))
+            systems.append(
+                System(
+                    f"{ratio or 'none'} + {theta}",
+                    segmenter=segmenter,
+                    classifier=classifier,
+                    structure="HCF",
+                    paper=published,
+                )
+            )
     assert {s.segmenter.theta for s in systems} == set(RATIOS)  # noqa: S101 - the grid names every ratio there is
     return Table("table3", "Sampling ratios of the slice classifier and of SANet", tuple(systems))
 
@@ -137,7 +153,12 @@ def table4() -> Table:
     systems = []
     for name in NETWORKS:
         plain = _plain(name)
-        systems += [plain, System(f"{name} + HCF", plain.segmenter, RESNET, "HCF", paper.TABLE4[name])]
+        systems += [
+            plain,
+            System(
+                f"{name} + HCF", segmenter=plain.segmenter, classifier=RESNET, structure="HCF", paper=paper.TABLE4[name]
+            ),
+        ]
     return Table("table4", "Networks with the slice classifier in front", tuple(systems))
 
 
@@ -154,23 +175,39 @@ def table5() -> Table:
         recipe = Recipe(SEGMENTER, SANET.network, arguments)
         without = ", ".join([*name.split(" and "), "HCF"]) if name else "HCF"
         alone = "w/o " + " and ".join(without.rsplit(", ", 1))
-        systems.append(System(alone, recipe, None, "end-to-end", paper.TABLE5.get(alone, ())))
+        systems.append(
+            System(alone, segmenter=recipe, classifier=None, structure="end-to-end", paper=paper.TABLE5.get(alone, ()))
+        )
         cascade = f"w/o {name}" if name else HCF.name
-        systems.append(System(cascade, recipe, RESNET, "HCF", paper.TABLE5.get(cascade, ())))
+        systems.append(
+            System(cascade, segmenter=recipe, classifier=RESNET, structure="HCF", paper=paper.TABLE5.get(cascade, ()))
+        )
     return Table("table5", "Parts left out", tuple(systems))
 
 
 def table6() -> Table:
     """Losses of SANet, the classifier in front."""
     systems = (
-        System(name, Recipe(SEGMENTER, SANET.network, loss=loss), RESNET, "HCF", paper.TABLE6.get(name, ()))
+        System(
+            name,
+            segmenter=Recipe(SEGMENTER, SANET.network, loss=loss),
+            classifier=RESNET,
+            structure="HCF",
+            paper=paper.TABLE6.get(name, ()),
+        )
         for name, loss in LOSS_NAMES.items()
     )
     return Table("table6", "Losses of SANet", tuple(systems))
 
 
 def _plain(name: str) -> System:
-    return System(name, Recipe(SEGMENTER, NETWORKS[name]), None, "end-to-end", paper.TABLE2[name][1:])
+    return System(
+        name,
+        segmenter=Recipe(SEGMENTER, NETWORKS[name]),
+        classifier=None,
+        structure="end-to-end",
+        paper=paper.TABLE2[name][1:],
+    )
 
 
 TABLES: dict[str, Callable[[], Table]] = {

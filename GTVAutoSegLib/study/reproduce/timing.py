@@ -124,7 +124,9 @@ def seconds_left(part: Part, setup: Setup, speed: Speed, epochs: int | None = No
         return 0.0
     settings = setup.settings(part.recipe)
     if part.recipe.stage == VOLUME:
-        return volume_seconds(part, setup, speed.step, speed.slice, settings.epochs if epochs is None else epochs)
+        return volume_seconds(
+            part, setup=setup, step=speed.step, look=speed.slice, epochs=settings.epochs if epochs is None else epochs
+        )
     abnormal = np.concatenate([setup.stored[name].abnormal for name in part.fold.training])
     seen = len(balanced_indices(abnormal, part.recipe.theta, 0, 0))
     epoch = seen / speed.batch * speed.step + _slices(part.fold.validation, setup) * speed.slice

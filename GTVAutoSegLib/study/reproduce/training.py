@@ -156,7 +156,9 @@ def make_job(setup: Setup, part: Part) -> Job:
 def _do_slices(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     job = make_job(setup, part)
     fabric = make_fabric(setup.device, setup.precision)
-    monitor = LogMonitor(part.title, job.settings.epochs, part.folder, fabric.device, cancelled)
+    monitor = LogMonitor(
+        part.title, epochs=job.settings.epochs, folder=part.folder, device=fabric.device, cancelled=cancelled
+    )
     log = fit(job, part.folder, fabric, monitor)
     network = job.build()
     network.load_state_dict(load_weights(part.folder))
@@ -189,11 +191,11 @@ def _do_volume(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     fabric = make_fabric(setup.device, setup.precision)
     train_system(
         part.recipe.network,
-        training,
-        validation,
-        settings,
-        part.folder,
-        fabric,
+        training=training,
+        validation=validation,
+        settings=settings,
+        folder=part.folder,
+        fabric=fabric,
         resume=True,
         title=part.title,
         cancelled=cancelled,

@@ -84,16 +84,28 @@ def train_system(
         if not cases:
             raise InputError(f"{name} was given no {side} cases; expected at least one")
     with fabric.rank_zero_first():
-        settings = _begin(name, training, validation, settings, folder, resume)
+        settings = _begin(
+            name, training=training, validation=validation, settings=settings, folder=folder, resume=resume
+        )
     for stage in SYSTEMS[name]:
         if not is_finished(folder / stage):
             monitor = Monitor()
             if fabric.is_global_zero:
                 board = folder / stage / "tensorboard"
                 epochs = settings.training.epochs
-                monitor = LiveMonitor(f"{title or name}, {stage}", FIGURE, epochs, board, cancelled)
+                monitor = LiveMonitor(
+                    f"{title or name}, {stage}", figure=FIGURE, epochs=epochs, folder=board, cancelled=cancelled
+                )
             with closing(monitor):
-                _train_stage(name, stage, (training, validation), settings, folder, fabric, monitor)
+                _train_stage(
+                    name,
+                    stage=stage,
+                    cases=(training, validation),
+                    settings=settings,
+                    folder=folder,
+                    fabric=fabric,
+                    monitor=monitor,
+                )
     if fabric.is_global_zero:
         shutil.rmtree(folder / PREPARED, ignore_errors=True)
 
@@ -133,7 +145,7 @@ def _train_stage(
     stores = [folder / PREPARED / stage / side for side in ("training", "validation")]
     mapped.cache_clear()  # the same files may be written anew
     if fabric.is_global_zero:
-        _prepare(cases, stage, name, settings, stores)
+        _prepare(cases, stage=stage, name=name, settings=settings, stores=stores)
     fabric.barrier()
     training, validation = ([PreparedVolume(store / case.name) for case in side] for store, side in zip(stores, cases))
     patch = settings.coarse if stage == COARSE else settings.patch
@@ -170,7 +182,7 @@ def _prepare(
             check_ct(volume)
             label = volume.axial.of(read_label(case, volume))
             tumour = tumour or bool(label.any())
-            keep_volume(store / case.name, *_on_grid(volume, label, stage, name, settings))
+            keep_volume(store / case.name, *_on_grid(volume, label=label, stage=stage, name=name, settings=settings))
         if not tumour:
             raise InputError(
                 f"the {store.name} cases of {name} ({', '.join(case.name for case in side[:5])}) show no tumour; "

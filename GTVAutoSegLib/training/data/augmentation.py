@@ -128,7 +128,14 @@ def draw(count: int, settings: AugmentationSettings, generator: torch.Generator)
         torch.exp(uniform(-settings.gamma, settings.gamma) * changes),
     ]
     coarse = torch.where(happens(settings.blur), uniform(0.5, 0.9), 1.0)
-    return Draw(torch.stack(rows, 1), displacement, erased, noise_seed, torch.stack(grey, 1), coarse)
+    return Draw(
+        torch.stack(rows, 1),
+        displacement=displacement,
+        erased=erased,
+        noise_seed=noise_seed,
+        grey=torch.stack(grey, 1),
+        coarse=coarse,
+    )
 
 
 def augment(

@@ -65,7 +65,7 @@ class CropSet:
         assert settings.crops is not None  # noqa: S101 - a set of crops is made for such settings only
         box = self._drawn_box(index, owner, row) if self.fixed is None else self._fixed_box(owner)
         hu, spacing = mapped(case.folder / "hu.npy"), case.spacing_mm[::-1]
-        image = crop_input(hu, row, box, spacing, settings)
+        image = crop_input(hu, index=row, box=box, spacing=spacing, settings=settings)
         rectangle = crop_rectangle(box, settings.crops, spacing, hu.shape)
         mask = crop_target(mapped(case.folder / "label.npy"), row, rectangle, settings.size)
         return image.mul_(255).round_().to(torch.uint8), mask

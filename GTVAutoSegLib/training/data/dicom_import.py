@@ -102,7 +102,7 @@ def plan_import(
             rois, notes = drawn_here(chosen.structure_set, series, chosen.rois)
             notes = (*_same_uid(chosen.structure_set, tree), *chosen.structure_set.remarks, *notes)
             plans += [
-                Plan(folder, series, chosen.structure_set, group, notes)
+                Plan(folder, series=series, structure_set=chosen.structure_set, rois=group, notes=notes)
                 for folder, group in _folders(dataset, name, rois, each)
             ]
         except InputError as error:
@@ -201,7 +201,7 @@ def _import_case(plan: Plan, allow_empty: bool) -> Outcome:
     }
     # No path, name or date: a data set is passed on. The notes of volume and plan name files.
     record = {"gtvautoseg": __version__, **source, **found, "notes": [*drawn, *clipped]}
-    write_case(plan.folder, hu, mask, volume, record)
+    write_case(plan.folder, hu=hu, mask=mask, volume=volume, record=record)
     names = ", ".join(roi.name for roi in plan.rois)
     text = f"{names}: {found['label_ml']:.1f} mL on {found['label_slices']} of {len(mask)} slices"
     return Outcome(plan.series.patient.id, plan.folder, text, (*volume.notes, *notes, *clipped), empty=not mask.any())

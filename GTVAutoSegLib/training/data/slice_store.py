@@ -99,7 +99,9 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
             _write_slices(volume.axial.of(volume.array), label, settings, part)
         else:
             _write_volume(volume.axial.of(volume.array), label, part)
-        (part / "case.json").write_text(json.dumps(_describe(case, volume, label, settings, content)))
+        (part / "case.json").write_text(
+            json.dumps(_describe(case, volume=volume, label=label, settings=settings, content=content))
+        )
 
 
 def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:

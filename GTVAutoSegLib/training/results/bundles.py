@@ -65,17 +65,26 @@ def build_bundles(
         finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
         if not finished:
             return None
-        figures = _figures(task, folder, finished, cases, device) if preset.choose_threshold else {}
+        figures = (
+            _figures(task, folder=folder, folds=finished, cases=cases, device=device) if preset.choose_threshold else {}
+        )
         for fold in finished:
             others = [name for name in figures if name != fold.name] or list(figures)
-            _write(task, folder, folder / fold.name / task.id, [fold], cases, _thresholds(figures, others))
+            _write(
+                task,
+                folder=folder,
+                target=folder / fold.name / task.id,
+                folds=[fold],
+                cases=cases,
+                thresholds=_thresholds(figures, others),
+            )
         chosen = _thresholds(figures, figures)
         if figures:
             curves = threshold_curves([case for found in figures.values() for case in found], chosen)
             write_text(folder / CURVES, json.dumps({"chosen": asdict(chosen), **curves}, indent=2) + "\n")
         if len(finished) > 1:
             chosen = _unvoted(task, chosen)
-        return _write(task, folder, folder / task.id, finished, cases, chosen)
+        return _write(task, folder=folder, target=folder / task.id, folds=finished, cases=cases, thresholds=chosen)
 
 
 def restore_bundles(folder: Path, name: str) -> None:
@@ -104,7 +113,7 @@ def _write(
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
     with whole_folder(target, "free space on the disk and run again with --resume") as part:
         files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
-        info = _describe(task, folder, folds, cases, files, part, thresholds)
+        info = _describe(task, folder=folder, folds=folds, cases=cases, files=files, part=part, thresholds=thresholds)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     return target
 
@@ -212,7 +221,7 @@ def _describe(
         version=task.version,
         licence=task.licence,
         intended_use=task.intended_use,
-        task=TaskInfo(task.id, task.site, task.roi, task.terminology, task.color),
+        task=TaskInfo(task.id, site=task.site, roi=task.roi, terminology=task.terminology, color=task.color),
         preprocessing=task.preprocessing,
         classifier=networks[CascadeStage.CLASSIFIER],
         segmenter=networks[CascadeStage.SEGMENTER],

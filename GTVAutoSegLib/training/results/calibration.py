@@ -123,7 +123,11 @@ def calibration_images(model: Cascade, cases: Sequence[Case]) -> Tensor:
         else:
             box, spacing = region.index_box(volume), axial_spacing(volume)
             indices = _spread(range(box.lower[0], box.upper[0]), SLICES_OF_CASE)
-            batches.append(torch.stack([crop_input(hu, index, box, spacing, settings) for index in indices]))
+            batches.append(
+                torch.stack(
+                    [crop_input(hu, index=index, box=box, spacing=spacing, settings=settings) for index in indices]
+                )
+            )
     return torch.cat(batches)
 
 

@@ -91,7 +91,7 @@ def rasterise(contours: Sequence[np.ndarray], volume: Volume, exclusive: bool = 
     step = int(np.median(steps)) if len(steps) else 1
     gaps = tuple(gap for start, wide in zip(sorted(taken), steps) for gap in range(start + step, start + wide, step))
     moved = max((distance for distance, _ in taken.values()), default=0.0)
-    return Raster(mask, outside, unused, step, gaps, moved, twice, joined)
+    return Raster(mask, outside=outside, unused=unused, step=step, gaps=gaps, moved=moved, twice=twice, joined=joined)
 
 
 def _fill_plane(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:

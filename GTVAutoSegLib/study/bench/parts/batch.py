@@ -105,7 +105,13 @@ def overlap(root: Path, model: str, threshold: float | None) -> None:
         inference += time.perf_counter() - started
         processor += time.process_time() - used
     used = time.process_time()
-    seconds = _run(root, "out", cascade, partial(run_here, model=cascade, threshold=threshold), _say_nothing)
+    seconds = _run(
+        root,
+        name="out",
+        cascade=cascade,
+        engine=partial(run_here, model=cascade, threshold=threshold),
+        say=_say_nothing,
+    )
     used = time.process_time() - used
     print(f"inference alone {inference:.1f} s, batch {seconds:.1f} s: {seconds / inference:.2f} times")
     print(f"processor time: {processor:.1f} s and {used:.1f} s: {used / processor:.2f} times")
@@ -122,16 +128,22 @@ def memory(root: Path, model: str, threshold: float | None) -> None:
         if len(used) % every == 0:
             print(f"{len(used):>5} cases: {used[-1]:.0f} MB")
 
-    _run(root, "out", cascade, partial(run_here, model=cascade, threshold=threshold), note)
+    _run(root, name="out", cascade=cascade, engine=partial(run_here, model=cascade, threshold=threshold), say=note)
 
 
 def workers(root: Path, model: str, threshold: float | None) -> None:
     """Cases a minute between the first and the last result, for 1 and 2 worker processes."""
     cascade = load_model(model, "cpu")
     bundle = cascade.bundle
-    work = Work(bundle.path.resolve(), bundle.digest, "cpu", "auto", threshold)
+    work = Work(bundle.path.resolve(), digest=bundle.digest, device="cpu", precision="auto", threshold=threshold)
     for count in (1, 2):
-        _run(root, f"out{count}", cascade, partial(run_on_cluster, work=work, workers=count), _say_nothing)
+        _run(
+            root,
+            name=f"out{count}",
+            cascade=cascade,
+            engine=partial(run_on_cluster, work=work, workers=count),
+            say=_say_nothing,
+        )
         times = sorted(path.stat().st_mtime for path in (root / f"out{count}").glob("*/result.json"))
         print(f"{count} workers: {60 * (len(times) - 1) / (times[-1] - times[0]):.2f} cases a minute")
 

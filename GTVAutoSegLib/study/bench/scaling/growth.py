@@ -98,20 +98,22 @@ def run_scaling(settings: ScalingSettings, threads: int) -> Scaling:
         folder = Path(name)
         machine = {**machine, "torch": helper.ask("facts")["torch"], "threads": threads}
         by_slices = tuple(
-            _point(settings, helper, folder, slices, settings.fixed_side, threads) for slices in settings.slices
+            _point(settings, helper=helper, folder=folder, slices=slices, side=settings.fixed_side, threads=threads)
+            for slices in settings.slices
         )
         by_side = tuple(
-            _point(settings, helper, folder, settings.fixed_slices, side, threads) for side in settings.sides
+            _point(settings, helper=helper, folder=folder, slices=settings.fixed_slices, side=side, threads=threads)
+            for side in settings.sides
         )
     counts = [point.slices for point in by_slices]
     memory = [point.memory_mb for point in by_slices if point.memory_mb is not None]
     return Scaling(
         machine,
-        settings,
-        by_slices,
-        by_side,
-        fit_line(counts, [point.seconds for point in by_slices]),
-        fit_line(counts, memory) if len(memory) == len(counts) else None,
+        settings=settings,
+        by_slices=by_slices,
+        by_side=by_side,
+        seconds=fit_line(counts, [point.seconds for point in by_slices]),
+        memory_mb=fit_line(counts, memory) if len(memory) == len(counts) else None,
     )
 
 

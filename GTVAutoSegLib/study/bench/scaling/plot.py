@@ -20,10 +20,10 @@ def plot(scaling: Scaling) -> bytes:
         f"positive, {scaling.machine['threads']} threads: from file to file"
     )
     ((time_slices, time_side), (memory_slices, memory_side)) = figure.subplots(2, 2)
-    _panel(time_slices, scaling.by_slices, "slices", "seconds", scaling.seconds)
-    _panel(memory_slices, scaling.by_slices, "slices", "memory_mb", scaling.memory_mb)
-    _panel(time_side, scaling.by_side, "side", "seconds", None)
-    _panel(memory_side, scaling.by_side, "side", "memory_mb", None)
+    _panel(time_slices, points=scaling.by_slices, by="slices", value="seconds", line=scaling.seconds)
+    _panel(memory_slices, points=scaling.by_slices, by="slices", value="memory_mb", line=scaling.memory_mb)
+    _panel(time_side, points=scaling.by_side, by="side", value="seconds", line=None)
+    _panel(memory_side, points=scaling.by_side, by="side", value="memory_mb", line=None)
     for axes in (time_slices, memory_slices):
         axes.set_xlabel(f"slices of {settings.fixed_side} x {settings.fixed_side}")
     for axes in (time_side, memory_side):

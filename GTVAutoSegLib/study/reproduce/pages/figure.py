@@ -41,7 +41,7 @@ def _intervals(table: Table, rows: Sequence[Row], caption: str) -> Figure:
     places = np.arange(len(rows))[::-1]
     for axes, metric in ((overlap, "dsc"), (distance, "hd95_mm")):
         heading, factor, _ = METRICS[metric]
-        _means(axes, rows, places, metric, factor)
+        _means(axes, rows=rows, places=places, metric=metric, factor=factor)
         axes.set(title=heading, xlim=(0, 100 if metric == "dsc" else None))
     for place, row in zip(places, rows):
         found = row.differences.get("dsc")

@@ -124,7 +124,7 @@ def _row(system: System, setup: Setup, reference: _Found, unscored: Mapping[Pair
     )
     folds = tuple(found.scores)
     if not folds:
-        return Row(system, (), {}, {}, None, None, failure)
+        return Row(system, folds=(), figures={}, differences={}, cost=None, slices=None, failure=failure)
     shared = [fold for fold in folds if fold in reference.scores]
     differences = {}
     for metric in METRICS if shared else ():
@@ -133,12 +133,12 @@ def _row(system: System, setup: Setup, reference: _Found, unscored: Mapping[Pair
             differences[metric] = difference
     return Row(
         system,
-        folds,
-        {metric: summarise(_values(found, folds, setup, metric)) for metric in METRICS},
-        differences,
-        _cost(system, found, setup),
-        _slices(found) if system.classifier is not None else None,
-        failure,
+        folds=folds,
+        figures={metric: summarise(_values(found, folds, setup, metric)) for metric in METRICS},
+        differences=differences,
+        cost=_cost(system, found, setup),
+        slices=_slices(found) if system.classifier is not None else None,
+        failure=failure,
     )
 
 

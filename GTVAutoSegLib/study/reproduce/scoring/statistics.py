@@ -57,10 +57,10 @@ def summarise(values: np.ndarray) -> Summary:
     cases = np.array([column[kept].mean() for column, kept in zip(values.T, defined.T) if kept.any()])
     return Summary(
         float(folds.mean()) if len(folds) else math.nan,
-        _spread(folds),
-        _spread(cases),
-        int((~defined).sum()),
-        values.size,
+        std=_spread(folds),
+        std_cases=_spread(cases),
+        undefined=int((~defined).sum()),
+        total=values.size,
     )
 
 
@@ -87,7 +87,7 @@ def compare_systems(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Diff
         )
         low, high = (float(edge) for edge in found.confidence_interval)
         p = float(stats.wilcoxon(cases).pvalue) if cases.any() else 1.0
-    return Difference(float(cases.mean()), low, high, p, len(cases))
+    return Difference(float(cases.mean()), low=low, high=high, p=p, cases=len(cases))
 
 
 def _spread(values: np.ndarray) -> float:
