@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from torch import nn
 
+from ..cascade.assembly import load_network
 from ..completion.features import CHANNELS
 from ..errors import InputError
 from ..model.bundle import DESCRIPTION, SCHEMA
-from ..model.completer import KIND, CompleterInfo
+from ..model.completer import KIND, CompleterBundle, CompleterInfo
 from ..model.info import NetworkInfo
 from ..networks import COMPLETERS, build_network
 from ..system.files import make_folder, write_text
@@ -109,6 +111,7 @@ def train_completer(
     say: Callable[[str], None],
     *,
     resume: bool = False,
+    start: CompleterBundle | None = None,
 ) -> Path:
     """Train a completer, or continue to, and write its bundle.
 
@@ -119,6 +122,7 @@ def train_completer(
         fabric: device, precision and processes.
         say: prints a line for the user.
         resume: continue a run that was begun.
+        start: the completer whose weights the network begins with; random ones by default.
 
     Returns:
         The bundle's folder.
@@ -126,8 +130,10 @@ def train_completer(
     Raises:
         InputError: a data set or the folder cannot be used.
         DiskError: a file cannot be written.
+        ModelError: the weights to begin with are damaged, or of another network.
         RunError: training failed.
     """
+    _first_network({"in_channels": CHANNELS, "width": task.width}, start)  # what does not fit is said at once
     data = [read_divided(dataset, task.seed) for dataset in datasets]
     with fabric.rank_zero_first():
         _begin(task, data, folder, resume)
@@ -136,7 +142,7 @@ def train_completer(
     arguments = {"in_channels": CHANNELS, "width": task.width}
     job = Job(
         stage=Stage(KIND, FIGURE, pixel_target),
-        build=lambda: build_network(COMPLETERS, NETWORK, arguments),
+        build=lambda: _first_network(arguments, start),
         training=DrawnSlices([part.training for part in data], task.size, task.samples),
         validation=DrawnSlices([part.validation for part in data], task.size, task.validation, varied=False),
         settings=task.training,
@@ -155,6 +161,15 @@ def train_completer(
     if fabric.is_global_zero:
         _write_bundle(bundle, task=task, arguments=arguments, data=data, network=network)
     return bundle
+
+
+def _first_network(arguments: dict[str, Any], start: CompleterBundle | None) -> nn.Module:
+    if start is None:
+        return build_network(COMPLETERS, NETWORK, arguments)
+    info = start.info.network
+    if (info.network, info.arguments) != (NETWORK, arguments):
+        raise InputError(f"{start.path} holds another network than the one to train; give one of the same width")
+    return load_network(start, COMPLETERS, info, info.files[0]).requires_grad_(True)
 
 
 def read_divided(dataset: Path, seed: int) -> DividedData:

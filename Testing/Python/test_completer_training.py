@@ -90,6 +90,22 @@ def test_a_training_is_only_continued_when_asked_and_with_the_same_data(capsys, 
     assert (output / "small" / "completer.safetensors").read_bytes() == before
 
 
+def test_a_training_may_begin_with_another_completers_weights(capsys, datasets, preset, tmp_path):
+    first, options = tmp_path / "first", ("--preset", preset, "--device", "cpu")
+    assert run(capsys, "train", "completer", datasets[0], first, *options)[0] == 0
+    other = make_completer(tmp_path / "wider", width=3)
+    code, _, err = run(capsys, "train", "completer", datasets[0], tmp_path / "x", *options, "--start-from", other)
+    assert code == 2 and "holds another network" in err and not (tmp_path / "x").exists()
+    task = json.loads(preset.read_text())
+    task["training"]["learning_rate"] = 1e-12  # what it begins with is what it ends with
+    preset.write_text(json.dumps(task))
+    second = tmp_path / "second"
+    code, _, err = run(capsys, "train", "completer", datasets[0], second, *options, "--start-from", first / "small")
+    assert code == 0, err
+    kernels = [load_completer(one / "small", "cpu").network.head.weight for one in (first, second)]
+    assert np.allclose(*kernels, atol=1e-6) and kernels[0].abs().max() > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

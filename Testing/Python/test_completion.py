@@ -159,6 +159,15 @@ def test_the_ends_are_where_the_completer_outlines_nothing_any_more(greedy, shy)
     assert (result.first, result.last, result.found) == (3, 11, ("last",))
 
 
+def test_an_outline_that_has_faded_to_a_third_is_the_end_of_the_tumour(tmp_path):
+    # Beyond the drawn slices shapes shrink by themselves: the tiny completer only follows them.
+    drawn = only(cone(), 4)
+    tiny = load_completer(make_completer(tmp_path / "tiny"), "cpu")
+    result = complete(phantom(SHAPE, (1.0, 1.0, 4.0)), drawn, find_ends=True, completer=tiny)
+    # A disc of radius 7 mm shrinks by 1.4 mm on each slice: two away 0.36 of its area is left, three away 0.16.
+    assert (result.first, result.last) == (2, 6)
+
+
 def test_a_classifiers_run_around_the_drawn_slices_gives_the_ends(shy):
     likely = np.array([1, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 0], bool)
     result = complete(phantom(SHAPE), only(cone(), 5), find_ends=True, completer=shy, likely=likely)

@@ -121,10 +121,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _train_completer(arguments: argparse.Namespace) -> None:
+    from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
     from ...training.distributed import make_fabric
 
-    for option in ("fold", "start_from", "encoder_weights", "store"):
+    for option in ("fold", "encoder_weights", "store"):
         if getattr(arguments, option) is not None:
             raise InputError(f"--{option.replace('_', '-')} was given for the completer, which has none; leave it out")
     task = load_completer_task(None if arguments.preset == GPU_PRESET else Path(arguments.preset))
@@ -137,6 +138,7 @@ def _train_completer(arguments: argparse.Namespace) -> None:
             fabric=fabric,
             say=lambda text: print(text, file=sys.stderr, flush=True) if fabric.is_global_zero else None,
             resume=arguments.resume,
+            start=None if arguments.start_from is None else read_completer(arguments.start_from),
         )
     except KeyboardInterrupt:
         raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
