@@ -29,6 +29,7 @@ COMMANDS = {
     "approve": ("approve", "put a qualified person's approval on an outline, until a voxel of it changes"),
     "audit": ("audit", "check that the audit trail of a results folder was not altered"),
     "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),
+    "collect": ("learning.collect", "put a corrected CT and its outline into a data set to train on"),
     "train": ("learning.train", "train a cascade on a data set, or continue to"),
     "samples": ("learning.samples", "draw what the networks see during training"),
     "evaluate": ("learning.evaluate", "measure models, or masks of any origin, on a data set"),

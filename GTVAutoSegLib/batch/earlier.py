@@ -100,9 +100,14 @@ def _possible_masks(plan: Plan) -> list[Path]:
 
 def read_record(plan: Plan) -> CaseRecord | None:
     """``result.json`` of a case; None when it is not there, or is none."""
+    return record_beside(plan.folder / RESULT)
+
+
+def record_beside(path: Path) -> CaseRecord | None:
+    """``result.json`` in the folder of a mask's file; None when it is not there, or is none."""
     try:
-        return CaseRecord.from_json(read_json(plan.folder / RESULT))
-    except (OSError, ValueError, RecursionError):
+        return CaseRecord.from_json(read_json(path.parent / RESULT))
+    except (OSError, ValueError):
         return None
 
 

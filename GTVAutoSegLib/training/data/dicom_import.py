@@ -97,7 +97,7 @@ def plan_import(
     for uid, candidates in sets.items():
         series = candidates[0].series
         try:
-            name = _patient_name(series) if by_patient else f"case_{_hash(uid)[:NAME_LETTERS]}"
+            name = _patient_name(series) if by_patient else case_name(uid)
             chosen = _matching(candidates, pattern)
             rois, notes = drawn_here(chosen.structure_set, series, chosen.rois)
             notes = (*_same_uid(chosen.structure_set, tree), *chosen.structure_set.remarks, *notes)
@@ -191,7 +191,7 @@ def _import_case(plan: Plan, allow_empty: bool) -> Outcome:
     _check_drawn(plan, allow_empty)
     mask, drawn = roi_mask(plan.rois, volume)
     notes = (*plan.notes, *drawn)
-    hu, clipped = _as_int16(volume.array)
+    hu, clipped = as_int16(volume.array)
     found = {
         "size": list(volume.array.shape[::-1]),
         "spacing_mm": list(volume.spacing),
@@ -309,7 +309,13 @@ def _check_same(folder: Path, source: dict[str, Any]) -> None:
         )
 
 
-def _as_int16(hu: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def case_name(uid: str) -> str:
+    """The name of a case: a hash of its series UID, which is the same in every import and tells nothing."""
+    return f"case_{_hash(uid)[:NAME_LETTERS]}"
+
+
+def as_int16(hu: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """HU (z, y, x) as int16, and a sentence where that clipped some."""
     limits = np.iinfo(np.int16)
     rounded = np.rint(hu)
     beyond = int(((rounded < limits.min) | (rounded > limits.max)).sum())

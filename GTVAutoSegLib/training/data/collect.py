@@ -1,0 +1,262 @@
+"""Corrected cases become a data set: a CT and its outline as a case, without anything that names the patient.
+
+A case's folder holds its record, ``collect.json``; ``cases.json`` and ``patients.json`` of the data set are made from
+these records anew each time, so that a kill between two writes is mended by the next case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from ...cascade.result import ModelRecord
+from ...errors import DiskError, InputError
+from ...images.dicom.headers import read_header
+from ...images.itk import write_image
+from ...images.masks.structure import mask_sha256
+from ...images.volume import Volume, check_ct
+from ...model.bundle import user_folder
+from ...report.record.audit import user
+from ...system.files import make_folder, restore_folder, whole_folder, write_text
+from ...system.json_text import read_json
+from ...system.lock import locked
+from ...system.settings import as_json, parse_settings
+from .dataset import PATIENTS
+from .dicom_import import as_int16, case_name
+
+RECORD = "collect.json"
+CASES = "cases.json"
+EARLIER = ".earlier"
+KEY = "pseudonyms.key"
+KEY_BYTES = 32
+LETTERS = 8
+PATIENCE_S = 30.0
+ADDED, REPLACED, THERE = "added", "replaced", "there"
+ADVICE = "free space on the disk or choose another folder, and collect the case again"
+
+
+@dataclass(frozen=True)
+class EditFigures:
+    """How much a person changed of what a model proposed; see `report.record.edits.Edit`."""
+
+    added_path_length_mm: float
+    dsc: float
+    volume_before_ml: float
+    volume_after_ml: float
+    slices: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an outline comes from.
+
+    Attributes:
+        region: its name.
+        model: that proposed it; None where none did.
+        edited: None where nobody knows.
+        approved_by: the qualified person; "" where the outline was accepted without an approval.
+        approved_at: ISO 8601; "" without an approval.
+    """
+
+    region: str
+    model: ModelRecord | None = None
+    edited: EditFigures | None = None
+    approved_by: str = ""
+    approved_at: str = ""
+
+
+@dataclass(frozen=True)
+class CollectedCase:
+    """What is kept of a case beside image and label.
+
+    Attributes:
+        patient: a pseudonym; "" where the CT names no patient.
+        ct_sha256: of its voxels and geometry.
+        mask_sha256: of the outline's bytes (z, y, x).
+        provenance: of the outline.
+        collected_by: login.
+        collected_at: ISO 8601.
+        earlier: how many outlines of the same CT it has replaced; they lie in ``.earlier``.
+    """
+
+    patient: str
+    ct_sha256: str
+    mask_sha256: str
+    provenance: Provenance
+    collected_by: str
+    collected_at: str
+    earlier: int = 0
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What became of a case: its folder, and whether it was `ADDED`, `REPLACED` an earlier outline, or was `THERE`."""
+
+    folder: Path
+    what: str
+    case: CollectedCase
+
+
+def collect(volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provenance) -> Collected:
+    """Add a CT and its outline to a data set, once.
+
+    Args:
+        volume: the CT.
+        mask: (z, y, x) on its grid; what is not 0 is tumour.
+        dataset: folder in the layout of `dataset.find_cases`, made if need be.
+        provenance: of the outline.
+
+    Returns:
+        What became of it. A newer outline of the same CT replaces the older one, which is kept aside.
+
+    Raises:
+        InputError: the CT is unsuitable, its HU are uncertain, or the folder belongs to something else.
+        DiskError: writing failed; the data set is as it was.
+    """
+    check_ct(volume)
+    if volume.doubts:
+        raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
+    label = (mask != 0).astype(np.uint8)
+    make_folder(dataset)
+    with locked(dataset, PATIENCE_S):
+        _check_is_dataset(dataset)
+        there = read_collected(dataset)
+        series, patient = _identity(volume)
+        digest = _content(volume)
+        name = next((known for known, case in there.items() if case.ct_sha256 == digest), case_name(series or digest))
+        folder = dataset / name
+        restore_folder(folder)
+        old = there.get(name)
+        case = CollectedCase(
+            patient=_pseudonym(patient),
+            ct_sha256=digest,
+            mask_sha256=mask_sha256(label),
+            provenance=provenance,
+            collected_by=user(),
+            collected_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        )
+        what = REPLACED if folder.exists() else ADDED
+        if old is not None and old.mask_sha256 == case.mask_sha256:
+            what, case = THERE, replace(case, earlier=old.earlier)
+        elif what == REPLACED:
+            case = replace(case, earlier=_keep_aside(folder))
+        _write(folder, volume, label, case)
+        _write_lists(dataset, {**there, name: case})
+    return Collected(folder, what, case)
+
+
+def read_collected(dataset: Path) -> dict[str, CollectedCase]:
+    """The records of a data set's collected cases, by name of the case; those of others are not among them.
+
+    Raises:
+        InputError: one is damaged.
+    """
+    found = {}
+    for path in sorted(dataset.glob(f"[!.]*/{RECORD}")):
+        try:
+            found[path.parent.name] = parse_settings(CollectedCase, read_json(path), path.name, others=True)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} is damaged ({error}); put back a copy of it, or remove the folder and collect the case again"
+            ) from error
+    return found
+
+
+def _check_is_dataset(dataset: Path) -> None:
+    strangers = [
+        path.name
+        for path in dataset.iterdir()
+        if not path.name.startswith(".") and path.name not in (CASES, PATIENTS, "folds.json") and not path.is_dir()
+    ]
+    if strangers:
+        raise InputError(
+            f"{dataset} holds {strangers[0]}, which is no part of a data set; give an empty folder or a data set"
+        )
+
+
+def _identity(volume: Volume) -> tuple[str, str]:
+    """Series UID and PatientID of a CT from DICOM; "" each where there are none."""
+    header = read_header(Path(volume.dicom_files[0])) if volume.dicom_files else None
+    return ("", "") if header is None else (header.series, header.patient.id)
+
+
+def _content(volume: Volume) -> str:
+    """SHA-256 of voxels and geometry: the same CT is the same, whatever file it comes from."""
+    hu, _ = as_int16(volume.array)
+    place = [f"{round(value, 3) + 0.0:.3f}" for value in (*volume.spacing, *volume.origin, *volume.direction)]
+    digest = hashlib.sha256(f"{hu.shape} {place}".encode())
+    digest.update(np.ascontiguousarray(hu).data)
+    return digest.hexdigest()
+
+
+def _pseudonym(patient: str) -> str:
+    """The same word for the same patient, which only who has this user's key can find out."""
+    if not patient:
+        return ""
+    return f"patient_{hmac.new(_key(), patient.encode(), hashlib.sha256).hexdigest()[:LETTERS]}"
+
+
+def _key() -> bytes:
+    """Kept outside of data sets: they are passed on, and PatientIDs are few enough to be tried one by one."""
+    path = user_folder().parent / KEY
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(number, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+        except FileExistsError:
+            pass
+        key = path.read_bytes()
+    except OSError as error:
+        raise DiskError(
+            f"{path} cannot be read or written ({error.strerror}), which patients' pseudonyms are made with; make its "
+            "folder writable"
+        ) from error
+    if len(key) != KEY_BYTES:
+        raise InputError(f"{path} has {len(key)} bytes, expected {KEY_BYTES}; remove it: new pseudonyms begin then")
+    return key
+
+
+def _keep_aside(folder: Path) -> int:
+    """Copy a case that is about to be replaced; how many are kept now."""
+    aside = folder.parent / EARLIER
+    make_folder(aside)
+    number = 1
+    while (aside / f"{folder.name}-{number}").exists():
+        number += 1
+    with whole_folder(aside / f"{folder.name}-{number}", ADVICE) as copy:
+        for path in folder.iterdir():
+            if path.is_file():
+                shutil.copyfile(path, copy / path.name)
+    return number
+
+
+def _write(folder: Path, volume: Volume, label: np.ndarray, case: CollectedCase) -> None:
+    # A tilted gantry's geometry fits in no NIfTI file.
+    suffix = ".nrrd" if volume.sheared else ".nii.gz"
+    hu, _ = as_int16(volume.array)
+    with whole_folder(folder, ADVICE) as part:
+        write_image(hu, volume, part / f"data{suffix}")
+        write_image(label, volume, part / f"label{suffix}")
+        write_text(part / RECORD, json.dumps(as_json(case), indent=2) + "\n")
+
+
+def _write_lists(dataset: Path, cases: Mapping[str, CollectedCase]) -> None:
+    """``cases.json`` from the records; ``patients.json`` keeps what it says of other cases."""
+    write_text(dataset / CASES, json.dumps({name: as_json(case) for name, case in cases.items()}, indent=2) + "\n")
+    path = dataset / PATIENTS
+    patients = read_json(path) if path.is_file() else {}
+    patients |= {name: case.patient for name, case in cases.items() if case.patient}
+    if patients:
+        write_text(path, json.dumps(patients, indent=2) + "\n")
