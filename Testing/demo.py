@@ -6,11 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+from contact_sheet import write_contact_sheet
+
 from GTVAutoSegLib import load_model, read_volume
 from GTVAutoSegLib.cascade.result import describe_segment, sentence, summarise
 from GTVAutoSegLib.images.metrics import compare
 from GTVAutoSegLib.images.write import write_mask
-from GTVAutoSegLib.report.contact_sheet import write_contact_sheet
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label
 
 SAMPLES = Path(__file__).parent / "Data" / "sts-gtv"

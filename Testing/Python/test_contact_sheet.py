@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bundles import make_bundle
+from contact_sheet import _slices, write_contact_sheet
 from phantoms import phantom
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.report.contact_sheet import _slices, write_contact_sheet
 
 NOTHING = np.zeros((60, 4, 4), bool)
 

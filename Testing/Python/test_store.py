@@ -152,9 +152,9 @@ def test_a_case_that_another_process_stored_meanwhile_is_taken(tmp_path, monkeyp
     (first,) = build_store(find_cases(data), SETTINGS, tmp_path / "elsewhere")
     describe = store._describe
 
-    def overtaken(*arguments):
+    def overtaken(*arguments, **named):
         shutil.copytree(first.folder, tmp_path / "store" / first.folder.name)
-        return describe(*arguments)
+        return describe(*arguments, **named)
 
     monkeypatch.setattr(store, "_describe", overtaken)
     (stored,) = build_store(find_cases(data), SETTINGS, tmp_path / "store")

@@ -1,4 +1,4 @@
-"""A picture of a result: the slices with their outlines, and the slice probability that picked them."""
+"""A picture of a result for the demo: the slices with their outlines, and the slice probability that picked them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from ..images.volume import Volume
-from ..system.files import whole_file
-from .framing import body_frame
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.report.framing import body_frame
+from GTVAutoSegLib.system.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..cascade.result import CascadeResult
+    from GTVAutoSegLib.cascade.result import CascadeResult
 
 COLUMNS, ROWS = 6, 3
 MODEL_COLOR, REFERENCE_COLOR = "#ff4d4d", "#39d353"
@@ -96,7 +96,7 @@ def _outline(panel: Axes, mask: np.ndarray, color: str) -> None:
 
 
 def _curve(panel: Axes, volume: Volume, result: CascadeResult, reference: np.ndarray | None) -> None:
-    from ..images.placement import tumour_slices
+    from GTVAutoSegLib.images.placement import tumour_slices
 
     slices = np.arange(len(result.slice_probability))
     panel.step(slices, result.slice_probability, where="mid", color="black", linewidth=1.2, label="slice probability")
