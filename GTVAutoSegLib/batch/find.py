@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
+from pydicom.uid import CTImageStorage
 
 from ..errors import InputError
 from ..images.dicom.headers import SliceHeader
@@ -199,7 +200,10 @@ def _notes(paths: tuple[str, ...], tree: DicomTree) -> tuple[str, ...]:
     """Remarks on empty and damaged files in the folders of a series: they may have been slices of it."""
     folders = {Path(path).parent for path in paths}
     notes = []
-    for reason, files in ((EMPTY, tree.empty), (DAMAGED, [problem.path for problem in tree.problems])):
+    headers = [header for one in tree.series.values() for header in one.slices]
+    unplaced = [header.path for header in headers if header.sop_class == CTImageStorage and header.missing]
+    damaged = [problem.path for problem in tree.problems]
+    for reason, files in ((EMPTY, tree.empty), (DAMAGED, damaged), ("no place in space", unplaced)):
         beside = [path for path in files if path.parent in folders]
         if beside:
             notes.append(f"{_count(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")

@@ -20,8 +20,9 @@ from .volume import not_finite
 PIECE = 1 << 18
 # How much smaller deflate makes bytes at the very best (https://zlib.net/zlib_tech.html).
 BEST_RATIO = 1032
-# Bytes that may follow the voxels: less than a column of any CT takes.
+# So many bytes of padding may follow the voxels, less than a column of any CT takes: zeros, or the end of a line.
 SPARE = 64
+PADDING = b"\0\r\n \x1a"
 
 
 def read_voxels(path: Path, header: Header) -> np.ndarray | None:
@@ -51,7 +52,7 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
         content[place : place + len(piece)] = piece
 
     try:
-        got, ended = _walk(header, len(content), keep)
+        got, ended, rest = _walk(header, len(content), keep)
     except zlib.error:
         raise InputError(
             f"{header.data} is damaged: its compressed data are not valid; export or copy it again"
@@ -60,7 +61,7 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
         raise InputError(
             f"{header.data} is truncated: it holds {got} of {header.size} bytes of image; export or copy it again"
         )
-    if header.kind and got - header.size > SPARE:
+    if header.kind and (got - header.size > SPARE or rest.strip(PADDING)):
         raise InputError(
             f"{header.data} holds {got} bytes of image, but its header tells of {header.size}; expected both to agree, "
             "so export it again"
@@ -93,7 +94,7 @@ def holds(header: Header, array: np.ndarray) -> bool:
         same = same and np.array_equal(content[place : place + len(piece)], piece)
 
     try:
-        got, ended = _walk(header, len(content), compare)
+        got, ended, _ = _walk(header, len(content), compare)
     except zlib.error:
         return False
     return same and ended and got == header.size
@@ -105,7 +106,7 @@ def _check_finite(path: Path, voxels: np.ndarray) -> None:
         raise InputError(not_finite(path, bad))
 
 
-def _walk(header: Header, wanted: int, take: Callable[[int, np.ndarray], None]) -> tuple[int, bool]:
+def _walk(header: Header, wanted: int, take: Callable[[int, np.ndarray], None]) -> tuple[int, bool, bytes]:
     """Go through a file to its end; its checksum is verified.
 
     Args:
@@ -114,13 +115,14 @@ def _walk(header: Header, wanted: int, take: Callable[[int, np.ndarray], None]) 
         take: called with a piece of them, uint8, and where among them it begins.
 
     Returns:
-        Bytes in all once decompressed, and whether a compressed stream has its end.
+        Bytes in all once decompressed, whether a compressed stream has its end, and the first bytes behind the voxels.
 
     Raises:
         zlib.error: a compressed stream is damaged.
     """
     assert header.data is not None  # noqa: S101 - callers have looked
     total = 0
+    rest = b""
     with header.data.open("rb") as file:
         file.seek(header.offset)
         content = _Inflated(file) if header.compressed else None
@@ -130,7 +132,9 @@ def _walk(header: Header, wanted: int, take: Callable[[int, np.ndarray], None]) 
             if len(part):
                 take(max(0, place), part)
             total += len(piece)
-        return total, content is None or content.ended
+            if total > header.size and len(rest) < SPARE:
+                rest += piece[max(0, header.size - total + len(piece)) :][:SPARE]
+        return total, content is None or content.ended, rest
 
 
 class _Inflated:

@@ -68,7 +68,7 @@ def test_two_patients_whose_slices_share_all_uids_give_no_chimera(tmp_path, caps
         write_rtstruct(tmp_path / "in" / name / "rs.dcm", files, {"GTV": [square(-5, -10, 5, 4, -27)]})
     assert main(["import", str(tmp_path / "in"), str(tmp_path / "out"), "--roi", "GTV"]) == 2
     assert "PatientID" in capsys.readouterr().err
-    assert not any((tmp_path / "out").iterdir())
+    assert not any((tmp_path / "out").glob("case_*"))
 
 
 def test_copies_are_read_once_and_said_everywhere(tmp_path):
@@ -142,7 +142,7 @@ def test_a_file_cut_anywhere_is_named_and_the_others_are_done(tmp_path, length, 
         read_volume(tmp_path / "in")
     assert main(["import", str(tmp_path / "in"), str(tmp_path / "out"), "--roi", "GTV"]) == 1
     assert "cut.dcm is a damaged DICOM file" in capsys.readouterr().err
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert len(list((tmp_path / "out").glob("case_*"))) == 1
 
 
 @pytest.mark.parametrize("folder", [False, True])

@@ -207,7 +207,7 @@ def test_two_sets_of_one_uid_and_two_patients_are_both_imported_and_said(tmp_pat
         ct = write_series(tmp_path / "in" / name, patient_array(), PatientID=name)
         write_rtstruct(tmp_path / "in" / f"{name}.dcm", ct, {"GTV": GTV}, SOPInstanceUID="1.2.3.4")
     assert main(["import", str(tmp_path / "in"), str(tmp_path / "out"), "--roi", "GTV"]) == 0
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").glob("case_*"))) == 2
     assert capsys.readouterr().err.count("shares its SOPInstanceUID with") == 2
 
 

@@ -63,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("import needs DATASET and --roi REGEX; run it with --list first to see which ROIs there are")
     with progress_bar("file") as progress:
         tree = scan(arguments.dicom, progress)
-    for problem in tree.problems:
-        print(f"warning: {problem.text}", file=sys.stderr)
+    for text in remarks(tree):
+        print(f"warning: {text}", file=sys.stderr)
     if arguments.list:
         show(tree, arguments.roi)
-        return 0
+        return SOME_FAILED if tree.problems else 0
     if not tree.structure_sets:
         raise InputError(f"{arguments.dicom} holds no RTSTRUCT; expected the structure sets beside the CT series")
     make_folder(arguments.dataset)
@@ -85,7 +85,37 @@ def run(arguments: argparse.Namespace) -> int:
             outcomes.append(outcome)
         for path in note_patients(outcomes):
             print(f"{path}: cases of one patient, which training keeps together")
-    return conclude(outcomes, tree, arguments.dataset)
+    return conclude(outcomes + _without_set(tree, outcomes), tree, arguments.dataset)
+
+
+def remarks(tree: DicomTree) -> list[str]:
+    """What of a tree cannot be read, or is left aside, a sentence each."""
+    found = [problem.text for problem in tree.problems]
+    if tree.empty:
+        found.append(f"{len(tree.empty)} files such as {tree.empty[0]} are empty (0 bytes); slices may be missing")
+    copies = [path for series in tree.series.values() for path in series.copies]
+    if copies:
+        found.append(f"{len(copies)} files such as {copies[0]} are copies and were left aside")
+    return found
+
+
+def _without_set(tree: DicomTree, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """A failure for each patient with a CT of whom nothing was heard otherwise."""
+    from ...training.data.dicom_import import Outcome
+
+    heard = {outcome.patient for outcome in outcomes}
+    silent = {
+        series.patient.id: series
+        for series in tree.series.values()
+        if series.slices[0].modality == "CT" and series.patient.id not in heard
+    }
+    found = [
+        Outcome(patient, None, f"{series} has no structure set; expected one drawn on it, so export it as well")
+        for patient, series in silent.items()
+    ]
+    for outcome in found:
+        report(outcome)
+    return found
 
 
 def roi_pattern(text: str) -> re.Pattern[str]:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from pydicom.uid import CTImageStorage
 
 from ...errors import InputError
 from ..headers import HEADER_READERS
@@ -52,9 +53,20 @@ def read_dicom_series(folder: Path, series: str | None = None) -> Volume:
         notes.append(
             f"{len(tree.empty)} empty files such as {tree.empty[0].name} were left aside; slices may be missing"
         )
+    lost = [header for one in tree.series.values() for header in one.slices if _may_belong(header, one, chosen)]
+    if lost:
+        notes.append(
+            f"{len(lost)} images without a place in space, such as {lost[0].path.name}, were left aside; slices may be "
+            "missing"
+        )
     if chosen.copies:
         notes.append(f"{len(chosen.copies)} files such as {chosen.copies[0]} are copies and were left aside")
     return replace(volume, notes=(*volume.notes, *notes))
+
+
+def _may_belong(header: SliceHeader, series: ImageSeries, chosen: ImageSeries) -> bool:
+    """Whether an image of another series may be a slice whose header was damaged, and not a picture of something."""
+    return series is not chosen and header.sop_class == CTImageStorage and header.frames == 1 and bool(header.missing)
 
 
 def _instead(folder: Path) -> str:

@@ -28,6 +28,8 @@ NIFTI_TYPES = {
     1024: "i8",
     1280: "u8",
 }
+# Types that are no single numbers: bits, complex ones, colours, and numbers of 16 bytes.
+COMPOUND = {1, 32, 128, 1536, 1792, 2048, 2304}
 # NIFTI_UNITS_METER, _MM and _MICRON; 0 is none.
 UNITS = {0: "", 1: "metres", 2: "mm", 3: "micrometres"}
 # Up to this cosine axes count as at right angles: 0.06 degrees, far more than float32 loses.
@@ -59,6 +61,8 @@ def read_nifti(path: Path) -> Header:
         raise unfit(path, f"{count} dimensions", "3")
     code, bits = struct.unpack_from(f"{order}2h", raw, 70)
     name = NIFTI_TYPES.get(code)
+    if not name and code not in COMPOUND:
+        raise unfit(path, f"voxels of the type {code}", "numbers, such as 4 (int16)")
     if name and bits != bytes_of(name) * 8:
         raise unfit(path, f"{bits} bits a voxel", f"{bytes_of(name) * 8}, as its type has")
     spacing = unpack("3f", 80)[: min(count, 3)]

@@ -11,7 +11,7 @@ from ....errors import InputError
 from ....system.allocator import give_back_freed_memory
 from ..dataset import open_dataset, reading
 from .compressed import decoded_hu
-from .storage import TAGS, Storage, read_storage, stored_values
+from .storage import TAGS, Storage, check_end, read_storage, stored_values
 
 INT16 = np.iinfo(np.int16)
 
@@ -57,6 +57,7 @@ def _read_slice(path: Path) -> tuple[np.ndarray, Storage, tuple[str, ...]]:
         storage = read_storage(data, path)
         if storage.compressed:
             return decoded_hu(storage, data.PixelData), storage, storage.doubts
+        check_end(data, path)
         values, doubts = stored_values(storage, data.PixelData)
     doubts = (*storage.doubts, *doubts)
     if storage.slope == 1 and storage.intercept.is_integer():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import ExplicitVRBigEndian
 
 from ....errors import InputError
@@ -43,6 +44,9 @@ NUMBERS = {
 # GE's own: a data set in little endian whose pixels are in big endian.
 GE_PRIVATE = "1.2.840.113619.5.2"
 ALLOCATED = (16, 32)
+DEFLATED = pydicom.uid.DeflatedExplicitVRLittleEndian
+PIXEL_GROUP = 0x7FE0
+ELEMENT = 8  # bytes of a tag and a length
 # A word's type decides only over a padding byte at the end of an odd number of bytes.
 PADDING = 1
 
@@ -187,6 +191,26 @@ def _number(data: pydicom.Dataset, tag: str, path: Path) -> float | None:
 
 def _unfit(path: Path, got: str, expected: str) -> InputError:
     return InputError(f"{path} has {got}; expected {expected}, so export the series again")
+
+
+def check_end(data: pydicom.FileDataset, path: Path) -> None:
+    """Raise where bytes follow the pixels that are neither an element nor padding: some were put in before them.
+
+    Args:
+        data: with pixels that are not compressed, before they are asked for.
+        path: its file.
+    """
+    pixels = data.get_item("PixelData")
+    if not isinstance(pixels, RawDataElement) or data.file_meta.get("TransferSyntaxUID") == DEFLATED:
+        return
+    with path.open("rb") as file:
+        file.seek(pixels.value_tell + pixels.length)
+        start = file.read(ELEMENT)
+    big = data.original_encoding[1] is False
+    group = int.from_bytes(start[:2], "big" if big else "little")
+    # Behind the pixels come private groups, trailing padding (FFFC) and signatures (FFFA); PS3.5 7.1 orders by tag.
+    if start.strip(b"\0") and not (len(start) == ELEMENT and group >= PIXEL_GROUP):
+        raise InputError(f"{path} has bytes behind its pixels that are no DICOM; export or copy it again")
 
 
 def stored_values(storage: Storage, content: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
