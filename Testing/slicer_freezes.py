@@ -80,6 +80,7 @@ def measure(panel: Any, watch: Watch, runtime: Any, path: Path) -> None:
         watch.time(f"{run}: the click", ui.segmentButton.click)
         watch.turn_until(f"{run}: it starts", lambda: "segmenting" in panel.log.text.rpartition("run: model")[2])
         watch.turn_until(f"{run}: it ends", lambda: not panel.running)
+    watch.turn_until("looking at the result", lambda: panel._headers.poll())
     runtime.dialogs.files.append(str(path))
     watch.time("export of the structure set", ui.exportButton.click)
     watch.turn_until("export of the structure set", lambda: bool(ui.exportStatus.text) or panel.card.failure)

@@ -20,6 +20,7 @@ from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
 from ..run.run import Outcome, Run
 from ..scene.export import Exported
+from ..scene.headers_ahead import HeadersAhead
 from ..scene.ownership import belongs_to, our_segments
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
@@ -52,6 +53,7 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._gui_tag: int | None = None
         self._entered = False
+        self._headers = HeadersAhead()
         self.log = LogPart(ui)
         self.models = ModelPart(ui, self._on_model_selected)
         self.devices = DevicePart(ui, self._on_device_selected)
@@ -89,6 +91,7 @@ class Panel(VTKObservationMixin):
         KEPT_WORKER.end()
         self.setup.abort()
         self._follow(None)
+        self._headers.follow(None)
         self.removeObservers()
 
     @property
@@ -306,6 +309,7 @@ class Panel(VTKObservationMixin):
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
         self.history.lock(self.running)
+        self._headers.follow(ct if has_segment and not self.running else None)
 
     def _action(self) -> str:
         """What a click does; a model of another volume, such as a PTV, must not be taken for one of the GTV."""
