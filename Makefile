@@ -12,7 +12,7 @@ PROCESSOR_TESTS := $(addprefix Testing/Python/,test_network_kernels.py test_netw
 	test_cascade.py test_crops.py test_quantisation.py)
 HAS_AVX512 = import sys, torch; sys.exit("AVX512" not in torch.backends.cpu.get_cpu_capability())
 
-.PHONY: demo test lint bench-check clean
+.PHONY: demo test lint bench-check gpu-check clean
 
 demo: $(VENV)/.stamp-demo
 	$(BIN)/python Testing/demo.py demo-output
@@ -31,6 +31,16 @@ lint: $(VENV)/.stamp-lint
 bench-check: $(VENV)/.stamp-demo
 	$(BIN)/python -m GTVAutoSegLib bench check docs/benchmarks.json
 
+# For a machine with a CUDA GPU; exit code 2 says that this one has none. Takes the PyTorch of $(PYTHON) if it has one,
+# else the one that pip chooses; in an environment of its own, because the one for tests may hold a build for CPUs.
+gpu-check: .venv-gpu/.stamp
+	.venv-gpu/bin/python -m GTVAutoSegLib bench gpu gpu-check.json
+
+.venv-gpu/.stamp: pyproject.toml
+	$(PYTHON) -m venv --system-site-packages .venv-gpu
+	.venv-gpu/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[train]'
+	touch $@
+
 # A stamp is older than its inputs when dependencies changed; then pip runs again.
 $(VENV)/.stamp-%: pyproject.toml $(CONSTRAINTS) | $(VENV)
 	@echo "installing what '$*' needs into $(VENV); this takes some minutes, once"
@@ -42,4 +52,4 @@ $(VENV):
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) demo-output .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-gpu demo-output gpu-check.json .pytest_cache .ruff_cache .mypy_cache

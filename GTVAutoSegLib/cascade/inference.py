@@ -130,7 +130,10 @@ class BatchRunner:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failure(error) from error
-        self._give_way(networks)
+        try:
+            self._give_way(networks)
+        except RuntimeError as error:  # a GPU that has failed for good fails here too
+            raise self._failure(error) from error
         return None
 
     def _fetched(self, output: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from .losses import LOSSES, output_loss
 from .monitor import Monitor
 from .presets import TrainSettings
 from .stages import Stage, f1_score
+from .weights import average_weights, parameter_groups
 
 CLIP_NORM = 20.0
 # Batch normalisation after a global pooling needs two slices.
@@ -76,14 +77,17 @@ def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) 
     Raises:
         InputError: too few slices to train on.
         OutOfMemoryError: memory ran out even with the smallest part of a batch.
-        RunError: the loss is no longer a number, or the state in ``folder`` is damaged.
+        RunError: the device failed, the loss is no longer a number, or the state in ``folder`` is damaged.
         Cancelled: ``monitor.cancelled`` returned True.
     """
-    run = _Training(job, folder, fabric, monitor or Monitor())
-    run.restore()
-    while not run.finished:
-        run.epoch()
-    run.close()
+    try:
+        run = _Training(job, folder, fabric, monitor or Monitor())
+        run.restore()
+        while not run.finished:
+            run.epoch()
+        run.close()
+    except RuntimeError as error:
+        raise _failure(error, job.stage.name, fabric) from error
     return run.history
 
 
@@ -94,7 +98,7 @@ class _Training:
         torch.manual_seed(job.seed)
         self.network = channels_last(share_batch_norm(job.build(), fabric))
         self.optimizer = torch.optim.AdamW(
-            _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
+            parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
         self.scheduler = CosineAnnealingWarmRestarts(self.optimizer, settings.restart_epochs, settings.restart_factor)
         self.wrapped, self.wrapped_optimizer = fabric.setup(self.network, self.optimizer)
@@ -279,19 +283,13 @@ class _Training:
             save_log(self.folder, self.history)
 
 
-def average_weights(network: nn.Module, average: nn.Module, decay: float) -> None:
-    """Move the exponential moving average a step towards the network, buffers included."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values()):
-        if mean.is_floating_point():
-            mean.lerp_(value.detach(), 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _failure(error: RuntimeError, stage: str, fabric: Fabric) -> RunError:
+    """What a device's failure is called, wherever in a training it shows."""
+    device = describe(fabric.device)
+    if is_out_of_memory(error):
+        return OutOfMemoryError(f"memory ran out on {device}; lower 'batch' or 'size' in the preset")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return RunError(f"the training of the {stage} failed on {device}: {reason}; its last whole epoch is kept")
 
 
 def _derived_seed(*numbers: int) -> int:

@@ -37,6 +37,12 @@ except RuntimeError as error:
         ("could not create a primitive. Run workload with environment variable ONEDNN_VERBOSE=all", True),
         ("could not create a primitive descriptor for the deconvolution forward propagation primitive", False),
         ("could not execute a primitive", False),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("Unable to find a valid cuDNN algorithm to run convolution", True),
+        ("GET was unable to find an engine to execute this computation", True),
+        ("CUDA error: no kernel image is available for execution on the device", False),
+        ("CUDA error: an illegal memory access was encountered", False),
         ("mat1 and mat2 shapes cannot be multiplied", False),
     ],
 )

@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from GTVAutoSegLib.training.distributed import make_fabric
-from GTVAutoSegLib.training.loop import CLIP_NORM, Job, _parameter_groups, average_weights, fit
+from GTVAutoSegLib.training.loop import CLIP_NORM, Job, fit
 from GTVAutoSegLib.training.monitor import Monitor
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.stages import STAGES
+from GTVAutoSegLib.training.weights import average_weights, parameter_groups
 
 
 class Constant(nn.Module):
@@ -119,7 +120,7 @@ def test_the_average_is_validated_and_not_the_network(tmp_path):
 
 def test_weights_that_are_multiplied_decay_and_those_that_are_added_do_not():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2))
-    decaying, staying = _parameter_groups(network, 0.25)
+    decaying, staying = parameter_groups(network, 0.25)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert [names[id(one)] for one in decaying["params"]] == ["0.weight", "3.weight"]
     assert [names[id(one)] for one in staying["params"]] == ["0.bias", "1.weight", "1.bias", "3.bias"]

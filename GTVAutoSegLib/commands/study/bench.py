@@ -18,7 +18,7 @@ from ...study.bench.settings import BenchSettings
 from ..counts import at_least
 
 DEFAULTS, GROWTH = BenchSettings(), ScalingSettings()
-SLOWER = 1
+SLOWER = CHECK_FAILED = 1
 SUFFIXES = (".json", ".md")
 
 
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, action="append", default=[], metavar="FILE", help="also write .json or .md; repeatable"
     )
     parser.set_defaults(action=None)
-    actions = parser.add_subparsers(dest="action", metavar="scaling | check")
+    actions = parser.add_subparsers(dest="action", metavar="scaling | check | gpu")
     text = "measure how time and memory grow with the number of slices and their size, and draw it"
     scaling = actions.add_parser("scaling", help=text, description=text[0].upper() + text[1:] + ".")
     scaling.add_argument("picture", metavar="OUT.png", type=Path, help="picture to write; the figures go to OUT.json")
@@ -71,11 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help=text, description=text[0].upper() + text[1:] + ".")
     check.add_argument("table", metavar="TABLE.json", type=Path, help="the committed table")
     check.add_argument("--write", action="store_true", help="write the table instead of comparing with it")
+    text = "check that a CUDA GPU gives what the CPU gives, in all that can run on it, and measure it"
+    gpu = actions.add_parser("gpu", help=text, description=text[0].upper() + text[1:] + ".")
+    gpu.add_argument("report", nargs="?", type=Path, metavar="OUT.json", help="also write all figures as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Dispatch to the action."""
-    return {None: run_table, "scaling": run_growth, "check": run_check}[arguments.action](arguments)
+    actions = {None: run_table, "scaling": run_growth, "check": run_check, "gpu": run_gpu_check}
+    return actions[arguments.action](arguments)
 
 
 def run_table(arguments: argparse.Namespace) -> int:
@@ -160,6 +164,24 @@ def run_check(arguments: argparse.Namespace) -> int:
     if slower:
         print(f"slower by more than 25 %: {'; '.join(slower)}", file=sys.stderr)
     return SLOWER if slower else 0
+
+
+def run_gpu_check(arguments: argparse.Namespace) -> int:
+    """Check and measure the GPU; 1 when a check failed, 2 without a GPU."""
+    from ...cascade.load import check_torch
+    from ...system.files import check_writable, write_text
+
+    if arguments.report is not None:
+        check_writable(arguments.report)
+    check_torch()
+    from ...study.bench.gpu.run import report_text, run_gpu
+
+    report = run_gpu(lambda line: print(line, file=sys.stderr, flush=True))
+    print(report_text(report))
+    if arguments.report is not None:
+        write_text(arguments.report, json.dumps(asdict(report), indent=2) + "\n")
+        print(f"written: {arguments.report}")
+    return 0 if report.passed else CHECK_FAILED
 
 
 def patch_count(text: str) -> int:
