@@ -95,21 +95,28 @@ class Cascade:
         )
 
     def classify(
-        self, volume: Volume, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+        self,
+        volume: Volume,
+        *,
+        region: Region | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> np.ndarray:
-        """Probability of each slice to show tumour, without outlining it; float32 (slices,).
+        """Probability of each slice to show tumour, without outlining it; float32 (slices,), NaN outside of a box.
 
         Args:
             volume: the CT, in any axis order.
-            progress: as for `segment`.
+            region: the box that the tumour lies in, as for `segment`.
+            progress: the same.
             cancelled: the same.
 
         Raises:
-            InputError: the volume is not a usable CT.
+            InputError: the volume is not a usable CT, or the box does not meet it.
             Cancelled: ``cancelled`` returned True.
         """
         check_ct(volume)
-        return _Run(self, volume, progress, cancelled).slice_probability()
+        box = None if region is None else region.index_box(volume)
+        return _Run(self, volume, progress, cancelled, box).slice_probability()
 
 
 class _Run:
@@ -174,7 +181,7 @@ class _Run:
 
     def slice_probability(self) -> np.ndarray:
         """The classifier's judgement of every slice, in stored order."""
-        return self._as_stored(self._classify(np.ones(len(self.hu), bool)))
+        return self._as_stored(self._classify(self._wanted(None)))
 
     def _precision(self) -> str:
         """In which numbers it ran: on the CPU, where it may have had to go, not in half precision."""

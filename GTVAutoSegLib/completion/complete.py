@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import Cancelled, InputError
+from ..images.region import axial_spacing
 from ..images.volume import Volume
 from .drawing import Drawing
 from .ends import end_of, run_around
@@ -126,10 +127,9 @@ class _Work:
         self.progress, self.cancelled = progress, cancelled
         self.turned = 0 in volume.axial.flips
         self.count = volume.array.shape[volume.axial.axes[0]]
-        z, y, x = (volume.spacing[2 - axis] for axis in volume.axial.axes)
         given = volume.axial.of(mask)
         masks = {self._other(index): np.asarray(given[self._other(index)] != 0) for index in request.drawn}
-        self.drawing = Drawing(volume.axial.of(volume.array), masks, (z, y, x))
+        self.drawing = Drawing(volume.axial.of(volume.array), masks, axial_spacing(volume))
         ends = [None if end is None else self._other(end) for end in (request.first, request.last)]
         self.low, self.high = ends[::-1] if self.turned else ends
 

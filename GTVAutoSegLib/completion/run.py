@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,18 @@ import numpy as np
 
 from ..cascade.load import check_torch
 from ..errors import ModelError
+from ..images.region import IndexBox, Region, axial_spacing, triple
 from ..images.volume import Volume
 from .complete import Completion, Progress, complete
+from .ends import FARTHEST_MM
+from .request import checked_request
 
 if TYPE_CHECKING:
     from ..cascade.cascade import Cascade
     from .completer import Completer
+
+# A tumour is seldom much wider than where it was drawn; models trained on boxes know some slack.
+AROUND_MM = 15.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,25 @@ def load_or_explain(wish: Wish) -> tuple[Completer | None, str]:
         return None, f"shapes were interpolated without looking at the CT, because {error}"
 
 
+def region_around(volume: Volume, mask: np.ndarray, slices: Sequence[int]) -> Region:
+    """Where a classifier looks for the ends: around what is drawn, and as far along the body as a tumour may reach.
+
+    Args:
+        volume: the CT.
+        mask: (z, y, x) on its grid.
+        slices: those that were drawn and show tumour.
+    """
+    drawn = np.zeros(mask.shape, bool)
+    place = (slice(None),) * volume.axial.axes[0] + (list(slices),)
+    drawn[place] = mask[place] != 0
+    box = IndexBox.around(volume.axial.of(drawn))
+    reach = round(FARTHEST_MM / axial_spacing(volume)[0])
+    count = volume.array.shape[volume.axial.axes[0]]
+    lower, upper = triple(box.lower), triple(box.upper)
+    tall = IndexBox((max(0, lower[0] - reach), *lower[1:]), (min(count, upper[0] + reach), *upper[1:]))
+    return Region.of_indices(tall, volume).widened(AROUND_MM)
+
+
 def run_completion(
     volume: Volume,
     mask: np.ndarray,
@@ -85,7 +110,9 @@ def run_completion(
     """
     likely = None
     if model is not None and None in (wish.first, wish.last):
-        probability = model.classify(volume, progress=progress, cancelled=cancelled)
+        request = checked_request(volume, mask, wish.drawn, wish.first, wish.last)
+        around = region_around(volume, mask, request.shown)
+        probability = model.classify(volume, region=around, progress=progress, cancelled=cancelled)
         likely = probability >= model.bundle.info.thresholds.slice
     result = complete(
         volume,

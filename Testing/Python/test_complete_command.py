@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from bundles import make_bundle, make_completer
-from phantoms import body_ct
+from phantoms import body_ct, phantom
 
 from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.completion.run import region_around
 
 SPACING, ORIGIN = (1.0, 1.0, 3.0), (10.0, -20.0, 30.0)
 
@@ -104,6 +105,13 @@ def test_a_models_classifier_finds_the_ends(capsys, ct, tiny, tmp_path):
     )
     assert code == 0, err
     assert "(0 to 9)" in out and "both ends were found, check them" in out
+
+
+def test_a_classifier_looks_around_what_is_drawn_as_far_as_a_tumour_reaches():
+    volume, mask = phantom((90, 64, 72), (1.0, 1.0, 3.0)), np.zeros((90, 64, 72), bool)
+    mask[60, 20:30, 40:50] = mask[10, :5, :5] = True
+    box = region_around(volume, mask, [60]).index_box(volume)
+    assert (box.lower, box.upper) == ((5, 5, 25), (90, 45, 65))
 
 
 @pytest.mark.parametrize(

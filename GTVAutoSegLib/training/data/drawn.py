@@ -17,6 +17,7 @@ from ...completion.interpolation import signed_distance
 from ...completion.neighbours import Neighbours, neighbours_of
 from ...completion.person import WAYS
 from ...images.read import read_volume
+from ...images.region import axial_spacing
 from ...images.volume import check_ct
 from .dataset import Case, read_label
 
@@ -92,8 +93,7 @@ def read_tumour(case: Case) -> LabelledTumour | None:
     label = np.ascontiguousarray(volume.axial.of(read_label(case, volume)))
     if not label.any():
         return None
-    z, y, x = (volume.spacing[2 - axis] for axis in volume.axial.axes)
-    return LabelledTumour(np.ascontiguousarray(volume.axial.of(volume.array)), label, (z, y, x))
+    return LabelledTumour(np.ascontiguousarray(volume.axial.of(volume.array)), label, axial_spacing(volume))
 
 
 @dataclass(frozen=True)
