@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class GTVAutoSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("GTV Auto Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Radiotherapy")]
-        self.parent.dependencies = ["Segmentations", "SubjectHierarchy", "Terminologies", "Volumes"]
+        self.parent.dependencies = ["Markups", "Segmentations", "SubjectHierarchy", "Terminologies", "Volumes"]
         self.parent.contributors = ["GTVAutoSeg contributors"]
         self.parent.helpText = _(
             "Outlines the gross tumour volume (GTV) on a planning CT: a classifier picks the axial slices that show "
@@ -145,6 +145,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         output: Any = None,
         threshold: float | None = None,
         slices: range | tuple[int, int] | None = None,
+        region: Any = None,
         on_finished: Callable[[Any], None] | None = None,
         on_event: Callable[[dict], None] | None = None,
         on_line: Callable[[str], None] | None = None,
@@ -159,7 +160,11 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
                 result of the last run in it is replaced unless it was edited, renamed or copied since: then it stays,
                 and ``outcome.undo.kept`` is its name.
             threshold: slice probability from which a slice is segmented; None takes the model's own.
-            slices: look only at these slices, counted as stored: a range, or the first and the one after the last.
+            slices: look only at these slices, counted as stored: a range, or the first and the one after the last. In
+                ``output`` the result of the last run is then replaced on these slices only, and not on those that a
+                person drew or changed.
+            region: look only in this box: a vtkMRMLMarkupsROINode, or a Region of the library in the CT's own
+                coordinates. A turned one counts by its extent along the CT's axes.
             on_finished: called once with the Outcome, whatever happens; without it the call waits.
             on_event: called with each event of the worker: stage, progress, warning, result, error.
             on_line: called with each further line the worker prints.
@@ -172,19 +177,69 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
             GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
         """
         from GTVAutoSegSlicer.models import find_bundle
-        from GTVAutoSegSlicer.run.run import Request, Run, ignore
+        from GTVAutoSegSlicer.run.request import SegmentRequest
+        from GTVAutoSegSlicer.run.run import carry_out
+        from GTVAutoSegSlicer.scene.steering.box import as_region
 
-        request = Request(ct, find_bundle(model), device, output, threshold, slices)
-        listeners = (on_event or ignore, on_line or ignore)
-        if on_finished is not None:
-            run = Run(request, on_finished, *listeners)
-            run.follow()
-            return run
-        outcomes: list[Any] = []
-        Run(request, outcomes.append, *listeners).wait()
-        if outcomes[0].failure is not None:
-            raise outcomes[0].failure
-        return outcomes[0]
+        request = SegmentRequest(ct, find_bundle(model), device, output, threshold, slices, as_region(region, ct))
+        return carry_out(request, on_finished, on_event, on_line)
+
+    def complete(
+        self,
+        segmentation: Any,
+        segmentID: str = "",
+        ct: Any = None,
+        *,
+        slices: Sequence[int] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+        model: str | Path | None = None,
+        device: str = "auto",
+        on_finished: Callable[[Any], None] | None = None,
+        on_event: Callable[[dict], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Complete an outline from some drawn slices, in a child process.
+
+        The drawn slices stay as they are, voxel for voxel; every other slice between the first and the last is outlined
+        from its neighbours and the CT. Without PyTorch shapes are interpolated, and a warning says so.
+
+        Args:
+            segmentation: vtkMRMLSegmentationNode.
+            segmentID: of a segment in it, by whatever name; "" takes the only one.
+            ct: vtkMRMLScalarVolumeNode; None takes the one whose grid the segmentation has.
+            slices: the drawn slices, counted as stored; None takes those that a person drew or changed.
+            first: the tumour's first slice; None to find it.
+            last: its last one; the same.
+            model: whose classifier finds the ends that are not given; None leaves that to the completer.
+            device: as for `segment`.
+            on_finished: as for `segment`.
+            on_event: as for `segment`.
+            on_line: as for `segment`.
+
+        Returns:
+            As `segment`; ``report`` is a CompletionRecord, with ``first``, ``last``, ``found`` and ``method``.
+
+        Raises:
+            GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed; nothing was changed.
+        """
+        from GTVAutoSegSlicer.models import find_bundle
+        from GTVAutoSegSlicer.run.completion import CompletionRequest
+        from GTVAutoSegSlicer.run.run import carry_out
+        from GTVAutoSegSlicer.scene.ownership import reference_volume
+        from GTVAutoSegSlicer.scene.steering.steps import only_segment
+
+        request = CompletionRequest(
+            ct or reference_volume(segmentation),
+            segmentation,
+            segmentID or only_segment(segmentation),
+            None if slices is None else tuple(slices),
+            first,
+            last,
+            None if model is None else find_bundle(model),
+            device,
+        )
+        return carry_out(request, on_finished, on_event, on_line)
 
     def exportRTSTRUCT(self, segmentationNode: Any, path: str | Path, ctNode: Any = None, segmentID: str = "") -> Any:
         """Write our segment, as it is now, as a DICOM structure set that refers to the slices of its CT.

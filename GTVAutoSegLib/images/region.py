@@ -133,6 +133,21 @@ class Region:
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} holds no box ({type(error).__name__}: {error}); {expected}") from error
 
+    def write(self, path: Path) -> None:
+        """Write it as the Markups file that `read` reads and 3D Slicer loads."""
+        matrix = np.reshape(self.direction, (3, 3))
+        middle = (matrix @ (np.asarray(self.lower) + np.asarray(self.upper)) / 2).tolist()
+        markup = {
+            "type": "ROI",
+            "coordinateSystem": "LPS",
+            "roiType": "Box",
+            "center": middle,
+            "size": (np.asarray(self.upper) - np.asarray(self.lower)).tolist(),
+            "orientation": list(self.direction),
+            "controlPoints": [{"id": "1", "position": middle, "positionStatus": "defined"}],
+        }
+        path.write_text(json.dumps({"markups": [markup]}), encoding="utf-8")
+
     @classmethod
     def of_indices(cls, box: IndexBox, volume: Volume) -> Region:
         """The box along the outer borders of some voxels."""

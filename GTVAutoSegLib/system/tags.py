@@ -34,6 +34,16 @@ CT_MARK = "GTVAutoSeg.CTMark"
 
 # Slices that a person drew or changed, as "3,9,12": whatever runs leaves them as they are.
 MINE_TAG = "GTVAutoSeg.Mine"
+# What a step left on each slice that was not empty, "18:0f3a...,19:...": which slices a person has changed since.
+SLICES_TAG = "GTVAutoSeg.Slices"
+# The probability behind a mask, as the bytes of its file in base64, and the slices it speaks of.
+PROBABILITY_TAG = "GTVAutoSeg.Probability"
+PROBABILITY_SLICES_TAG = "GTVAutoSeg.ProbabilitySlices"
+# The threshold a person has chosen for it; without the tag it is the model's own.
+MASK_THRESHOLD_TAG = "GTVAutoSeg.MaskThreshold"
+# The classifier's probability of each slice, "0.02,,0.97", and the slices the last run was asked for, "25:30".
+SLICE_PROBABILITY_TAG = "GTVAutoSeg.SliceProbability"
+RANGE_TAG = "GTVAutoSeg.Range"
 # How a segment was completed from drawn slices, and by which completer.
 COMPLETION_TAG = "GTVAutoSeg.Completion"
 COMPLETER_TAG = "GTVAutoSeg.Completer"

@@ -1,9 +1,9 @@
 """A worker without networks, for what the real one does rarely or slowly. FAKE_WORKER says how it behaves.
 
-ball: outlines a ball. empty: finds nothing. slow: works for a minute and looks for the cancel file; deaf: the same, and
-never looks. fail:<code>: reports an error. silent: ends well without a result. unreadable: its mask is damaged. crash:
-is killed. noisy: prints much, then ends with a traceback. stranger: answers with another request's id. probe: what
-`probe` answers is in FAKE_PROBE.
+ball: outlines a ball, on the slices asked for, and keeps its probability. empty: finds nothing. slow: works for a
+minute and looks for the cancel file; deaf: the same, and never looks. fail:<code>: reports an error. silent: ends well
+without a result. unreadable: its mask is damaged. crash: is killed. noisy: prints much, then ends with a traceback.
+stranger: answers with another request's id. probe: what `probe` answers is in FAKE_PROBE.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments):
         return 0
     parser = argparse.ArgumentParser()
     parser.add_argument("action")
-    for name in ("input", "output", "model", "device", "threshold", "slices"):
+    for name in ("input", "output", "model", "device", "threshold", "slices", "box", "probability"):
         parser.add_argument("--" + name)
     parser.add_argument("--cancel-file", type=Path)
     parser.add_argument("--watch-stdin", action="store_true")
@@ -53,6 +53,9 @@ def outline(values, kind):
     ct = sitk.ReadImage(values.input)
     shape = ct.GetSize()[::-1]
     mask = ball(shape) if kind == "ball" else np.zeros(shape, np.uint8)
+    if values.slices:
+        first, stop = map(int, values.slices.split(":"))
+        mask[:first] = mask[stop:] = 0
     image = sitk.GetImageFromArray(mask)
     image.CopyInformation(ct)
     send("stage", stage="segmenting")
@@ -61,6 +64,8 @@ def outline(values, kind):
     warning = "slices are 3.0 mm thick, the model was trained on 5.0 mm"
     send("warning", message=warning)
     sitk.WriteImage(image, values.output)
+    if values.probability:
+        keep_probability(mask, values)
     digest = hashlib.sha256((Path(values.model) / "model.json").read_bytes()).hexdigest()
     slices = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
     send(
@@ -85,6 +90,19 @@ def outline(values, kind):
         versions={"torch": "none"},
     )
     return 0
+
+
+def keep_probability(mask, values):
+    """0.8 within the ball, 0.4 one voxel around it, in each slice."""
+    import numpy as np
+    from scipy import ndimage
+
+    from GTVAutoSegLib.images.probability import probability_of
+    from GTVAutoSegLib.images.read import read_volume
+
+    around = ndimage.binary_dilation(mask, np.ones((1, 3, 3)))
+    levels = (np.where(mask, 0.8, around * 0.4) * 256).astype(np.uint8)
+    probability_of(levels, 0.5, 1).write(values.probability, read_volume(values.input))
 
 
 def wait(values, listens):

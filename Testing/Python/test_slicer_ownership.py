@@ -236,7 +236,7 @@ def test_a_failure_while_building_leaves_an_existing_node_as_it_was(put, monkeyp
     ct = add_ct()
     first = put(None, ct, ball(), INFO)
     edit(first, ct)
-    monkeypatch.setattr(segmentation, "_labelmap", fails)
+    monkeypatch.setattr(segmentation, "labelmap_of", fails)
     with pytest.raises(MemoryError):
         put(first.node, ct, SECOND, INFO)
     assert names(first.node) == ["GTVp"]

@@ -31,13 +31,16 @@ class KeptWorker:
 
         Args:
             request: arguments of the worker.
-            model: whatever the loaded model depends on; an idle worker that was started for another one is ended.
+            model: whatever the loaded model depends on; an idle worker that was started for another one is ended. None
+                for what any worker can do.
             on_ended: as for `Job`.
             options: further arguments of `Job`.
 
         Raises:
             RunError: no process could be started.
         """
+        if model is None and self._key is not None:
+            model = self._key[2]
         command, environment = python_slicer.worker_command("serve"), python_slicer.child_environment()
         key = (command, environment, model, library_stamp())
         start = partial(Child, command, environment)

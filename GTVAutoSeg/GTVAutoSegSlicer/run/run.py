@@ -1,12 +1,11 @@
-"""One segmentation run: CT node, temporary folder, child process, segmentation node."""
+"""One run: CT node, temporary folder, child process, and what it brings into the scene."""
 
 from __future__ import annotations
 
-import operator
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,17 @@ from typing import Any
 import numpy as np
 import slicer
 
-from GTVAutoSegLib.cascade.result import ResultRecord, describe_segment
-from GTVAutoSegLib.errors import GTVAutoSegError, InputError
-from GTVAutoSegLib.images.volume import bounding_box
-from GTVAutoSegLib.model.bundle import Bundle
-from GTVAutoSegLib.system.tags import MASK_TAG
+from GTVAutoSegLib.errors import GTVAutoSegError
 
-from ..scene.files import check_ct, holds, read_mask, volume_of, write_ct
+from ..scene.files import holds, volume_of, write_ct
 from ..scene.history import Undo
-from ..scene.segmentation import check_output, put_segment
+from ..scene.steering.change import Change
 from .background import Background
 from .failures import CANCELLED, Failure, failure_of, not_valid
 from .job import Ended
 from .kept_worker import KEPT_WORKER
 from .poller import Poller
+from .request import Found, Request
 from .run_folder import RunFolder
 
 WAIT_S = 0.02
@@ -36,44 +32,8 @@ END_S = 5.0
 CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
 
 
-def _bounds(slices: range | tuple[int, int]) -> tuple[int, int]:
-    """The first slice and the one after the last."""
-    pair = (slices.start, slices.stop) if isinstance(slices, range) and slices.step == 1 else slices
-    try:
-        first, stop = map(operator.index, pair)
-    except (TypeError, ValueError):
-        first = stop = -1
-    if isinstance(pair, range) or not 0 <= first < stop:
-        raise InputError(
-            f"slices is {slices}, expected a range or a pair with 0 <= first < stop; give slices=(40, 80), say, for "
-            "the 40 slices from 40 on"
-        )
-    return first, stop
-
-
 def ignore(_: Any) -> None:
     """Do nothing with what a callback is told."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to segment, and how.
-
-    Attributes:
-        ct: vtkMRMLScalarVolumeNode.
-        bundle: the model.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        output: vtkMRMLSegmentationNode, or None to make one.
-        threshold: slice probability from which a slice is segmented, or None for the model's own.
-        slices: a range, or the first slice and the one after the last, or None for all.
-    """
-
-    ct: Any
-    bundle: Bundle
-    device: str = "auto"
-    output: Any = None
-    threshold: float | None = None
-    slices: range | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,16 +42,18 @@ class Outcome:
 
     Attributes:
         request: what was asked for.
-        report: what was found; None when the run failed.
+        report: what was found: a ResultRecord, of a completion a CompletionRecord; None when the run failed.
         failure: why there is none, or None.
         undo: brings the scene back; holds the segmentation node and the segment's id. None when nothing was found,
             and the scene is then as it was.
+        change: what became of a segment that was changed in place; None for a result of its own.
     """
 
-    request: Request
-    report: ResultRecord | None = None
+    request: Any
+    report: Any = None
     failure: Failure | None = None
     undo: Undo | None = None
+    change: Change | None = None
 
     @property
     def segmentation(self) -> Any:
@@ -102,21 +64,6 @@ class Outcome:
     def segment_id(self) -> str:
         """Id of the segment with the result, or ""."""
         return self.undo.segment_id if self.undo else ""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the worker found, read and checked.
-
-    Attributes:
-        record: what it reported.
-        mask: uint8 (z, y, x), 0 or 1.
-        box: the bounding box of the mask, or None when it is empty.
-    """
-
-    record: ResultRecord
-    mask: np.ndarray
-    box: tuple[slice, slice, slice] | None
 
 
 class Run:
@@ -139,9 +86,7 @@ class Run:
         on_event: Callable[[dict[str, Any]], None] = ignore,
         on_line: Callable[[str], None] = ignore,
     ) -> None:
-        check_ct(request.ct)
-        check_output(request.output, request.ct)
-        self._slices = _bounds(request.slices) if request.slices is not None else None
+        request.check()
         self.request = request
         self._on_finished = on_finished
         self._gone = self._cancelled = self._finished = False
@@ -154,7 +99,7 @@ class Run:
             self._writing = Background(partial(write_ct, self._written, self._folder.ct))
             self._job = KEPT_WORKER.job(
                 self._arguments(),
-                (request.bundle.path, request.bundle.digest, request.device),
+                request.model_key,
                 self._ended,
                 on_event=on_event,
                 on_line=on_line,
@@ -178,7 +123,7 @@ class Run:
 
     def poll(self) -> bool:
         """Carry the run on without waiting; return whether it has ended."""
-        if not self._gone and not all(self._is_in_scene(node) for node in (self.request.ct, self.request.output)):
+        if not self._gone and not all(self._is_in_scene(node) for node in self.request.nodes):
             self._gone = True
             self.abort()
         if self._writing is not None and self._writing.error is not None:  # the child was not asked for anything
@@ -203,15 +148,10 @@ class Run:
         return self._writing is not None and self._writing.done and self._writing.error is None
 
     def _arguments(self) -> list[str]:
-        request = self.request
-        arguments = ["segment", "--input", str(self._folder.ct), "--output", str(self._folder.mask)]
-        arguments += ["--model", str(request.bundle.path), "--device", request.device]
-        arguments += ["--cancel-file", str(self._folder.cancel), "--watch-stdin"]
-        if request.threshold is not None:
-            arguments += ["--threshold", str(request.threshold)]
-        if self._slices is not None:
-            arguments += ["--slices", "{}:{}".format(*self._slices)]
-        return arguments
+        folder = self._folder
+        arguments = self.request.arguments(folder, self._written)
+        arguments += ["--input", str(folder.ct), "--output", str(folder.mask)]
+        return [*arguments, "--cancel-file", str(folder.cancel), "--watch-stdin"]
 
     @staticmethod
     def _is_in_scene(node: Any) -> bool:
@@ -228,11 +168,10 @@ class Run:
         self._reading = Background(partial(self._read, ended, voxels))
 
     def _read(self, ended: Ended, voxels: np.ndarray | None, _wanted: Callable[[], bool]) -> Found:
-        record = _read_record(ended.result)
-        mask = read_mask(self._folder.mask, self._written, record.mask_sha256)
+        found = self.request.read(self._folder, self._written, ended.result or {})
         if not holds(voxels, self._folder.ct, self._written):
             raise not_valid("the CT was changed during the run")
-        return Found(record, mask, bounding_box(mask))
+        return found
 
     def _finish(self) -> None:
         if self._finished:
@@ -269,29 +208,33 @@ class Run:
             if self._cancelled or self._reading is None:
                 raise Failure("cancelled", CANCELLED)
             found = self._reading.value()
-            return Outcome(self.request, found.record, undo=self._put(found))
+            undo, change = self.request.put(found, self._written)
+            return Outcome(self.request, found.record, undo=undo, change=change)
         except GTVAutoSegError as error:
             failure = Failure.of(error)
         # Where it came from holds the run, and with it the CT, for as long as the failure is shown.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         return Outcome(self.request, failure=failure)
 
-    def _put(self, found: Found) -> Undo | None:
-        """Bring the mask into the scene; None when it is empty."""
-        ct, bundle = self.request.ct, self.request.bundle
-        if found.record.model.digest != bundle.digest:
-            raise not_valid("the model was changed during the run")
-        if found.box is None:
-            return None
-        check_output(self.request.output, ct)
-        info = describe_segment(bundle, found.record)
-        info = replace(info, tags={**info.tags, MASK_TAG: found.record.mask_sha256})
-        return put_segment(self.request.output, ct, found.mask, info, found.box)
 
+def carry_out(
+    request: Request,
+    on_finished: Callable[[Outcome], None] | None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Outcome | Run:
+    """Carry out a request: at once and waiting for it, or, with ``on_finished``, by Qt's event loop.
 
-def _read_record(result: dict[str, Any] | None) -> ResultRecord:
-    """What the worker's "result" event says."""
-    try:
-        return ResultRecord.from_json(result)
-    except ValueError as error:
-        raise not_valid(str(error)) from error
+    Raises:
+        GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
+    """
+    listeners = (on_event or ignore, on_line or ignore)
+    if on_finished is not None:
+        run = Run(request, on_finished, *listeners)
+        run.follow()
+        return run
+    outcomes: list[Outcome] = []
+    Run(request, outcomes.append, *listeners).wait()
+    if outcomes[0].failure is not None:
+        raise outcomes[0].failure
+    return outcomes[0]

@@ -50,6 +50,21 @@ class RunFolder:
         return self.path / "mask.nrrd"
 
     @property
+    def probability(self) -> Path:
+        """Where the probability behind the mask comes."""
+        return self.path / "probability.nrrd"
+
+    @property
+    def box(self) -> Path:
+        """Where the box lies that the tumour is looked for in."""
+        return self.path / "box.mrk.json"
+
+    @property
+    def drawn(self) -> Path:
+        """Where the drawn slices lie that are to be completed."""
+        return self.path / "drawn.nrrd"
+
+    @property
     def cancel(self) -> Path:
         """The file that asks the worker to stop."""
         return self.path / "cancel"

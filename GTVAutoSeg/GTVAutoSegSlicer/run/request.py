@@ -1,0 +1,219 @@
+"""What can be asked of the child process, and to outline a tumour first of all."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from GTVAutoSegLib.cascade.applicability import check_box
+from GTVAutoSegLib.cascade.result import ResultRecord, describe_segment
+from GTVAutoSegLib.completion.merge import merge
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.probability import read_probability
+from GTVAutoSegLib.images.region import Region
+from GTVAutoSegLib.images.volume import Volume, bounding_box
+from GTVAutoSegLib.model.bundle import Bundle
+from GTVAutoSegLib.system.tags import MASK_TAG
+
+from ..scene.files import check_ct, read_mask, volume_of
+from ..scene.history import Undo
+from ..scene.ownership import is_made_on, is_result, our_segments
+from ..scene.segmentation import check_output, put_segment
+from ..scene.steering.change import Change
+from ..scene.steering.evidence import Evidence
+from ..scene.steering.mine import left_tags
+from ..scene.steering.steps import change_segment, mine_of_segment, segment_mask
+from .failures import Failure, not_valid
+from .run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the worker found, read and checked.
+
+    Attributes:
+        record: what it reported.
+        mask: uint8 (z, y, x), 0 or 1.
+        box: the bounding box of the mask, or None when it is empty.
+        more: what the request needs beside it.
+    """
+
+    record: Any
+    mask: np.ndarray
+    box: tuple[slice, slice, slice] | None
+    more: Any = None
+
+
+class Request(Protocol):
+    """What `Run` needs to know about a request."""
+
+    @property
+    def ct(self) -> Any:
+        """The CT node."""
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """The nodes without which the request makes no sense any more; None among them does not count."""
+
+    @property
+    def model_key(self) -> Any:
+        """What the worker's loaded model depends on; None for what any worker can do."""
+
+    def check(self) -> None:
+        """Raise GTVAutoSegError when it cannot be carried out."""
+
+    def arguments(self, folder: RunFolder, written: Volume, /) -> list[str]:
+        """Arguments of the worker; what they name beside the CT is written into the folder."""
+
+    def read(self, folder: RunFolder, written: Volume, result: dict[str, Any], /) -> Found:
+        """Read what the worker found; called in a thread, and raises GTVAutoSegError when it cannot be believed."""
+
+    def put(self, found: Found, written: Volume, /) -> tuple[Undo | None, Change | None]:
+        """Bring it into the scene; the way back, and what became of a segment that was changed in place."""
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What to segment, and how.
+
+    Attributes:
+        ct: vtkMRMLScalarVolumeNode.
+        bundle: the model.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        output: vtkMRMLSegmentationNode, or None to make one.
+        threshold: slice probability from which a slice is segmented, or None for the model's own.
+        slices: a range, or the first slice and the one after the last, or None for all. The result of the last run is
+            then replaced on these slices only.
+        region: the box that the tumour is looked for in, in the CT's own coordinates; None for all of the CT.
+    """
+
+    ct: Any
+    bundle: Bundle
+    device: str = "auto"
+    output: Any = None
+    threshold: float | None = None
+    slices: range | tuple[int, int] | None = None
+    region: Region | None = None
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """The CT and the output."""
+        return self.ct, self.output
+
+    @property
+    def model_key(self) -> Any:
+        """The model and where it runs."""
+        return self.bundle.path, self.bundle.digest, self.device
+
+    @property
+    def looked_at(self) -> range | None:
+        """The slices looked at, or None for all.
+
+        Raises:
+            InputError: ``slices`` says something else.
+        """
+        if self.slices is None:
+            return None
+        pair = (self.slices.start, self.slices.stop) if _is_plain(self.slices) else self.slices
+        try:
+            first, stop = map(operator.index, pair)
+        except (TypeError, ValueError):
+            first = stop = -1
+        if isinstance(pair, range) or not 0 <= first < stop:
+            raise InputError(
+                f"slices is {self.slices}, expected a range or a pair with 0 <= first < stop; give slices=(40, 80), "
+                "say, for the 40 slices from 40 on"
+            )
+        return range(first, stop)
+
+    def check(self) -> None:
+        """Raise GTVAutoSegError when CT, output, slices or box cannot be used."""
+        check_ct(self.ct)
+        check_output(self.output, self.ct)
+        _ = self.looked_at
+        volume = volume_of(self.ct)
+        box = self.region.index_box(volume) if self.region is not None else None
+        try:
+            check_box(volume, self.bundle.info, box)
+        except InputError as error:
+            raise Failure("box", str(error)) from error
+
+    def arguments(self, folder: RunFolder, _: Volume) -> list[str]:
+        """Arguments of the worker; the box is written into the folder."""
+        arguments = ["segment", "--model", str(self.bundle.path), "--device", self.device]
+        arguments += ["--probability", str(folder.probability)]
+        if self.threshold is not None:
+            arguments += ["--threshold", str(self.threshold)]
+        if (looked_at := self.looked_at) is not None:
+            arguments += ["--slices", f"{looked_at.start}:{looked_at.stop}"]
+        if self.region is not None:
+            self.region.write(folder.box)
+            arguments += ["--box", str(folder.box)]
+        return arguments
+
+    def read(self, folder: RunFolder, written: Volume, result: dict[str, Any]) -> Found:
+        """Read mask and probability."""
+        record = _read_record(result)
+        mask = read_mask(folder.mask, written, record.mask_sha256)
+        evidence = self._evidence(folder, record)
+        tags = {name: value for name, value in evidence.tags(written).items() if value}
+        return Found(record, mask, bounding_box(mask), (evidence, {**left_tags(mask, written), **tags}))
+
+    def put(self, found: Found, _: Volume) -> tuple[Undo | None, Change | None]:
+        """Bring the mask into the scene."""
+        if found.record.model.digest != self.bundle.digest:
+            raise not_valid("the model was changed during the run")
+        if found.box is None:
+            return None, None
+        check_output(self.output, self.ct)
+        evidence, tags = found.more
+        if self.looked_at is not None and (target := self._target()):
+            return self._put_into(target, found, evidence)
+        info = describe_segment(self.bundle, found.record)
+        info = replace(info, tags={**info.tags, **tags, MASK_TAG: found.record.mask_sha256})
+        return put_segment(self.output, self.ct, found.mask, info, found.box), None
+
+    def _target(self) -> str:
+        """The result of the last run of the region, edited or not; "" when there is none on this CT."""
+        segment_id = our_segments(self.output).get(self.bundle.info.task.roi, "") if self.output is not None else ""
+        if not segment_id or not is_result(self.output, segment_id):
+            return ""
+        return segment_id if is_made_on(self.output, segment_id, self.ct) else ""
+
+    def _put_into(self, target: str, found: Found, evidence: Evidence) -> tuple[Undo, Change]:
+        """Replace the last result on the slices looked at; those of a person stay."""
+        volume, slices = volume_of(self.ct), self.looked_at
+        assert slices is not None  # noqa: S101 - asked by the caller
+        before = segment_mask(self.output, target, self.ct)
+        mine = mine_of_segment(self.output, target, self.ct, before)
+        merged = merge(before, found.mask, volume, slices=slices, mine=mine)
+        segment = self.output.GetSegmentation().GetSegment(target)
+        known = Evidence.of(segment).with_run(evidence, slices, volume)
+        tags = {**describe_segment(self.bundle, found.record).tags, **known.tags(volume)}
+        undo = change_segment(self.output, target, self.ct, merged, mine=mine, tags=tags)
+        return undo, Change.between(before, merged, volume)
+
+    def _evidence(self, folder: RunFolder, record: ResultRecord) -> Evidence:
+        looked_at = self.looked_at
+        return Evidence(
+            read_probability(folder.probability) if folder.probability.exists() else None,
+            tuple(looked_at or range(len(record.slice_probability))),
+            None,
+            tuple(float("nan") if value is None else value for value in record.slice_probability),
+            (looked_at.start, looked_at.stop) if looked_at is not None else None,
+        )
+
+
+def _is_plain(slices: range | tuple[int, int]) -> bool:
+    return isinstance(slices, range) and slices.step == 1
+
+
+def _read_record(result: dict[str, Any]) -> ResultRecord:
+    """What the worker's "result" event says."""
+    try:
+        return ResultRecord.from_json(result)
+    except ValueError as error:
+        raise not_valid(str(error)) from error

@@ -1,0 +1,135 @@
+"""What a run saw, kept in the tags of its segment: the probability of each voxel and slice, and where it looked."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.probability import Probability, probability_from_bytes, probability_of
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.system.tags import (
+    MASK_THRESHOLD_TAG,
+    PROBABILITY_SLICES_TAG,
+    PROBABILITY_TAG,
+    RANGE_TAG,
+    SLICE_PROBABILITY_TAG,
+    mine_of,
+    mine_text,
+)
+
+from ..ownership import tag
+from .mine import by_slice
+
+# Beyond it a segment's tags would make its file slow to read everywhere.
+LARGEST = 8_000_000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a segment beside its voxels.
+
+    Attributes:
+        probability: of each voxel; None where there is none, as for what a person drew.
+        covered: the slices that it speaks of.
+        threshold: the mask threshold a person has chosen, or None for the model's own.
+        slice_probability: of each slice, NaN where the classifier was not asked; empty when nothing is known.
+        looked_at: the slices the last run was asked for, the first and the one after the last; None for all.
+    """
+
+    probability: Probability | None = None
+    covered: tuple[int, ...] = ()
+    threshold: float | None = None
+    slice_probability: tuple[float, ...] = ()
+    looked_at: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, segment: Any) -> Evidence:
+        """What the tags of a vtkSegment say; what cannot be read in them counts as not there."""
+        threshold, looked_at = tag(segment, MASK_THRESHOLD_TAG), tag(segment, RANGE_TAG)
+        return cls(
+            _decoded(tag(segment, PROBABILITY_TAG)),
+            mine_of(tag(segment, PROBABILITY_SLICES_TAG)),
+            float(threshold) if threshold else None,
+            tuple(float(part) if part else math.nan for part in tag(segment, SLICE_PROBABILITY_TAG).split(",")),
+            _pair(looked_at),
+        )
+
+    def tags(self, volume: Volume) -> dict[str, str | None]:
+        """The evidence as tags; None where there is nothing to say."""
+        content = base64.b64encode(self.probability.to_bytes(volume)).decode("ascii") if self.probability else ""
+        kept = 0 < len(content) <= LARGEST
+        known = not all(math.isnan(value) for value in self.slice_probability)
+        return {
+            PROBABILITY_TAG: content if kept else None,
+            PROBABILITY_SLICES_TAG: mine_text(self.covered) if kept else None,
+            MASK_THRESHOLD_TAG: None if self.threshold is None else f"{self.threshold:g}",
+            SLICE_PROBABILITY_TAG: _texts(self.slice_probability) if known else None,
+            RANGE_TAG: "{}:{}".format(*self.looked_at) if self.looked_at else None,
+        }
+
+    def mask(self, before: np.ndarray, volume: Volume, threshold: float | None, mine: Collection[int]) -> np.ndarray:
+        """A mask at another threshold, uint8 (z, y, x).
+
+        Args:
+            before: the segment as it is, (z, y, x): what stays on slices that the probability does not speak of.
+            volume: the CT.
+            threshold: None for the model's own.
+            mine: slices that stay, too.
+        """
+        if self.probability is None:
+            raise InputError("no probability was kept with this segment; run the model again")
+        from GTVAutoSegLib.completion.merge import merge
+
+        others = set(range(volume.array.shape[volume.axial.axes[0]])) - set(self.covered)
+        return merge(before, self.probability.mask(threshold), volume, mine=others | set(mine))
+
+    def with_run(self, run: Evidence, slices: range, volume: Volume) -> Evidence:
+        """This evidence, with that of a run on some slices in its place there."""
+        probability, covered = run.probability, set(run.covered)
+        if self.probability is not None and run.probability is not None:
+            probability = _joined(self.probability, run.probability, slices, volume)
+            covered |= set(self.covered) - set(slices)
+        known = list(self.slice_probability)
+        if len(known) == len(run.slice_probability):
+            for index in slices:
+                known[index] = run.slice_probability[index]
+        else:
+            known = list(run.slice_probability)
+        return replace(
+            run, probability=probability, covered=tuple(sorted(covered)), slice_probability=tuple(known), threshold=None
+        )
+
+
+def _joined(before: Probability, new: Probability, slices: range, volume: Volume) -> Probability:
+    levels = np.zeros(volume.array.shape, np.uint8)
+    levels[before.box] = before.values
+    found = np.zeros_like(levels)
+    found[new.box] = new.values
+    by_slice(levels, volume)[slices.start : slices.stop] = by_slice(found, volume)[slices.start : slices.stop]
+    return probability_of(levels, new.threshold, new.keep_components)
+
+
+@lru_cache(maxsize=2)
+def _decoded(text: str) -> Probability | None:
+    if not text:
+        return None
+    try:
+        return probability_from_bytes(base64.b64decode(text, validate=True))
+    except (InputError, ValueError):
+        return None
+
+
+def _texts(values: Iterable[float]) -> str:
+    return ",".join("" if math.isnan(value) else f"{value:.4g}" for value in values)
+
+
+def _pair(text: str) -> tuple[int, int] | None:
+    parts: Sequence[str] = text.split(":")
+    return (int(parts[0]), int(parts[1])) if len(parts) == 2 and all(part.isdecimal() for part in parts) else None
