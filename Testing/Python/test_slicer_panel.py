@@ -64,13 +64,13 @@ def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel,
     monkeypatch.setenv("FAKE_WORKER", "slow")
     add_ct()
     panel.ui.segmentButton.click()
-    pid = panel._run._job.child.process.pid
+    pid = panel.runs.run._job.child.process.pid
     assert panel.ui.segmentButton.text == "Cancel"
     assert not panel.ui.inputSelector.enabled
     until(lambda: "slices" in panel.ui.progressBar.format and panel.ui.progressBar.maximum == 600)
     assert panel.ui.stageLabel.text.startswith("Finding the slices that show tumour")
     panel._start()  # a second run is never started
-    assert panel._run._job.child.process.pid == pid
+    assert panel.runs.run._job.child.process.pid == pid
     time.sleep(slicer.app.doubleClickInterval / 1000)  # a second click before that is no cancel
     panel.ui.segmentButton.click()
     until(lambda: not panel.running, timeout=2)
@@ -180,7 +180,7 @@ def test_closing_the_scene_ends_the_run(panel, until, monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "deaf")
     add_ct()
     panel.ui.segmentButton.click()
-    pid = panel._run._job.child.process.pid
+    pid = panel.runs.run._job.child.process.pid
     slicer.mrmlScene.Clear(0)
     assert not panel.running
     assert not process_lives(pid)
@@ -196,7 +196,7 @@ def test_unloading_the_module_ends_the_run(panel, monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "deaf")
     add_ct()
     panel.ui.segmentButton.click()
-    pid = panel._run._job.child.process.pid
+    pid = panel.runs.run._job.child.process.pid
     slicer.modules.GTVAutoSegWidget.cleanup()
     assert not process_lives(pid)
     assert temporary_folders() == []

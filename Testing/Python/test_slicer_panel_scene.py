@@ -128,8 +128,8 @@ def test_a_double_click_starts_a_run_and_does_not_cancel_it(panel, until, monkey
     add_ct()
     panel.ui.segmentButton.click()
     panel.ui.segmentButton.click()
-    assert panel.running and not panel._run._job.cancelled
+    assert panel.running and not panel.runs.run._job.cancelled
     time.sleep(slicer.app.doubleClickInterval / 1000)
     panel.ui.segmentButton.click()
-    assert panel._run._job.cancelled
+    assert panel.runs.run._job.cancelled
     until(lambda: not panel.running, timeout=2)

@@ -147,17 +147,42 @@ def test_slices_count_along_the_axis_closest_to_head_feet(segment):
 
 
 def test_the_probability_gives_the_mask_at_another_threshold_but_for_my_slices(segment):
-    from GTVAutoSegSlicer.scene.files import volume_of
-    from GTVAutoSegSlicer.scene.steering.evidence import Evidence
+    from GTVAutoSegSlicer.scene.steering.threshold import ThresholdStep
 
     ct = add_ct()
     first = segment(ct)
-    evidence = Evidence.of(first.segmentation.GetSegmentation().GetSegment(first.segment_id))
-    before, volume = found(first, ct), volume_of(ct)
-    assert np.array_equal(evidence.mask(before, volume, None, ()), ball())
-    wider = evidence.mask(before, volume, 0.3, (3,))
-    assert np.array_equal(wider[3], ball()[3])
+    changed = corrected(ball())
+    draw(first, ct, changed)
+    place = first.segmentation, first.segment_id, ct
+    step = ThresholdStep(*place)
+    assert step.show(None) == tuple(changed.sum(axis=(1, 2)).tolist())
+    area = step.show(0.3)
+    assert area == tuple(found(first, ct).sum(axis=(1, 2)).tolist())
+    undo, change = step.finish(0.3)
+    wider = found(first, ct)
+    assert np.array_equal(wider[3], changed[3])
     assert wider[2].sum() > ball()[2].sum() and wider[4].sum() > ball()[4].sum()
+    assert change.changed == (2, 4)
+    undo.restore()
+    assert np.array_equal(found(first, ct), changed)
+
+
+def test_an_outline_beyond_the_probability_stays_where_it_does_not_speak(segment):
+    """As after a run on some slices of a segment that was completed."""
+    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.threshold import ThresholdStep
+
+    from GTVAutoSegLib.system.tags import PROBABILITY_SLICES_TAG
+
+    ct = add_ct()
+    first = segment(ct)
+    place = first.segmentation, first.segment_id, ct
+    mask = segment_mask(*place)
+    mask[8, 5:50, 5:50] = 1
+    change_segment(*place, mask, mine=(), tags={PROBABILITY_SLICES_TAG: "2,3"})
+    ThresholdStep(*place).finish(0.3)
+    assert np.array_equal(found(first, ct)[4:], mask[4:])
+    assert found(first, ct)[2].sum() > mask[2].sum()
 
 
 def test_the_probability_of_a_run_on_some_slices_joins_the_earlier_one(segment):

@@ -27,7 +27,12 @@ ACTIONS = {
     "segment": "edit-segment",
     "no-dicom": "open-dicom",
     "export": "export-again",
+    "box": "draw-box",
+    "no-tumour": "draw-box",
+    "doubtful": "draw-box",
 }
+# What a second button does.
+SECOND_ACTIONS = {"box": "draw-slices", "no-tumour": "draw-slices", "doubtful": "draw-slices"}
 # For what went wrong on the CPU already.
 ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
 # A run's worker has PyTorch's files open.
@@ -44,12 +49,13 @@ class FailureCard:
 
     def __init__(self, ui: Any, actions: Mapping[str, Callable[[], None]]) -> None:
         self._ui, self._actions = ui, actions
-        self._action = ""
+        self._action, self._second = "", ""
         self._running = False
         self.failure: Failure | None = None
         icon = slicer.app.style().standardIcon(qt.QStyle.SP_MessageBoxWarning)
         ui.failureIcon.setPixmap(icon.pixmap(24, 24))
-        ui.failureActionButton.connect("clicked(bool)", self._on_action)
+        ui.failureActionButton.connect("clicked(bool)", lambda: self._act(self._action))
+        ui.failureSecondButton.connect("clicked(bool)", lambda: self._act(self._second))
         ui.failureDetailsButton.connect("toggled(bool)", self._on_details)
         ui.failureCloseButton.connect("clicked(bool)", self.hide)
         self.hide()
@@ -64,7 +70,10 @@ class FailureCard:
         self.failure = failure
         names = ACTIONS if on_gpu else {**ACTIONS, **ACTIONS_ON_CPU}
         self._action = names.get(failure.code, "copy-diagnostics")
+        self._second = SECOND_ACTIONS.get(failure.code, "")
         ui = self._ui
+        ui.failureSecondButton.visible = bool(self._second)
+        ui.failureSecondButton.text = _label(self._second) if self._second else ""
         ui.failureTitle.text = _title(failure.code)
         ui.failureMessage.text = _sentence(failure.message) + (f" {failure.hint}" if failure.hint else "")
         ui.failureActionButton.text = _label(self._action)
@@ -85,11 +94,10 @@ class FailureCard:
         self.failure = None
         self._ui.failureCard.visible = False
 
-    def _on_action(self) -> None:
-        action = self._actions[self._action]
-        if self._action != "copy-diagnostics":
+    def _act(self, name: str) -> None:
+        if name != "copy-diagnostics":
             self.hide()
-        action()
+        self._actions[name]()
 
     def _on_details(self, checked: bool) -> None:
         self._ui.failureDetails.visible = checked
@@ -111,6 +119,9 @@ def _title(code: str) -> str:
         "segment": _("The segment cannot be exported"),
         "no-dicom": _("The CT's DICOM slices are not at hand"),
         "export": _("The structure set was not written"),
+        "box": _("This model needs a box around the tumour"),
+        "no-tumour": _("No tumour was found"),
+        "doubtful": _("Look at this result with care"),
     }
     return titles.get(code, _("The run failed unexpectedly"))
 
@@ -128,6 +139,8 @@ def _label(action: str) -> str:
         "edit-segment": _("Open in Segment Editor"),
         "open-dicom": _("Open DICOM"),
         "export-again": _("Export again..."),
+        "draw-box": _("Draw a box"),
+        "draw-slices": _("Draw some slices"),
         "copy-diagnostics": _("Copy diagnostics"),
     }
     return labels[action]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from ..scene.change import Change
 from ..scene.files import volume_of
 from ..scene.history import History, Undo, Undone
 from ..scene.ownership import own_mask
+from ..scene.steering.change import Change
 from .result_part import describe_change
 
 

@@ -26,7 +26,8 @@ class LogPart:
             self.add(f"error: {event['code']}: {event['message']}")
         elif kind == "result" and "timings" in event:
             seconds = ", ".join(f"{step} {value:.2f} s" for step, value in event["timings"].items())
-            self.add(f"result: {event['volume_ml']:.2f} mL on {event['device']} ({seconds})")
+            how = event.get("device") or event.get("method")  # of a run, and of a completion
+            self.add(f"result: {event['volume_ml']:.2f} mL, {how} ({seconds})")
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import ModelError
+from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.model.info import ModelInfo
 
@@ -31,6 +32,7 @@ class ModelPart:
         self._paths: list[Path] = []
         self._unreadable: list[str] = []
         self.region = ""  # what the selected model outlines; "" while there is none or it is damaged
+        self.segment_info = SegmentInfo()  # of a segment to be drawn by hand for it
         self._selector.connect("currentIndexChanged(int)", self._on_index_changed)
         self.refresh()
 
@@ -77,7 +79,7 @@ class ModelPart:
         self._description.text = "\n".join([self._describe_selected(), *self._unreadable])
 
     def _describe_selected(self) -> str:
-        self.region = ""
+        self.region, self.segment_info = "", SegmentInfo()
         if self.selected is None:
             return _("No model is installed. Install one under 'PyTorch and models'.")
         try:
@@ -85,6 +87,7 @@ class ModelPart:
         except ModelError as error:
             return str(error)
         self.region = info.task.roi
+        self.segment_info = SegmentInfo(info.task.roi, info.task.color, info.task.terminology)
         self._description.toolTip = info.intended_use
         return describe(info)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.completion.record import CompletionRecord
 from GTVAutoSegLib.images.segment_info import is_gtv
 
 from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
-from ..run.run import Outcome, Run
+from ..run.run import Outcome
 from ..scene.export import Exported
 from ..scene.headers_ahead import HeadersAhead
 from ..scene.ownership import belongs_to, our_segments
@@ -34,7 +33,9 @@ from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
 from .progress_part import ProgressPart
-from .result_part import ResultPart
+from .result_part import ResultPart, advice_on, title_of
+from .run_part import RunPart
+from .steering.steering import Host, Steering
 
 
 class Panel(VTKObservationMixin):
@@ -48,8 +49,6 @@ class Panel(VTKObservationMixin):
     def __init__(self, ui: Any, logic: Any) -> None:
         VTKObservationMixin.__init__(self)
         self.ui, self.logic = ui, logic
-        self._run: Run | None = None
-        self._started = 0.0
         self._parameters: Any = None
         self._gui_tag: int | None = None
         self._entered = False
@@ -60,8 +59,10 @@ class Panel(VTKObservationMixin):
         self.progress = ProgressPart(ui)
         self.result = ResultPart(ui)
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
-        self.history = HistoryPart(ui, self._on_history, self._update)
+        self.history = HistoryPart(ui, self._say, self._update)
         self.card = FailureCard(ui, self._card_actions())
+        self.runs = RunPart(self.log, self.progress, self._finished, self._show_failure)
+        self.steering = Steering(ui, self._steering_host())
         self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
         self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
@@ -87,17 +88,23 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """End whatever runs or waits, and let go of the scene."""
-        self._end_run()
+        self.runs.abort()
         KEPT_WORKER.end()
         self.setup.abort()
         self._follow(None)
         self._headers.follow(None)
+        self.steering.stop()
         self.removeObservers()
 
     @property
     def running(self) -> bool:
         """Whether a run is in progress."""
-        return self._run is not None
+        return self.runs.run is not None
+
+    def _steering_host(self) -> Host:
+        return Host(
+            self.history.add, self._say, self._start, self._complete, lambda: self.models.segment_info, self._update
+        )
 
     def _card_actions(self) -> dict[str, Any]:
         return {
@@ -107,10 +114,12 @@ class Panel(VTKObservationMixin):
             "install-torch": lambda: self.setup.install(),
             "reinstall-torch": lambda: self.setup.reinstall(),
             "run-on-cpu": self._run_on_cpu,
-            "run-again": self._start,
+            "run-again": lambda: self._start(),
             "edit-segment": self._on_edit,
             "open-dicom": lambda: slicer.util.selectModule("DICOM"),
             "export-again": lambda: self.export.ask(),
+            "draw-box": lambda: self.steering.box.draw(),
+            "draw-slices": lambda: self.steering.draw(),
             "crop-ct": lambda: slicer.util.selectModule("CropVolume"),
             "copy-diagnostics": self._on_copy_diagnostics,
         }
@@ -160,7 +169,7 @@ class Panel(VTKObservationMixin):
             self._parameters.device = device
 
     def _on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
-        self._end_run()
+        self.runs.abort()
         self.history.clear()
         self._follow(None)
         self.result.clear()
@@ -174,60 +183,63 @@ class Panel(VTKObservationMixin):
     # Runs
 
     def _on_segment(self) -> None:
-        if self._run is None:
+        if self.running:
+            self.runs.cancel()
+        else:
             self._start()
-        elif time.monotonic() - self._started > slicer.app.doubleClickInterval / 1000:  # no double click
-            self._run.cancel()
-            self.progress.cancelling()
 
-    def _start(self) -> None:
-        """Start a run with the panel's values; none beside another, nor while PyTorch is being installed."""
-        if self._run is not None or self._parameters is None:
-            return
-        if missing := self._what_is_missing(self._parameters.input_volume):
-            self.result.show_text(missing)
-            return
-        self.card.hide()
-        self.result.clear()
-        self.export.clear()
+    def _start(self, slices: tuple[int, int] | None = None) -> None:
+        """Run the model with the panel's values; not beside another run, nor while PyTorch is being installed."""
         parameters = self._parameters
-        try:
-            self._run = self.logic.segment(
+        if self._can_start(self._what_is_missing(parameters.input_volume if parameters is not None else None)):
+            begin = partial(
+                self.logic.segment,
                 parameters.input_volume,
                 self.models.selected or "",
                 parameters.device,
                 output=parameters.output_segmentation,
-                on_finished=self._finished,
-                on_event=self._on_event,
-                on_line=self.log.add,
+                slices=slices,
+                region=parameters.box,
             )
-        except GTVAutoSegError as error:
-            self._show_failure(Failure.of(error))
-        except Exception as error:
-            # Slicer would print it where nobody looks.
-            message = f"the run could not be started ({type(error).__name__}: {error}); report it with the details"
-            self._show_failure(Failure("internal", message, details=traceback.format_exc()))
-        else:
-            self._started = time.monotonic()
-            self.log.add(f"run: model {self.models.selected_id}, device {parameters.device}")
-            self.progress.start()
-        self._update()
+            self.runs.start(begin, f"run: model {self.models.selected_id}, device {parameters.device}")
+            self._update()
+
+    def _complete(self, first: int | None, last: int | None) -> None:
+        """Complete the outline from the slices that are a person's."""
+        parameters = self._parameters
+        if self._can_start("" if not self.setup.installing else self._what_is_missing(None)):
+            steered = self.steering
+            is_the_models = steered.segment_id == our_segments(steered.node).get(self.models.region)
+            begin = partial(
+                self.logic.complete,
+                steered.node,
+                steered.segment_id,
+                steered.ct,
+                first=first,
+                last=last,
+                model=self.models.selected if is_the_models else None,
+                device=parameters.device,
+            )
+            self.runs.start(begin, f"completion: device {parameters.device}")
+            self._update()
+
+    def _can_start(self, missing: str) -> bool:
+        """Whether a run may be started; if so, what the last one said is put away."""
+        if self.running or self._parameters is None:
+            return False
+        if missing:
+            self.result.show_text(missing)
+            return False
+        self.card.hide()
+        self.result.clear()
+        self.export.clear()
+        return True
 
     def _run_on_cpu(self) -> None:
         self._parameters.device = "cpu"
         self._start()
 
-    def _end_run(self) -> None:
-        if self._run is not None:
-            self._run.abort()
-
-    def _on_event(self, event: dict[str, Any]) -> None:
-        self.log.event(event)
-        self.progress.event(event)
-
     def _finished(self, outcome: Outcome) -> None:
-        self._run = None
-        self.progress.stop()
         if outcome.failure is not None:
             self._show_failure(outcome.failure)
         else:
@@ -236,11 +248,17 @@ class Panel(VTKObservationMixin):
 
     def _show_result(self, outcome: Outcome) -> None:
         self.result.show(outcome)
+        if advice := advice_on(outcome):
+            self.card.show(advice)
         if outcome.undo is None:
             return
-        self.history.add(replace(outcome.undo, title=_("the run")))
+        self.history.add(replace(outcome.undo, title=title_of(outcome)))
         self._parameters.output_segmentation = outcome.segmentation
-        if self._entered:  # in another module the views would jump under the user's brush
+        self._parameters.outline = outcome.segment_id
+        if isinstance(outcome.report, CompletionRecord):
+            self.steering.ends_found(outcome.report.first, outcome.report.last)
+        elif self._entered and outcome.change is None:
+            # In another module the views would jump under the user's brush, and so they would while somebody steers.
             show_segment(outcome.segmentation, outcome.segment_id)
 
     def _show_failure(self, failure: Failure) -> None:
@@ -253,8 +271,7 @@ class Panel(VTKObservationMixin):
     # Buttons
 
     def _on_edit(self) -> None:
-        output = self._parameters.output_segmentation
-        open_in_segment_editor(output, self._segment_id(), self._parameters.input_volume)
+        open_in_segment_editor(self.steering.node, self.steering.segment_id, self.steering.ct)
 
     def _export(self, path: Path) -> Exported:
         self.card.hide()
@@ -269,7 +286,7 @@ class Panel(VTKObservationMixin):
         segments = our_segments(output) if output is not None else {}
         return segments.get(self.models.region, next(iter(segments.values()), ""))
 
-    def _on_history(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.export.clear()
         self.result.show_text(text)
 
@@ -305,9 +322,13 @@ class Panel(VTKObservationMixin):
             selector.enabled = not self.running
         self.setup.lock(self.running)
         self.card.lock(self.running)
+        has_model = self.models.selected is not None
+        self.steering.follow(parameters, self._segment_id(), running=self.running, has_model=has_model)
+        has_segment = bool(self.steering.segment_id)
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
-        ui.editButton.enabled = ui.exportButton.enabled = has_segment and not self.running
+        ui.editButton.enabled = has_segment and not self.running
+        ui.exportButton.enabled = has_segment and not self.running
         self.history.lock(self.running)
         self._headers.follow(ct if has_segment and not self.running else None)
 

@@ -56,6 +56,7 @@ class ProgressPart:
             "preprocessing": _("Preparing the slices"),
             "classifying": _("Finding the slices that show tumour"),
             "segmenting": _("Outlining the tumour"),
+            "completing": _("Completing the outline"),
             "writing": _("Writing the result"),
         }
         return words.get(stage, stage)

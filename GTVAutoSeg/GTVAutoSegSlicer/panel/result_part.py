@@ -8,9 +8,12 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from GTVAutoSegLib.completion.record import CompletionRecord
+
+from ..run.failures import Failure
 from ..run.run import Outcome
-from ..scene.change import Change
 from ..scene.history import Undo
+from ..scene.steering.change import Change
 
 
 class ResultPart:
@@ -22,11 +25,10 @@ class ResultPart:
 
     def show(self, outcome: Outcome) -> None:
         """Show what a run that did not fail has found."""
-        report = outcome.report
-        lines = [describe_result(outcome)]
+        lines = [describe_completion(outcome) if _is_completion(outcome) else describe_result(outcome)]
         if outcome.undo is not None and outcome.undo.kept:
             lines.append(describe_kept(outcome.undo))
-        lines += [_("Warning: {text}").format(text=warning) for warning in report.warnings]
+        lines += [_("Warning: {text}").format(text=warning) for warning in outcome.report.warnings]
         self.show_text("\n".join(lines))
 
     def show_text(self, text: str) -> None:
@@ -46,6 +48,10 @@ def describe_result(outcome: Outcome) -> str:
     if outcome.undo is None:
         text = _("{ct}: no tumour found; {reason}.").format(ct=name, reason=report.reason)
         return text + (_(" The scene is as it was.") if outcome.request.output is not None else "")
+    if outcome.change is not None:
+        return _("{ct}: slices {slices} were outlined again. {change}").format(
+            ct=name, slices=_asked(outcome), change=describe_change(outcome.undo.name, outcome.change)
+        )
     slices = report.tumour_slices
     return _("{ct}: {roi} {volume:.1f} mL on {count} slices ({numbers}), {x:.0f} x {y:.0f} x {z:.0f} mm").format(
         ct=name,
@@ -55,6 +61,44 @@ def describe_result(outcome: Outcome) -> str:
         numbers=ranges(slices),
         **dict(zip("xyz", report.extent_mm)),
     )
+
+
+def describe_completion(outcome: Outcome) -> str:
+    """What was completed, and what that has changed."""
+    record = outcome.report
+    assert outcome.undo is not None and outcome.change is not None  # noqa: S101 - a completion always changes
+    return f"{record.sentence}. {describe_change(outcome.undo.name, outcome.change)}"
+
+
+def title_of(outcome: Outcome) -> str:
+    """What a run was, for the sentence about taking it back."""
+    if _is_completion(outcome):
+        return _("the completion")
+    return _("the run") if outcome.change is None else _("the run on slices {slices}").format(slices=_asked(outcome))
+
+
+def advice_on(outcome: Outcome) -> Failure | None:
+    """What to do about a run that found nothing, or something that is probably wrong; None for any other."""
+    if _is_completion(outcome):
+        return None
+    if outcome.undo is None:
+        return Failure(
+            "no-tumour",
+            _(
+                "draw a box around the tumour and run again, or draw the tumour on one slice or more and let the "
+                "others be completed"
+            ),
+        )
+    return None
+
+
+def _is_completion(outcome: Outcome) -> bool:
+    return isinstance(outcome.report, CompletionRecord)
+
+
+def _asked(outcome: Outcome) -> str:
+    looked_at = outcome.request.looked_at
+    return f"{looked_at.start}-{looked_at.stop - 1}"
 
 
 def describe_kept(undo: Undo) -> str:

@@ -5,7 +5,7 @@ What a person has edited or renamed, or copied within the segmentation, is never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, count
@@ -195,11 +195,17 @@ def _free_name(node: Any, segment_id: str, name: str) -> str:
 def labelmap_of(mask: np.ndarray, ct: Any, box: tuple[slice, slice, slice] | None = None) -> Any:
     """The bounding box of a mask (z, y, x), or one empty voxel, as an image in the CT's own coordinates."""
     box = box or bounding_box(mask) or (slice(0, 1),) * 3
+    return image_of(mask[box], [side.start for side in box], ct)
+
+
+def image_of(voxels: np.ndarray, start: Sequence[int], ct: Any) -> Any:
+    """Some voxels, uint8 (z, y, x), that begin at a voxel (z, y, x) of a CT, as an image in its own coordinates."""
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(index for side in reversed(box) for index in (side.start, side.stop - 1)))
+    ends = [index for first, count in zip(start, voxels.shape) for index in (first + count - 1, first)]
+    image.SetExtent(*reversed(ends))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     scalars = vtk_to_numpy(image.GetPointData().GetScalars())
-    scalars[:] = mask[box].ravel()
+    scalars[:] = voxels.ravel()
     to_ras = vtk.vtkMatrix4x4()
     ct.GetIJKToRASMatrix(to_ras)
     image.SetGeometryFromImageToWorldMatrix(to_ras)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -73,22 +73,6 @@ class Evidence:
             SLICE_PROBABILITY_TAG: _texts(self.slice_probability) if known else None,
             RANGE_TAG: "{}:{}".format(*self.looked_at) if self.looked_at else None,
         }
-
-    def mask(self, before: np.ndarray, volume: Volume, threshold: float | None, mine: Collection[int]) -> np.ndarray:
-        """A mask at another threshold, uint8 (z, y, x).
-
-        Args:
-            before: the segment as it is, (z, y, x): what stays on slices that the probability does not speak of.
-            volume: the CT.
-            threshold: None for the model's own.
-            mine: slices that stay, too.
-        """
-        if self.probability is None:
-            raise InputError("no probability was kept with this segment; run the model again")
-        from GTVAutoSegLib.completion.merge import merge
-
-        others = set(range(volume.array.shape[volume.axial.axes[0]])) - set(self.covered)
-        return merge(before, self.probability.mask(threshold), volume, mine=others | set(mine))
 
     def with_run(self, run: Evidence, slices: range, volume: Volume) -> Evidence:
         """This evidence, with that of a run on some slices in its place there."""

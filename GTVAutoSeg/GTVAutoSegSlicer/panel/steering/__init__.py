@@ -1,0 +1,1 @@
+"""The parts of the panel with which a person steers the outline."""

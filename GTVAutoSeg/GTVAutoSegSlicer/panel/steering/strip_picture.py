@@ -1,0 +1,136 @@
+"""The slice strip as a picture: one column a slice, drawn with numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Color = tuple[int, int, int]
+
+PAPER: Color = (250, 250, 250)
+OUTSIDE: Color = (208, 208, 212)
+PROBABILITY: Color = (158, 196, 232)
+AREA: Color = (176, 32, 38)
+MINE: Color = (34, 139, 60)
+LOOKED_AT: Color = (120, 120, 128)
+GIVEN: Color = (226, 118, 0)
+FOUND: Color = (243, 190, 128)
+SHOWN: Color = (10, 10, 10)
+
+# Pixels, from the bottom: where the last run looked, which slices are mine, and the chart above.
+RUN_ROWS, MINE_ROWS, GAP = 4, 7, 2
+END_WIDTH = 3
+# How near to an end a click takes hold of it.
+GRIP = 6
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What the strip shows of each slice.
+
+    Attributes:
+        count: slices of the CT.
+        probability: of each slice, NaN where it is not known; empty where none is.
+        area: of the outline on each slice, in any unit.
+        mine: slices that are a person's.
+        looked_at: the slices the last run was asked for, the first and the one after the last; None for all.
+        ends: first and last slice of the range.
+        given: whether a person has named them.
+        shown: the slice that the axial view shows, or None.
+    """
+
+    count: int = 0
+    probability: tuple[float, ...] = ()
+    area: tuple[float, ...] = ()
+    mine: tuple[int, ...] = ()
+    looked_at: tuple[int, int] | None = None
+    ends: tuple[int, int] = (0, 0)
+    given: tuple[bool, bool] = (False, False)
+    shown: int | None = None
+
+
+def slice_at(x: float, width: int, count: int) -> int:
+    """The slice at a place of a strip so many pixels wide."""
+    return min(max(int(x * count / max(width, 1)), 0), count - 1)
+
+
+def place_of(edge: int, width: int, count: int) -> int:
+    """Where a slice begins: pixels from the left."""
+    return round(edge * width / max(count, 1))
+
+
+def end_at(x: float, width: int, strip: Strip) -> int | None:
+    """Which end of the range, 0 or 1, a click takes hold of; None for neither."""
+    places = (place_of(strip.ends[0], width, strip.count), place_of(strip.ends[1] + 1, width, strip.count))
+    distances = [abs(x - place) for place in places]
+    nearest = int(np.argmin(distances))
+    return nearest if distances[nearest] <= GRIP else None
+
+
+def draw(strip: Strip, width: int, height: int) -> np.ndarray:
+    """Draw a strip.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+    """
+    picture = np.full((height, width, 3), PAPER if strip.count else OUTSIDE, np.uint8)
+    if not strip.count:
+        return picture
+    # A column that several slices share shows the highest of them, so that none is overlooked.
+    starts = np.arange(width) * strip.count // width
+    stops = np.maximum((np.arange(1, width + 1) * strip.count + width - 1) // width, starts + 1)
+    bottom = height - RUN_ROWS - MINE_ROWS - GAP
+    _shade_outside(picture, strip, width)
+    if len(strip.probability) == strip.count:
+        known = np.nan_to_num(np.asarray(strip.probability, float))
+        _fill_columns(picture, _highest(known, starts, stops) * bottom, bottom, PROBABILITY)
+    area = np.asarray(strip.area)
+    if area.any():
+        tops = _highest(area / area.max(), starts, stops) * (bottom - 3)
+        _draw_line(picture, tops, bottom)
+    flags = np.zeros(strip.count)
+    flags[list(strip.mine)] = 1
+    picture[bottom + GAP : bottom + GAP + MINE_ROWS, _highest(flags, starts, stops) > 0] = MINE
+    first, stop = strip.looked_at or (0, strip.count)
+    picture[height - RUN_ROWS :, place_of(first, width, strip.count) : place_of(stop, width, strip.count)] = (
+        LOOKED_AT if strip.probability else OUTSIDE
+    )
+    _draw_ends(picture, strip, width)
+    if strip.shown is not None:
+        left, right = place_of(strip.shown, width, strip.count), place_of(strip.shown + 1, width, strip.count)
+        middle = min((left + right) // 2, width - 1)
+        picture[:, middle] = SHOWN
+    return picture
+
+
+def _highest(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    if len(starts) >= len(values):
+        return values[starts]
+    return np.array([values[start:stop].max() for start, stop in zip(starts, stops)])
+
+
+def _shade_outside(picture: np.ndarray, strip: Strip, width: int) -> None:
+    picture[:, : place_of(strip.ends[0], width, strip.count)] = OUTSIDE
+    picture[:, place_of(strip.ends[1] + 1, width, strip.count) :] = OUTSIDE
+
+
+def _fill_columns(picture: np.ndarray, heights: np.ndarray, bottom: int, color: Color) -> None:
+    rows = np.arange(len(picture))[:, None]
+    picture[(rows < bottom) & (rows >= bottom - np.round(heights))] = color
+
+
+def _draw_line(picture: np.ndarray, heights: np.ndarray, bottom: int) -> None:
+    """A line along the tops, with its steps."""
+    tops = bottom - 2 - np.round(heights).astype(int)
+    rows = np.arange(len(picture))[:, None]
+    before = np.concatenate(([tops[0]], tops[:-1]))
+    low, high = np.minimum(tops, before), np.maximum(tops, before) + 1
+    picture[(rows >= low) & (rows <= high) & ((heights > 0) | (np.concatenate(([0], heights[:-1])) > 0))] = AREA
+
+
+def _draw_ends(picture: np.ndarray, strip: Strip, width: int) -> None:
+    for edge, given in zip((strip.ends[0], strip.ends[1] + 1), strip.given):
+        middle = place_of(edge, width, strip.count)
+        left = min(max(middle - END_WIDTH // 2, 0), width - END_WIDTH)
+        picture[:, left : left + END_WIDTH] = GIVEN if given else FOUND
