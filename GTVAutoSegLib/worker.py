@@ -146,7 +146,7 @@ class Worker:
         _stop_if(cancelled())
         self._send("stage", stage="reading")
         volume = read_volume(values.input)
-        mask, _ = read_single(values.drawn, volume)
+        mask = read_single(values.drawn, volume).mask
         result = run_completion(
             volume,
             mask,

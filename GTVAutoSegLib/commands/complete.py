@@ -6,8 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .options import check_apart, json_file, slice_list
+
+if TYPE_CHECKING:
+    from ..completion.record import CompletionRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,23 +57,26 @@ def run(arguments: argparse.Namespace) -> None:
     from ..completion.request import checked_request
     from ..completion.run import Wish, load_or_explain, run_completion
     from ..images.masks.single import read_single
+    from ..images.masks.structure import Structure
     from ..images.read import read_volume
-    from ..images.write import check_outputs, mask_format, write_mask
+    from ..images.write import check_outputs, mask_format, write_structure
     from ..system.files import check_writable, write_text
     from ..system.progress import progress_bar
 
     for path in arguments.output:
         mask_format(path)[1].check_installed(path)
     volume = read_volume(arguments.ct, series=arguments.series)
-    mask, named = read_single(arguments.drawn, volume)
+    drawn = read_single(arguments.drawn, volume)
     wish = Wish(
-        arguments.slices or named or None,
+        arguments.slices or drawn.mine or None,
         first=arguments.first,
         last=arguments.last,
         completer=arguments.completer,
         device=arguments.device,
     )
-    checked_request(volume, mask=mask, drawn=wish.drawn, first=wish.first, last=wish.last)  # before PyTorch is imported
+    checked_request(
+        volume, mask=drawn.mask, drawn=wish.drawn, first=wish.first, last=wish.last
+    )  # before PyTorch is imported
     check_outputs(arguments.output, volume, [arguments.drawn])
     for path in json_file(arguments):
         check_writable(path)
@@ -78,11 +85,13 @@ def run(arguments: argparse.Namespace) -> None:
     completer, without = load_or_explain(wish)
     with progress_bar() as progress:
         result = run_completion(
-            volume, mask, wish, completer=completer, without=without, model=model, progress=progress
+            volume, drawn.mask, wish, completer=completer, without=without, model=model, progress=progress
         )
+    structure = Structure(result.mask, completed_segment(result, drawn.segment), "SEMIAUTOMATIC")
     for path in arguments.output:
-        write_mask(result.mask, volume, path, completed_segment(result))
+        write_structure(structure, volume, path)
     record = summarise_completion(result, volume)
+    _note(arguments, record)
     for path in json_file(arguments):
         write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
     for warning in record.warnings:
@@ -93,3 +102,15 @@ def run(arguments: argparse.Namespace) -> None:
     print(record.sentence)
     for path in arguments.output:
         print(f"written: {path}")
+
+
+def _note(arguments: argparse.Namespace, record: CompletionRecord) -> None:
+    """Add the completion to the audit trail of the folder it goes to or comes from, where there is one."""
+    from ..report.record.audit import COMPLETION, append, trail_of
+
+    trail = next((one for path in (*arguments.output, arguments.drawn) if (one := trail_of(path))), None)
+    if trail is not None:
+        told = record.to_json()
+        kept = ("drawn", "first", "last", "found", "method", "completer", "volume_ml", "mask_sha256")
+        files = [path.name for path in arguments.output]
+        append(trail, COMPLETION, {"files": files, **{name: told[name] for name in kept}})

@@ -46,8 +46,8 @@ class Earlier:
             if mine is not None:
                 raise InputError("--mine was given without --into; expected the mask that the slices were drawn in")
             return None
-        mask, named = read_single(path, volume)
-        mine = named if mine is None else mine
+        found = read_single(path, volume)
+        mask, mine = found.mask, found.mine if mine is None else mine
         merge(mask, mask, volume, mine=mine)  # slices that do not exist are said before the run
         return cls(path, mask, mine)
 

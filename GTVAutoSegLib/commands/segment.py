@@ -124,7 +124,8 @@ def run(arguments: argparse.Namespace) -> None:
     segment = describe_segment(bundle, record)
     if earlier is not None:
         segment = earlier.tagged(segment)
-    structure = Structure(result.mask, segment, contours=arguments.contours)
+    algorithm = "AUTOMATIC" if earlier is None else "SEMIAUTOMATIC"
+    structure = Structure(result.mask, segment, algorithm, contours=arguments.contours)
     for path in arguments.output:
         write_structure(structure, volume, path, checked=True)
     if arguments.probability is not None and result.probability is not None:

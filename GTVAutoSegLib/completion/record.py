@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,10 +91,10 @@ def summarise_completion(result: Completion, volume: Volume) -> CompletionRecord
     )
 
 
-def completed_segment(result: Completion) -> SegmentInfo:
-    """Name and origin of the segment that a completion makes; its drawn slices are a person's."""
+def completed_segment(result: Completion, drawn: SegmentInfo | None = None) -> SegmentInfo:
+    """The segment that a completion makes: called and shown as what was drawn, whose slices are a person's."""
     origin = {tags.MINE_TAG: tags.mine_text(result.drawn), tags.COMPLETION_TAG: result.method}
     if result.completer is not None:
         origin[tags.COMPLETER_TAG] = f"{result.completer['id']} {result.completer['version']}"
         origin[tags.COMPLETER_DIGEST_TAG] = result.completer["digest"]
-    return SegmentInfo(tags=origin)
+    return replace(drawn or SegmentInfo(), tags=origin)

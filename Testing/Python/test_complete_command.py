@@ -14,6 +14,11 @@ from phantoms import body_ct, phantom
 
 from GTVAutoSegLib.cli import main
 from GTVAutoSegLib.completion.run import region_around
+from GTVAutoSegLib.images.masks.files import read_structures
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.report.record.audit import AUDIT, append
 
 SPACING, ORIGIN = (1.0, 1.0, 3.0), (10.0, -20.0, 30.0)
 
@@ -84,6 +89,24 @@ def test_a_drawn_mask_becomes_a_whole_one_with_the_drawn_slices_in_it(capsys, ct
     assert told["volume_ml"] == pytest.approx(mask.sum() * 3 / 1000)
     tags = sitk.ReadImage(str(output)).GetMetaData("Segment0_Tags")
     assert "GTVAutoSeg.Mine:3,5,7|" in tags and "GTVAutoSeg.Completer:tiny 1.0.0|" in tags
+
+
+def test_a_segmentation_keeps_its_name_and_the_audit_trail_its_completion(capsys, ct, tiny, tmp_path):
+    volume, folder = read_volume(ct), tmp_path / "case"
+    folder.mkdir()
+    segment = SegmentInfo("GTVn", (0.1, 0.5, 0.9), tags={"GTVAutoSeg.Mine": "3,7"})
+    whole = ball(*range(10))
+    whole[5, 2:4] = 1
+    write_mask(whole, volume, folder / "drawn.seg.nrrd", segment)
+    append(folder / AUDIT, "run", {})
+    output = folder / "whole.seg.nrrd"
+    code, _, err = run(capsys, "complete", ct, folder / "drawn.seg.nrrd", "--output", output, "--completer", tiny)
+    assert code == 0, err
+    (made,) = read_structures(output, volume)
+    assert made.segment.name == "GTVn" and made.segment.color == pytest.approx((0.1, 0.5, 0.9))
+    assert made.segment.tags["GTVAutoSeg.Mine"] == "3,7" and not made.mask[5, 2:4].any()
+    last = json.loads((folder / AUDIT).read_text().splitlines()[-1])
+    assert "whole.seg.nrrd" in json.dumps(last) and "completion" in json.dumps(last)
 
 
 def test_only_the_listed_slices_count_as_drawn(capsys, ct, tiny, tmp_path):

@@ -49,7 +49,7 @@ def read(path) -> np.ndarray:
 
 
 def mine_in(path, ct):
-    return read_single(path, read_volume(ct))[1]
+    return read_single(path, read_volume(ct)).mine
 
 
 def run(capsys, *arguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ...errors import InputError
 from ...system.tags import MINE_TAG, mine_of
 from ..read import read_volume
+from ..segment_info import SegmentInfo
 from ..volume import Volume
 from .files import SEGMENTATION, read_structures
 from .grid import onto
@@ -16,16 +18,27 @@ from .grid import onto
 MOST_SHOWN = 6
 
 
-def read_single(path: str | Path, ct: Volume) -> tuple[np.ndarray, tuple[int, ...]]:
+@dataclass(frozen=True)
+class Single:
+    """The only region of a file.
+
+    Attributes:
+        mask: bool (z, y, x) in the storage order of its CT; empty where a label map is.
+        mine: slices that a .seg.nrrd says a person drew.
+        segment: what a .seg.nrrd calls it; None for a label map.
+    """
+
+    mask: np.ndarray
+    mine: tuple[int, ...] = ()
+    segment: SegmentInfo | None = None
+
+
+def read_single(path: str | Path, ct: Volume) -> Single:
     """Read the only region of a file on the grid of a CT.
 
     Args:
         path: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd or .seg.nrrd.
         ct: the CT.
-
-    Returns:
-        bool (z, y, x) in the CT's storage order, empty where a label map is; and the slices that a .seg.nrrd says a
-        person drew.
 
     Raises:
         InputError: it cannot be read, its grid is another one, or it holds several regions.
@@ -35,13 +48,14 @@ def read_single(path: str | Path, ct: Volume) -> tuple[np.ndarray, tuple[int, ..
         structures = read_structures(path, ct)
         if len(structures) > 1:
             raise _several(path, "segments", [one.segment.name for one in structures])
-        return structures[0].mask != 0, mine_of(structures[0].segment.tags.get(MINE_TAG, ""))
+        segment = structures[0].segment
+        return Single(structures[0].mask != 0, mine_of(segment.tags.get(MINE_TAG, "")), segment)
     array = onto(read_volume(path), ct)
     inside = array != 0
     labels = np.unique(array[inside]).tolist()
     if len(labels) > 1:
         raise _several(path, "labels", [f"{label:g}" for label in labels])
-    return inside, ()
+    return Single(inside)
 
 
 def _several(path: Path, what: str, names: list[str]) -> InputError:

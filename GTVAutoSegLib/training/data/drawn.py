@@ -23,11 +23,11 @@ from .dataset import Case, read_label
 
 PLACES = 2**31
 FARTHEST_MM = 130.0
-BEYOND_MM = 40.0
+BEYOND_MM = 25.0
 # How the simulated person goes about it, and how often.
 HABITS = {"inside": 0.45, "ends": 0.2, "anywhere": 0.35}
-COUNTS = {1: 0.35, 2: 0.2, 3: 0.2, 4: 0.08, 5: 0.12, 7: 0.05}
-NAMES_ENDS = {"inside": 0.6, "ends": 0.8, "anywhere": 0.4}
+COUNTS = {1: 0.25, 2: 0.2, 3: 0.25, 4: 0.1, 5: 0.15, 7: 0.05}
+NAMES_ENDS = {"inside": 0.75, "ends": 0.8, "anywhere": 0.5}
 # How squares and intensities are varied.
 SCALES, SHIFT, TURN, HALF_TURNS = (1.5, 2.2), 0.06, 0.4, 0.3
 GAIN, OFFSET_HU = 0.1, 15.0
