@@ -19,7 +19,7 @@ from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
 from .headers.nifti import contradiction
-from .itk import is_utf8, reading_image, reason
+from .itk import is_utf8, reading_image
 from .stored_voxels import read_voxels
 from .volume import Volume, check_geometry, narrow
 
@@ -120,7 +120,11 @@ def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, si
             del voxels  # ITK makes two copies
             array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as a {suffix} image ({reason(error)}); export it again") from None
+        # What ITK says of it is shown by --debug.
+        raise InputError(
+            f"{path} cannot be read as a {suffix} image: its header contradicts itself or its voxels are damaged; "
+            "export it again"
+        ) from error
     give_back_freed_memory()  # ITK's copy is as large as the CT
     return array, reader
 

@@ -177,3 +177,45 @@ def test_a_batch_says_by_its_exit_code_that_something_could_not_be_read(tmp_path
         main(["batch", str(tmp_path / "in"), str(tmp_path / "out"), "--model", str(make_bundle(tmp_path / "m"))]) == 1
     )
     assert str(tmp_path / "in" / "link.dcm") in capsys.readouterr().err
+
+
+def test_an_image_that_lost_its_place_beside_a_ct_is_said_by_segment_and_batch(tmp_path):
+    files = write_series(tmp_path, patient_array((7, 20, 24)))
+    change(files[6], ImagePositionPatient=[], SeriesInstanceUID="")
+    (note,) = read_volume(tmp_path).notes
+    assert "1 images without a place in space, such as 042_6.dcm, were left aside; slices may be missing" in note
+    (case,) = find_cohort(tmp_path).cases
+    assert "no place in space" in case.notes[0]
+
+
+def test_a_patient_without_a_structure_set_is_not_left_out_in_silence(tmp_path, capsys):
+    files = write_series(tmp_path / "in" / "P1", ARRAY)
+    write_rtstruct(tmp_path / "in" / "rs.dcm", files, {"GTV": [square(-5, -10, 5, 4, -27)]})
+    write_series(tmp_path / "in" / "P2", ARRAY, PatientID="P2")
+    (tmp_path / "in" / "empty.dcm").touch()
+    assert main(["import", str(tmp_path / "in"), str(tmp_path / "out"), "--roi", "GTV"]) == 1
+    error = capsys.readouterr().err
+    assert "failed: P2: " in error and "has no structure set" in error
+    assert "empty.dcm are empty (0 bytes)" in error
+
+
+def test_a_list_of_a_tree_that_cannot_all_be_read_says_so_by_its_exit_code(tmp_path, capsys):
+    write_series(tmp_path, ARRAY)
+    (tmp_path / "cut.dcm").write_bytes(bytes(128) + b"DICM\2\0")
+    assert main(["import", str(tmp_path), "--list"]) == 1
+    assert "cut.dcm is a damaged DICOM file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tail", [b"\xfc\xff\xfc\xff\x10\0\0\0" + bytes(116), bytes(40), b""])
+def test_padding_behind_the_pixels_is_no_fault(tmp_path, tail):
+    for path in write_series(tmp_path, ARRAY):
+        path.write_bytes(path.read_bytes() + tail)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, ARRAY)
+
+
+def test_bytes_put_in_among_the_pixels_are_found_by_those_they_push_out(tmp_path):
+    files = write_series(tmp_path, ARRAY)
+    content = files[2].read_bytes()
+    files[2].write_bytes(content[:-500] + b"\x07\x07\x07" + content[-500:])
+    with pytest.raises(InputError, match=r"014_2\.dcm has bytes behind its pixels that are no DICOM"):
+        read_volume(tmp_path)

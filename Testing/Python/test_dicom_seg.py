@@ -94,7 +94,7 @@ def test_a_segment_without_a_code_is_refused(tmp_path):
 
 
 def test_a_header_that_highdicom_refuses_is_said_in_a_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"ct cannot be the source of a DICOM segmentation \(.*write \.seg\.nrrd"):
+    with pytest.raises(InputError, match=r"ct cannot be the source of a DICOM segmentation: .*write \.seg\.nrrd"):
         write_mask(tumour(), ct(tmp_path / "ct", PatientSex="X"), tmp_path / "gtv.seg.dcm", SEGMENT)
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
 

@@ -188,3 +188,17 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(shared_folder, unread
     path = write(shared_folder / f"ct{suffix}")
     unreadable(path)
     refused(path, r"cannot be read \(Permission denied\)")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_bytes_put_in_among_the_voxels_are_found_and_padding_is_no_fault(tmp_path, suffix):
+    path = write(tmp_path / f"ct{suffix}")
+    content = gzip.decompress(path.read_bytes()) if suffix == ".nii.gz" else path.read_bytes()
+
+    def put(changed):
+        path.write_bytes(gzip.compress(changed) if suffix == ".nii.gz" else changed)
+
+    put(content + bytes(20) + b"\n")
+    np.testing.assert_array_equal(read_volume(path).array, ARRAY)
+    put(content[:-500] + b"\x07" + content[-500:])
+    refused(path, "bytes of image, but its header tells of")

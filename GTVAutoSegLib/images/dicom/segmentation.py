@@ -115,8 +115,8 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
             )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
-            f"{source} cannot be the source of a DICOM segmentation ({error}); export the series again, or write "
-            ".seg.nrrd"
+            f"{source} cannot be the source of a DICOM segmentation: something that it takes from the CT's headers is "
+            "missing there, or is not as the standard says; export the series again, or write .seg.nrrd"
         ) from error
     for element in source.patient_and_study():
         data[element.tag] = element
