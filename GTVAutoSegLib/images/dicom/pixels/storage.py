@@ -136,7 +136,7 @@ def read_storage(data: pydicom.FileDataset, path: Path) -> Storage:
         slope=slope,
         intercept=intercept,
         syntax=syntax,
-        overlays=any(element.tag.group >> 8 == 0x60 for element in data),
+        overlays=any(tag.group >> 8 == 0x60 for tag in list(data.keys())),  # values stay as they are
         doubts=doubts,
     )
 
