@@ -116,7 +116,7 @@ class Cascade:
         """
         check_ct(volume)
         box = None if region is None else region.index_box(volume)
-        return _Run(self, volume, progress, cancelled, box).slice_probability()
+        return _Run(self, volume=volume, progress=progress, cancelled=cancelled, box=box).slice_probability()
 
 
 class _Run:

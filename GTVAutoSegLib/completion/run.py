@@ -110,7 +110,7 @@ def run_completion(
     """
     likely = None
     if model is not None and None in (wish.first, wish.last):
-        request = checked_request(volume, mask, wish.drawn, wish.first, wish.last)
+        request = checked_request(volume, mask=mask, drawn=wish.drawn, first=wish.first, last=wish.last)
         around = region_around(volume, mask, request.shown)
         probability = model.classify(volume, region=around, progress=progress, cancelled=cancelled)
         likely = probability >= model.bundle.info.thresholds.slice
