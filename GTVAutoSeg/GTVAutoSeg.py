@@ -241,29 +241,59 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         )
         return carry_out(request, on_finished, on_event, on_line)
 
-    def exportRTSTRUCT(self, segmentationNode: Any, path: str | Path, ctNode: Any = None, segmentID: str = "") -> Any:
-        """Write our segment, as it is now, as a DICOM structure set that refers to the slices of its CT.
+    def exportRTSTRUCT(
+        self,
+        segmentationNode: Any,
+        path: str | Path,
+        ctNode: Any = None,
+        segmentID: str = "",
+        *,
+        segments: Any = (),
+        addTo: str | Path | None = None,
+    ) -> Any:
+        """Write segments, as they are now, as a DICOM structure set that refers to the slices of their CT.
 
-        The file appears only when its contours, read back and filled, give the segment's voxels on the CT.
+        The file appears only when its contours, read back and filled, give every segment's voxels on the CT.
 
         Args:
-            segmentationNode: vtkMRMLSegmentationNode with a segment of a run.
-            path: the file; one already there is replaced.
+            segmentationNode: vtkMRMLSegmentationNode.
+            path: the file; one already there is replaced, unless it was approved.
             ctNode: the CT, loaded from DICOM with its files still known to Slicer's DICOM database; None takes the
                 one the segmentation was made for.
-            segmentID: which segment, where models of several regions have left theirs or an edited one was kept; ""
-                takes the result of the last run of the only region.
+            segmentID: which segment; "" takes the result of the last run of the only region.
+            segments: several segments instead: ids, or `Choice` with id, name and type.
+            addTo: a structure set of this CT; the file then holds its regions, as they are, and the new ones.
 
         Returns:
-            The Exported, with ``path``, ``roi``, ``algorithm`` and ``slices``. The algorithm is AUTOMATIC, or
-            SEMIAUTOMATIC when the segment is not as the run left it.
+            The Exported, with ``path``, ``regions`` and ``approved``. The algorithm of a region is AUTOMATIC,
+            SEMIAUTOMATIC when the segment is not as the run left it, and "" when no run made it.
 
         Raises:
             GTVAutoSegError: nothing was written; its sentence says why.
         """
-        from GTVAutoSegSlicer.scene.export import export_rtstruct
+        from GTVAutoSegSlicer.scene.export.candidates import Choice
+        from GTVAutoSegSlicer.scene.export.structure_set import export_structures
 
-        return export_rtstruct(segmentationNode, Path(path), ctNode, segmentID)
+        wanted = segments or ((segmentID,) if segmentID else ())
+        choices = tuple(Choice(one) if isinstance(one, str) else one for one in wanted)
+        return export_structures(segmentationNode, Path(path), ctNode, choices, Path(addTo) if addTo else None)
+
+    def approve(self, segmentationNode: Any, segmentID: str, reviewer: str, ctNode: Any = None) -> Any:
+        """Put a qualified person's approval on a segment as it is; it lapses when a voxel changes.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode.
+            segmentID: of a segment in it.
+            reviewer: name of the person who has looked at every slice.
+            ctNode: the CT; None takes the one the segmentation was made for.
+
+        Raises:
+            GTVAutoSegError: the name does not fit, or there is no outline on the CT.
+        """
+        from GTVAutoSegSlicer.scene.ownership import reference_volume
+        from GTVAutoSegSlicer.scene.record.approval import approve_segment
+
+        return approve_segment(segmentationNode, segmentID, ctNode or reference_volume(segmentationNode), reviewer)
 
 
 class GTVAutoSegTest(ScriptedLoadableModuleTest):

@@ -238,7 +238,7 @@ def _say(arguments: argparse.Namespace, structures: list[Structure], volume: Vol
         count = int(np.count_nonzero(tumour_slices(one.mask, volume)))
         taken = f" (called so because {one.segment.name} is there already)" if name != one.segment.name else ""
         how = f", {one.algorithm}" if one.algorithm else ""
-        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {count} slices{how}")
+        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {count} slices{how}{_edit(one, volume)}")
     if kept:
         print(f"kept as they are: {', '.join(roi.name for roi in kept)}")
     size = arguments.output.stat().st_size / 1024
@@ -255,3 +255,23 @@ def _approval(path: Path) -> str:
         data = open_dataset(path, ["ApprovalStatus", "ReviewerName"])
         status = "" if data is None else str(data.get("ApprovalStatus", ""))
         return f"{status} by {data.ReviewerName}" if data is not None and data.get("ReviewerName") else status
+
+
+def _edit(structure: Structure, volume: Volume) -> str:
+    """What a person changed of a model's result, where the result is still known."""
+    from ..images.masks.packed import unpack
+    from ..report.record.edits import describe_edit, measure_edit
+    from ..system.tags import AUTOMATIC_TAG
+
+    text = structure.segment.tags.get(AUTOMATIC_TAG, "")
+    if structure.algorithm != "SEMIAUTOMATIC" or not text:
+        return ""
+    try:
+        before = unpack(text)
+    except ValueError:
+        return ""
+    return (
+        f"; {describe_edit(measure_edit(before, structure.mask, volume))}"
+        if before.shape == structure.mask.shape
+        else ""
+    )

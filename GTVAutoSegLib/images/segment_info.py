@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ..system.tags import MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+from ..system.tags import AUTOMATIC_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 # No region: which part of the body the tumour lies in is known to the model's task only.
 GTV_TERMINOLOGY = (
@@ -46,13 +46,15 @@ class SegmentInfo:
                 raise ValueError(f"{text!r} holds a '|' or a line break, which a segment's tags cannot")
 
 
-def as_left(segment: SegmentInfo, sha256: str, segment_id: str) -> SegmentInfo:
+def as_left(segment: SegmentInfo, sha256: str, segment_id: str, packed: str) -> SegmentInfo:
     """A segment of a model with the tags by which Slicer's module knows the result of a run.
 
     Args:
         segment: as the run describes it.
         sha256: of its mask, see `structure.mask_sha256`.
         segment_id: under which it is stored.
+        packed: its mask, see `masks.packed`.
     """
     marks = {ROI_TAG: segment.name, MASK_TAG: sha256, RESULT_TAG: segment_id, NAME_TAG: segment.name}
+    marks[AUTOMATIC_TAG] = packed
     return replace(segment, tags={**segment.tags, **marks})

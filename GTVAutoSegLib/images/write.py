@@ -17,6 +17,7 @@ from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
 from .dicom.structures.existing import check_not_approved
 from .itk import write_image
+from .masks.packed import pack
 from .masks.structure import Structure, mask_sha256
 from .segment_info import SegmentInfo, as_left
 from .volume import Volume, bounding_box
@@ -140,7 +141,7 @@ def _write_segmentation(structure: Structure, volume: Volume, path: Path) -> Non
     """3D Slicer's segmentation file: an NRRD label map with the segment described in its header."""
     segment, mask = structure.segment, structure.mask
     if MODEL_TAG in segment.tags and structure.algorithm == "AUTOMATIC":
-        segment = as_left(segment, mask_sha256(mask), SEGMENT_ID)
+        segment = as_left(segment, mask_sha256(mask), SEGMENT_ID, pack(mask))
     tags = {"TerminologyEntry": segment.terminology, **segment.tags}
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",

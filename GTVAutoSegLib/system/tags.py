@@ -32,6 +32,17 @@ CT_TAG = "GTVAutoSeg.CT"
 # nodes of a scene that is added to another get new ones.
 CT_MARK = "GTVAutoSeg.CTMark"
 
+# The mask as a run left it, see `images.masks.packed`: what a person's edit is measured against.
+AUTOMATIC_TAG = "GTVAutoSeg.Automatic"
+# A person's approval: name, time, login, and SHA-256 of the mask that was approved; and one that has lapsed, in words.
+APPROVAL_TAGS = (
+    "GTVAutoSeg.ApprovedBy",
+    "GTVAutoSeg.ApprovedAt",
+    "GTVAutoSeg.ApprovedLogin",
+    "GTVAutoSeg.ApprovedMaskSHA256",
+)
+LAPSED_TAG = "GTVAutoSeg.ApprovalLapsed"
+
 # Slices that a person drew or changed, as "3,9,12": whatever runs leaves them as they are.
 MINE_TAG = "GTVAutoSeg.Mine"
 # What a step left on each slice that was not empty, "18:0f3a...,19:...": which slices a person has changed since.

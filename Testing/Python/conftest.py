@@ -88,6 +88,9 @@ def panel(load_module, slicer_runtime, user, monkeypatch):
     widget = load_module(MODULE).widget
     use_fake_worker(monkeypatch, "ball")
     widget.enter()
+    from GTVAutoSegSlicer.panel.review.export_dialog import ExportDialog
+
+    monkeypatch.setattr(ExportDialog, "execute", lambda self: True)  # its user presses OK
     return widget.panel
 
 

@@ -16,6 +16,7 @@ from bundles import make_bundle
 from phantoms import body_ct
 
 from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.images.masks.packed import unpack
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 
 
@@ -83,6 +84,9 @@ def test_a_segmentation_file_says_with_which_model_and_how_it_was_made(capsys, t
     run(capsys, "segment", ct, "--model", bundle, "--output", output, "--device", "cpu", "--precision", "fp32")
     tags = sitk.ReadImage(str(output)).GetMetaData("Segment0_Tags").split("|")
     found = {name: value for name, _, value in (tag.partition(":") for tag in tags) if name.startswith("GTVAutoSeg.")}
+    np.testing.assert_array_equal(
+        unpack(found.pop("GTVAutoSeg.Automatic")), sitk.GetArrayFromImage(sitk.ReadImage(str(output)))
+    )
     assert found.pop("GTVAutoSeg.Digest") and found == {
         "GTVAutoSeg.Model": "random",
         "GTVAutoSeg.Version": "1.0.0",

@@ -18,15 +18,16 @@ from GTVAutoSegLib.images.segment_info import is_gtv
 from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
 from ..run.run import Outcome
-from ..scene.export import Exported
+from ..scene.export.candidates import candidates
+from ..scene.export.structure_set import Exported
 from ..scene.headers_ahead import HeadersAhead
 from ..scene.ownership import belongs_to, our_segments
+from ..scene.record.audit import note_run
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
 from ..setup.first_step import first_step
 from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
-from .export_part import ExportPart
 from .failure_card import FailureCard
 from .history_part import HistoryPart
 from .log_part import LogPart
@@ -34,6 +35,9 @@ from .model_part import ModelPart
 from .models_section import ModelsSection
 from .progress_part import ProgressPart
 from .result_part import ResultPart, advice_on, title_of
+from .review.approve_part import ApprovePart
+from .review.export_dialog import Wanted
+from .review.export_part import ExportPart
 from .run_part import RunPart
 from .steering.steering import Host, Steering
 
@@ -63,7 +67,8 @@ class Panel(VTKObservationMixin):
         self.card = FailureCard(ui, self._card_actions())
         self.runs = RunPart(self.log, self.progress, self._finished, self._show_failure)
         self.steering = Steering(ui, self._steering_host())
-        self.export = ExportPart(ui, self._export, self.log.add, self._show_failure)
+        self.export = ExportPart(ui, self._output, self._export, self.log.add, self._show_failure)
+        self.approval = ApprovePart(ui, self.log.add, self._show_failure)
         self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
@@ -91,6 +96,7 @@ class Panel(VTKObservationMixin):
         self.runs.abort()
         KEPT_WORKER.end()
         self.setup.abort()
+        self.approval.stop()
         self._follow(None)
         self._headers.follow(None)
         self.steering.stop()
@@ -174,6 +180,7 @@ class Panel(VTKObservationMixin):
         self._follow(None)
         self.result.clear()
         self.export.clear()
+        self.approval.stop()
         self.card.hide()
 
     def _on_scene_replaced(self, _caller: Any = None, _event: Any = None) -> None:
@@ -248,6 +255,7 @@ class Panel(VTKObservationMixin):
 
     def _show_result(self, outcome: Outcome) -> None:
         self.result.show(outcome)
+        note_run(outcome)
         if advice := advice_on(outcome):
             self.card.show(advice)
         if outcome.undo is None:
@@ -273,12 +281,13 @@ class Panel(VTKObservationMixin):
     def _on_edit(self) -> None:
         open_in_segment_editor(self.steering.node, self.steering.segment_id, self.steering.ct)
 
-    def _export(self, path: Path) -> Exported:
+    def _output(self) -> Any:
+        return self._parameters.output_segmentation if self._parameters is not None else None
+
+    def _export(self, path: Path, wanted: Wanted) -> Exported:
         self.card.hide()
-        parameters = self._parameters
-        return self.logic.exportRTSTRUCT(
-            parameters.output_segmentation, path, parameters.input_volume, self._segment_id()
-        )
+        ct = self._parameters.input_volume
+        return self.logic.exportRTSTRUCT(self._output(), path, ct, segments=wanted.choices, addTo=wanted.base)
 
     def _segment_id(self) -> str:
         """The result of the last run of the selected model's region; without one, that of another region, or ""."""
@@ -328,7 +337,8 @@ class Panel(VTKObservationMixin):
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = has_segment and not self.running
-        ui.exportButton.enabled = has_segment and not self.running
+        ui.exportButton.enabled = bool(candidates(output)) and ct is not None and not self.running
+        self.approval.follow(self.steering.node, self.steering.segment_id, ct, self.running)
         self.history.lock(self.running)
         self._headers.follow(ct if has_segment and not self.running else None)
 

@@ -17,10 +17,20 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.masks.packed import pack
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
 from GTVAutoSegLib.images.volume import bounding_box
-from GTVAutoSegLib.system.tags import BOX_TAG, CT_TAG, MASK_TAG, NAME_TAG, ORIGIN_TAGS, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import (
+    AUTOMATIC_TAG,
+    BOX_TAG,
+    CT_TAG,
+    MASK_TAG,
+    NAME_TAG,
+    ORIGIN_TAGS,
+    RESULT_TAG,
+    ROI_TAG,
+)
 
 from ..terminology import load_terminology
 from .ct_identity import mark
@@ -92,7 +102,7 @@ def put_segment(
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
         disowned = disown(target, info.name)
-        marks = {**mask_tags(mask, box, digest), CT_TAG: mark(ct)}
+        marks = {**mask_tags(mask, box, digest), AUTOMATIC_TAG: pack(mask), CT_TAG: mark(ct)}
         info = replace(info, tags={**info.tags, **marks})
         SegmentState(_described(target, segment_id, info), labelmap).put(target, segment_id)
     return Undo(target, segment_id, ct, before, disowned, kept, made_node=node is None)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...errors import InputError
 
-HEADER_LIMIT = 1 << 16
+# A segmentation of Slicer may carry masks in its tags.
+HEADER_LIMIT = 1 << 22
 # How far spacings, and lengths of directions, that are given twice may differ: float32 and a few digits in writing.
 TOLERANCE = 1e-3
 

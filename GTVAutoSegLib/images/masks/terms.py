@@ -55,6 +55,11 @@ def describe(
     return SegmentInfo(name, color or own, terminology)
 
 
+def names() -> tuple[str, ...]:
+    """The names of AAPM TG-263 that have a term, such as GTVp."""
+    return tuple(term["3dSlicerLabel"] for term in _terms()["types"])
+
+
 def kind_of(terminology: str) -> str:
     """RT ROI Interpreted Type of a terminology entry; "" when it does not tell."""
     return "ORGAN" if terminology == ORGAN else interpreted_type(segment_codes(terminology))

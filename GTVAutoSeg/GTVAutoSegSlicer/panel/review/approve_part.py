@@ -1,0 +1,86 @@
+"""The button by which a qualified person approves the result, and the line that says who did, until a voxel changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from GTVAutoSegLib.errors import GTVAutoSegError
+
+from ...run.failures import Failure
+from ...scene.record.approval import approval_of, approve_segment, lapse_of
+
+
+class ApprovePart(VTKObservationMixin):
+    """Approves the segment that the panel shows, and follows its voxels.
+
+    Args:
+        ui: the panel's widgets.
+        log: called with a line for the log.
+        show_failure: called with what went wrong.
+    """
+
+    def __init__(self, ui: Any, log: Callable[[str], None], show_failure: Callable[[Failure], None]) -> None:
+        VTKObservationMixin.__init__(self)
+        self._ui, self._log, self._show_failure = ui, log, show_failure
+        self._node: Any = None
+        self._segment_id, self._ct = "", None
+        ui.approveButton.connect("clicked(bool)", self.ask)
+
+    def follow(self, node: Any, segment_id: str, ct: Any, locked: bool) -> None:
+        """Show a segment's approval, and go on to as its voxels change; a segmentation of None has none."""
+        if node is not self._node:
+            self.removeObservers()
+            if node is not None:
+                modified = slicer.vtkSegmentation.SourceRepresentationModified
+                self.addObserver(node.GetSegmentation(), modified, self._on_voxels)
+        self._node, self._segment_id, self._ct = node, segment_id, ct
+        self._ui.approveButton.enabled = bool(node is not None and segment_id and ct is not None and not locked)
+        self._show()
+
+    def stop(self) -> None:
+        """Let go of the scene."""
+        self.removeObservers()
+        self._node = self._ct = None
+
+    def ask(self) -> None:
+        """Ask for the person's name, and put it on the segment; without a main window there is nobody to ask."""
+        if slicer.util.mainWindow() is None or self._segment() is None:
+            return
+        name = self._segment().GetName()
+        text = _(
+            "Name of the qualified person who has looked at every slice of '{name}'. The approval goes into the "
+            "structure set, and lapses when a voxel changes."
+        ).format(name=name)
+        reviewer = qt.QInputDialog.getText(self._ui.approveButton, _("Approve"), text)
+        if not reviewer or not str(reviewer).strip():
+            return
+        try:
+            approve_segment(self._node, self._segment_id, self._ct, str(reviewer))
+        except GTVAutoSegError as error:
+            self._show_failure(Failure("segment", str(error)))
+        else:
+            self._log("approval: by a person")
+        self._show()
+
+    def _segment(self) -> Any:
+        return None if self._node is None else self._node.GetSegmentation().GetSegment(self._segment_id)
+
+    def _on_voxels(self, _caller: Any = None, _event: Any = None) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self._show()
+
+    def _show(self) -> None:
+        text = ""
+        if self._segment() is not None and self._ct is not None:
+            approval = approval_of(self._node, self._segment_id, self._ct)
+            text = lapse_of(self._node, self._segment_id)
+            if approval is not None:
+                text = _("Approved by {who}.").format(who=approval)
+        self._ui.approvalLabel.text = text
+        self._ui.approvalLabel.visible = bool(text)

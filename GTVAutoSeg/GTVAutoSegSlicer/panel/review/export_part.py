@@ -1,0 +1,131 @@
+"""The button that exports a structure set: asks what and where to, says what was written, and offers to send it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from GTVAutoSegLib.report.record.audit import EXPORT
+from GTVAutoSegLib.report.record.edits import describe_edit
+
+from ...run.failures import Failure
+from ...scene.export.candidates import candidates
+from ...scene.export.structure_set import Exported, Region
+from ...scene.record.audit import note
+from .export_dialog import ExportDialog, Wanted
+
+FILE_NAME = "RTSTRUCT.dcm"
+
+
+class ExportPart:
+    """Exports what the panel shows.
+
+    Args:
+        ui: the panel's widgets.
+        segmentation: gives the segmentation that is shown, or None.
+        export: writes what is wanted to a path; raises Failure.
+        log: called with a line for the log.
+        show_failure: called with what went wrong.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        segmentation: Callable[[], Any],
+        export: Callable[[Path, Wanted], Exported],
+        log: Callable[[str], None],
+        show_failure: Callable[[Failure], None],
+    ) -> None:
+        self._ui, self._segmentation, self._export = ui, segmentation, export
+        self._log, self._show_failure = log, show_failure
+        self._folder = Path()
+        self._written: Path | None = None
+        ui.exportButton.connect("clicked(bool)", self.ask)
+        ui.sendButton.connect("clicked(bool)", self.send)
+        self.clear()
+
+    def ask(self) -> None:
+        """Ask for segments and a file, and write it; without a main window there is nobody to ask."""
+        found = candidates(self._segmentation())
+        if slicer.util.mainWindow() is None or not found:
+            return
+        wanted = ExportDialog(self._ui.exportButton, found, self._folder).ask()
+        if wanted is None:
+            return
+        chosen = qt.QFileDialog.getSaveFileName(
+            self._ui.exportButton,
+            _("Export RTSTRUCT"),
+            str(self._folder / FILE_NAME),
+            _("DICOM structure sets") + " (*.dcm);;" + _("All files") + " (*)",
+        )
+        if chosen:
+            self._write(Path(chosen), wanted)
+
+    def send(self) -> None:
+        """Hand the file that was written last to Slicer's own DICOM send."""
+        if slicer.util.mainWindow() is None or self._written is None:
+            return
+        try:
+            from DICOMLib import DICOMSendDialog
+
+            DICOMSendDialog([str(self._written)], slicer.util.mainWindow())
+        except Exception as error:  # of Slicer's module, which may be missing or differ
+            message = _("Slicer's DICOM send could not be opened ({error}); send {path} with the hospital's tools.")
+            self._show_failure(
+                Failure("export", message.format(error=error, path=self._written), details=traceback.format_exc())
+            )
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self._written = None
+        self._ui.exportStatus.text = ""
+        self._ui.exportStatus.visible = self._ui.sendButton.visible = False
+
+    def _write(self, path: Path, wanted: Wanted) -> None:
+        self.clear()
+        self._folder = path.parent
+        try:
+            with slicer.util.WaitCursor():
+                exported = self._export(path, wanted)
+        except Failure as failure:
+            self._show_failure(failure)
+        except Exception as error:
+            # Slicer would print it where nobody looks.
+            message = f"the export failed ({type(error).__name__}: {error}); report it with the details"
+            self._show_failure(Failure("export", message, details=traceback.format_exc()))
+        else:
+            self._tell(exported)
+
+    def _tell(self, exported: Exported) -> None:
+        self._written = exported.path
+        for one in exported.regions:
+            how = one.algorithm or "not ours"
+            self._log(f"export: RTSTRUCT, {how}, {one.slices} slices, read back with DSC 1.0")
+        regions = [{"name": one.name, "mask_sha256": one.mask_sha256} for one in exported.regions]
+        note(EXPORT, file=exported.path.name, regions=regions, approved=exported.approved)
+        self._ui.exportStatus.text = describe_export(exported)
+        self._ui.exportStatus.toolTip = str(exported.path)  # a long path does not fit into a narrow panel
+        self._ui.exportStatus.visible = self._ui.sendButton.visible = True
+
+
+def describe_export(exported: Exported) -> str:
+    """What was written where, and whether it is approved."""
+    regions = ", ".join(_("{roi} ({how})").format(roi=one.name, how=_describe(one)) for one in exported.regions)
+    lines = [_("{regions} was exported: {path}").format(regions=regions, path=exported.path)]
+    if exported.base is not None:
+        lines.append(_("The regions of {path} were kept.").format(path=exported.base.name))
+    lines.append(_("The file says APPROVED.") if exported.approved else _("The file says UNAPPROVED."))
+    return "\n".join(lines)
+
+
+def _describe(region: Region) -> str:
+    if region.edit is not None:
+        return describe_edit(region.edit)
+    known = {"AUTOMATIC": _("as the model drew it"), "SEMIAUTOMATIC": _("edited")}
+    return known.get(region.algorithm, _("drawn or loaded"))

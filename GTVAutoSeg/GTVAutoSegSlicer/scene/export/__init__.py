@@ -1,0 +1,1 @@
+"""From segments to a DICOM structure set: which ones, on which slices, and the file."""

@@ -1,0 +1,64 @@
+"""A person's approval of a segment, kept in its tags: it holds while the segment has the voxels that were approved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.masks.structure import mask_sha256
+from GTVAutoSegLib.report.record.approval import Approval, approve, lapsed
+from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE
+from GTVAutoSegLib.system.tags import APPROVAL_TAGS, LAPSED_TAG
+
+from ..ownership import own_mask, tag
+from .audit import note
+
+
+def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Approval:
+    """Put a person's name and the time on a segment as it is.
+
+    Args:
+        node: vtkMRMLSegmentationNode.
+        segment_id: of a segment in it.
+        ct: the CT it was drawn on.
+        reviewer: the person's name.
+
+    Raises:
+        InputError: the name does not fit, or the segment is empty or not on the CT's voxels.
+    """
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    mask = own_mask(node, segment_id, ct)
+    if mask is None or not mask.any():
+        raise InputError(
+            f"the segment '{segment.GetName()}' is empty or lies between the CT's voxels; expected an outline on the "
+            "CT, so correct it first"
+        )
+    approval = approve(reviewer, mask_sha256(mask))
+    values = (approval.reviewer, approval.at.replace(":", "."), approval.login, approval.mask_sha256)
+    for name, value in zip(APPROVAL_TAGS, values):
+        segment.SetTag(name, value)
+    segment.RemoveTag(LAPSED_TAG)
+    note(APPROVAL, segment=segment.GetName(), reviewer=approval.reviewer, mask_sha256=approval.mask_sha256)
+    return approval
+
+
+def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
+    """The approval of a segment; one whose voxels changed lapses now, for good, and the segment says so."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    reviewer, at, login, sha256 = (tag(segment, name) for name in APPROVAL_TAGS)
+    if not reviewer:
+        return None
+    approval = Approval(reviewer, at.replace(".", ":"), login, sha256)
+    mask = own_mask(node, segment_id, ct)
+    if mask is not None and mask_sha256(mask) == sha256:
+        return approval
+    for name in APPROVAL_TAGS:
+        segment.RemoveTag(name)
+    segment.SetTag(LAPSED_TAG, lapsed(approval, f"'{segment.GetName()}'").replace(":", ";"))
+    note(LAPSE, segment=segment.GetName(), reviewer=reviewer)
+    return None
+
+
+def lapse_of(node: Any, segment_id: str) -> str:
+    """The sentence on an approval that has lapsed, or ""."""
+    return tag(node.GetSegmentation().GetSegment(segment_id), LAPSED_TAG)

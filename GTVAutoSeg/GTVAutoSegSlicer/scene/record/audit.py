@@ -1,0 +1,49 @@
+"""The audit trail of a scene: a text node that is saved with it, in the form of `GTVAutoSegLib.report.record.audit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from GTVAutoSegLib.completion.record import CompletionRecord
+from GTVAutoSegLib.report.record.audit import COMPLETION, RUN, next_line
+
+NODE_NAME = "GTVAutoSeg audit trail"
+# Tells it from a text node of the user's that is called so.
+ATTRIBUTE = "GTVAutoSeg.AuditTrail"
+
+
+def note(what: str, **details: Any) -> None:
+    """Add a record to the scene's trail.
+
+    Args:
+        what: one of the words of `report.record.audit`.
+        details: JSON-ready values, without a patient's name.
+    """
+    node = trail_node() or _made()
+    text = node.GetText() or ""
+    node.SetText(text + next_line(text, what, details))
+
+
+def note_run(outcome: Any) -> None:
+    """Add what a run of the panel found; one that found nothing is a run as well."""
+    report = outcome.report
+    if isinstance(report, CompletionRecord):
+        completer = report.completer.digest if report.completer else ""
+        note(COMPLETION, method=report.method, digest=completer, drawn=report.drawn, mask_sha256=report.mask_sha256)
+    elif report is not None:
+        model = {"model": report.model.id, "digest": report.model.digest}
+        note(RUN, **model, threshold=report.threshold, mask_sha256=report.mask_sha256)
+
+
+def trail_node() -> Any:
+    """The scene's trail, or None; where a scene was added to another, the first."""
+    found = slicer.util.getNodesByClass("vtkMRMLTextNode")
+    return next((node for node in found if node.GetAttribute(ATTRIBUTE)), None)
+
+
+def _made() -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", NODE_NAME)
+    node.SetAttribute(ATTRIBUTE, "1")
+    return node

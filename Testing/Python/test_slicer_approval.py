@@ -1,0 +1,120 @@
+"""Approving in the panel, the lapse of an approval, and the audit trail that a scene keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_scenes import SHAPE, draw, load_dicom
+from slicer_samples import ball
+
+from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.report.record.audit import check
+
+
+def run(panel):
+    from Testing.runtime import process_events_until
+
+    panel.ui.segmentButton.click()
+    assert process_events_until(lambda: not panel.running, timeout=20)
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """What people type when they are asked for their name."""
+    import qt
+
+    typed = []
+    monkeypatch.setattr(qt.QInputDialog, "getText", lambda *_: typed.pop(0) if typed else "")
+    return typed
+
+
+def trail():
+    from GTVAutoSegSlicer.scene.record.audit import trail_node
+
+    return check(trail_node().GetText())
+
+
+def export(panel, slicer_runtime, path):
+    slicer_runtime.dialogs.files.append(str(path))
+    panel.ui.exportButton.click()
+    assert panel.ui.failureMessage.text == ""
+    return pydicom.dcmread(path)
+
+
+def test_nothing_is_approved_without_a_name(panel, slicer_runtime, scan, tmp_path, names):
+    load_dicom(scan)
+    assert not panel.ui.approveButton.enabled
+    run(panel)
+    assert panel.ui.approveButton.enabled and panel.ui.approvalLabel.isHidden()
+    names.extend(["", "  "])
+    panel.ui.approveButton.click()
+    panel.ui.approveButton.click()
+    assert panel.ui.approvalLabel.isHidden()
+    assert export(panel, slicer_runtime, tmp_path / "rt.dcm").ApprovalStatus == "UNAPPROVED"
+
+
+def test_an_approval_is_shown_exported_and_lapses_when_a_voxel_changes(panel, slicer_runtime, scan, tmp_path, names):
+    ct = load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    assert panel.ui.approvalLabel.text.startswith("Approved by Meyer^Anna, 20")
+    data = export(panel, slicer_runtime, tmp_path / "one.dcm")
+    assert (data.ApprovalStatus, data.ReviewerName) == ("APPROVED", "Meyer^Anna")
+    assert "The file says APPROVED." in panel.ui.exportStatus.text
+    node = panel.ui.outputSelector.currentNode()
+    edited = ball(SHAPE)
+    edited[np.nonzero(edited)[0][0], np.nonzero(edited)[1][0], np.nonzero(edited)[2][0]] = 0
+    draw(node, node.GetSegmentation().GetNthSegmentID(0), edited, ct)
+    assert "by Meyer^Anna" in panel.ui.approvalLabel.text and "has lapsed" in panel.ui.approvalLabel.text
+    draw(node, node.GetSegmentation().GetNthSegmentID(0), ball(SHAPE), ct)  # it does not come back by itself
+    assert "has lapsed" in panel.ui.approvalLabel.text
+    data = export(panel, slicer_runtime, tmp_path / "two.dcm")
+    assert data.ApprovalStatus == "UNAPPROVED" and "ReviewerName" not in data
+    found = trail()
+    assert not found.problem
+    assert [record["what"] for record in found.records] == ["run", "approval", "export", "lapse", "export"]
+
+
+def test_a_name_that_does_not_fit_is_a_card(panel, scan, names):
+    load_dicom(scan)
+    run(panel)
+    names.append("a\\b")
+    panel.ui.approveButton.click()
+    assert "without backslash" in panel.ui.failureMessage.text and panel.ui.approvalLabel.isHidden()
+
+
+def test_approval_and_trail_are_saved_with_the_scene(panel, scan, names, tmp_path, capsys):
+    import slicer
+
+    load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    before = trail().head
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert panel.ui.approvalLabel.text.startswith("Approved by Meyer^Anna")
+    assert trail().head == before
+    (tmp_path / "audit.jsonl").write_text(slicer.util.getNode("GTVAutoSeg audit trail").GetText())
+    assert main(["audit", str(tmp_path)]) == 0
+    assert "2 records, none altered" in capsys.readouterr().out
+
+
+def test_a_result_of_the_command_line_is_ours_and_leaves_as_automatic(panel, slicer_runtime, scan, tmp_path):
+    import slicer
+
+    load_dicom(scan)
+    path = tmp_path / "result.seg.nrrd"
+    write_mask(ball(SHAPE), read_volume(scan), path, SegmentInfo("GTVp", tags={"GTVAutoSeg.Model": "sts-gtv"}))
+    node = slicer.util.loadSegmentation(str(path))
+    panel.ui.outputSelector.setCurrentNode(node)
+    assert panel.ui.exportButton.enabled and panel.ui.approveButton.enabled
+    data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
+    (region,) = data.StructureSetROISequence
+    assert (region.ROIName, region.ROIGenerationAlgorithm) == ("GTVp", "AUTOMATIC")
