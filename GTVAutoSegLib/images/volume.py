@@ -18,6 +18,8 @@ RIGHT_ANGLE_TOLERANCE = 1e-4
 # Nothing in a patient's scan is all below this; above it lie lung, fat and everything denser.
 AIR_HU = -500
 LARGEST_BYTE = 255
+# Twice what 16 bits hold: metal, padding and wide scales lie below.
+LARGEST_HU = 1 << 17
 SMALLEST_SIDE = 16
 # From a micro-CT's to more than any couch moves between slices; metres and micrometres taken for mm are beyond.
 SPACING_MM = (0.01, 100.0)
@@ -187,6 +189,11 @@ def _check_ct(volume: Volume) -> None:
     low, high = array.min(), array.max()
     if low == high:
         raise InputError(f"{volume.source} holds the value {low:g} everywhere; expected a CT in HU, so export it again")
+    if low < -LARGEST_HU or high > LARGEST_HU:
+        raise InputError(
+            f"{volume.source} holds values from {low:g} to {high:g}, which no CT has; expected HU, so check the "
+            "slope and intercept of the export"
+        )
     if low >= 0 and high <= LARGEST_BYTE:
         raise InputError(
             f"{volume.source} holds values from {low:g} to {high:g}, as a label map or an 8-bit preview does; expected "

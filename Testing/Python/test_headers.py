@@ -106,6 +106,7 @@ def test_a_sheared_sform_is_refused_even_beside_a_good_qform(tmp_path):
         (256, "f", (1.5,), "quaternion"),
         (280 + 28, "f", (float("nan"),), "nan in its place"),
         (112, "2f", (2.0, float("nan")), "intercept nan"),
+        (112, "2f", (-1.0, 0.0), "the slope -1"),
     ],
 )
 def test_a_nifti_header_that_makes_no_sense_is_refused(tmp_path, offset, layout, values, words):
@@ -158,6 +159,7 @@ def test_units_of_mm_are_no_fault(tmp_path):
         (["TransformMatrix = 1 0 0 1 0 0 0 0 1"], [], "one plane"),
         (["DimSize = 24 20 4"], [], "holds 4800 bytes of image, but its header tells of 3840"),
         (["DimSize = 24 20 0"], [], "the size 24 x 20 x 0"),
+        (["BinaryDataByteOrderMSB = 1e308"], [], "does not begin like"),
     ],
 )
 def test_a_meta_image_header_that_makes_no_sense_is_refused(tmp_path, lines, without, words):

@@ -131,6 +131,15 @@ def test_gaps_shifts_and_twins_are_said_in_numbers(tmp_path, plain, capsys):
     assert "5 contours are drawn twice and were taken once" in capsys.readouterr().err
 
 
+def test_missing_slices_are_filled_on_wish(tmp_path, plain, capsys):
+    study = Study(tmp_path)
+    del study.contours()[2]
+    code, label = study.imported("--fill-between")
+    assert code == 0
+    assert np.array_equal(label, plain)
+    assert "1 slices between contours were filled by interpolation" in capsys.readouterr().err
+
+
 def test_a_wrong_number_of_points_is_said(tmp_path, capsys):
     study = Study(tmp_path)
     study.contours()[0].NumberOfContourPoints = 7

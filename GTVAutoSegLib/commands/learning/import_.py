@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-empty", action="store_true", help="an ROI that was never drawn makes an empty label (no tumour)"
     )
+    parser.add_argument(
+        "--fill-between",
+        action="store_true",
+        help="fill slices that a system left without contours within an ROI, by interpolation",
+    )
     parser.add_argument("--list", action="store_true", help="show every patient, series and ROI; write nothing")
     parser.epilog = (
         "A case is data.nii.gz (HU), label.nii.gz and import.json (hashed origin, ROI names; nothing that names the "
@@ -80,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     outcomes = []
     with locked(arguments.dataset):
-        for outcome in chain(failed, import_cases(plans, arguments.allow_empty)):
+        for outcome in chain(failed, import_cases(plans, arguments.allow_empty, arguments.fill_between)):
             report(outcome)
             outcomes.append(outcome)
         for path in note_patients(outcomes):

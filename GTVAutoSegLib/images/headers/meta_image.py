@@ -33,6 +33,7 @@ META_TYPES = {
 # Fields of which each is another name of the same.
 ORIGINS = ("Offset", "Position", "Origin")
 INTENSITY = (("Slope", "1"), ("Offset", "0"))
+WORDS = {"", "true", "false", "t", "f", "1", "0"}
 NINE = 9  # numbers of three directions
 DIRECTIONS = ("TransformMatrix", "Rotation", "Orientation")
 
@@ -116,5 +117,7 @@ def _after_header(data: Path, length: int, offset: int, size: int) -> int:
 
 
 def _is_true(text: str) -> bool:
-    """As MetaIO reads it: by the first letter."""
+    """As MetaIO reads it, by the first letter; raises ValueError for a word that is neither true nor false."""
+    if text.lower() not in WORDS:
+        raise ValueError(f"{text} is neither true nor false")
     return text[:1] in ("T", "t", "1")

@@ -110,7 +110,7 @@ def _check_scaling(path: Path, slope: float, intercept: float) -> None:
             f"{path} has a slope of 0 and an intercept of {intercept:g}, which readers take differently; expected HU "
             "that is certain, so export it again"
         )
-    if math.isinf(slope) or (math.isfinite(slope) and not math.isfinite(intercept)):
+    if slope < 0 or math.isinf(slope) or (math.isfinite(slope) and not math.isfinite(intercept)):
         raise unfit(path, f"the slope {slope:g} and the intercept {intercept:g}", "numbers")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
+from ...completion.complete import complete
 from ...errors import DiskError, GTVAutoSegError, InputError
 from ...images.dicom.rtstruct import StructureSet, roi_mask
 from ...images.dicom.series import stack
@@ -119,19 +120,20 @@ def plan_import(
     return [plan for plan in plans if count[str(plan.folder).casefold()] == 1], failed
 
 
-def import_cases(plans: Sequence[Plan], allow_empty: bool = False) -> Iterator[Outcome]:
+def import_cases(plans: Sequence[Plan], allow_empty: bool = False, fill_between: bool = False) -> Iterator[Outcome]:
     """Make the cases one by one; one that fails does not stop the others, a full disk does.
 
     Args:
         plans: the cases.
         allow_empty: take a region of interest that was never drawn for a patient without one, instead of a failure.
+        fill_between: fill slices without contours, between those of an ROI that have some, by interpolation.
 
     Raises:
         DiskError: writing failed; the cases before stay, each whole.
     """
     for plan in plans:
         try:
-            yield _import_case(plan, allow_empty)
+            yield _import_case(plan, allow_empty, fill_between)
         except DiskError:
             raise
         except GTVAutoSegError as error:
@@ -175,7 +177,7 @@ def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
     return written
 
 
-def _import_case(plan: Plan, allow_empty: bool) -> Outcome:
+def _import_case(plan: Plan, allow_empty: bool, fill_between: bool) -> Outcome:
     source = {
         "series_sha256": _hash(plan.series.uid),
         "structure_set_sha256": _hash(plan.structure_set.uid),
@@ -190,6 +192,9 @@ def _import_case(plan: Plan, allow_empty: bool) -> Outcome:
         raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
     _check_drawn(plan, allow_empty)
     mask, drawn = roi_mask(plan.rois, volume)
+    if fill_between:
+        mask, filled = _filled(plan.rois, volume)
+        drawn = (*drawn, *filled)
     notes = (*plan.notes, *drawn)
     hu, clipped = as_int16(volume.array)
     found = {
@@ -254,6 +259,22 @@ def _matching(candidates: Sequence[_Found], pattern: re.Pattern[str]) -> _Found:
 def _same_uid(structure_set: StructureSet, tree: DicomTree) -> tuple[str, ...]:
     twins = [str(one.path) for one in tree.structure_sets if one.uid == structure_set.uid and one is not structure_set]
     return (f"{structure_set.path} shares its SOPInstanceUID with {', '.join(twins)}",) if twins else ()
+
+
+def _filled(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The union of regions of which each is filled between its contours, and how many slices that were."""
+    union = np.zeros(volume.array.shape, np.uint8)
+    notes = []
+    for roi in rois:
+        drawn, _ = roi_mask([roi], volume)
+        if not drawn.any():
+            continue
+        mask = complete(volume, drawn).mask
+        between = int(mask.any(axis=(1, 2)).sum()) - int(drawn.any(axis=(1, 2)).sum())
+        if between:
+            notes.append(f"ROI '{roi.name}': {between} slices between contours were filled by interpolation")
+        union |= mask
+    return union, tuple(notes)
 
 
 def _check_drawn(plan: Plan, allow_empty: bool) -> None:
