@@ -21,9 +21,9 @@ from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.lock import locked
-from GTVAutoSegLib.training.data import dicom_import
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label, read_patients
-from GTVAutoSegLib.training.data.dicom_import import write_case
+from GTVAutoSegLib.training.data.imports import cases as import_cases
+from GTVAutoSegLib.training.data.imports.cases import write_case
 
 TUMOUR = [square(-5, -10, 5, 4, height) for height in (-27, -24)]
 NODE = [square(6, -10, 9, 4, -24)]
@@ -294,7 +294,7 @@ def test_a_disk_that_fills_up_leaves_no_half_case(tmp_path, monkeypatch):
         written.append(path)
         path.write_bytes(b"half")
 
-    monkeypatch.setattr(dicom_import, "write_image", full)
+    monkeypatch.setattr(import_cases, "write_image", full)
     volume = Volume(patient_array(), source="ct")
 
     with pytest.raises(DiskError, match=r"P1 could not be written \(No space left on device\)"):

@@ -103,6 +103,7 @@ def spoilt(array, **values):
         (np.full((5, 20, 24), -1000, np.int16), "-1000 everywhere"),
         (np.full((5, 20, 24), np.nan, np.float32), "2400 voxels"),
         (patient_array().clip(-1024, -600), "all air"),
+        (patient_array().astype(np.float32) * 1e6, "which no CT has"),
         (patient_array((40, 20, 15)), "15 x 20 pixels"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...images.dicom.tree import DicomTree
-    from ...training.data.dicom_import import Outcome
+    from ...training.data.imports.plan import Outcome
 
 SOME_FAILED = 1
 NOTHING_DONE = 2
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ...system.files import make_folder
     from ...system.lock import locked
     from ...system.progress import progress_bar
-    from ...training.data.dicom_import import import_cases, note_patients, plan_import
+    from ...training.data.imports.cases import import_cases, note_patients
+    from ...training.data.imports.plan import plan_import
 
     if not arguments.list and (arguments.dataset is None or arguments.roi is None):
         raise InputError("import needs DATASET and --roi REGEX; run it with --list first to see which ROIs there are")
@@ -106,7 +107,7 @@ def remarks(tree: DicomTree) -> list[str]:
 
 def _without_set(tree: DicomTree, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """A failure for each patient with a CT of whom nothing was heard otherwise."""
-    from ...training.data.dicom_import import Outcome
+    from ...training.data.imports.plan import Outcome
 
     heard = {outcome.patient for outcome in outcomes}
     silent = {

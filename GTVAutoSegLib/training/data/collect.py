@@ -32,7 +32,8 @@ from ...system.json_text import read_json
 from ...system.lock import locked
 from ...system.settings import as_json, parse_settings
 from .dataset import PATIENTS
-from .dicom_import import as_int16, case_name
+from .imports.cases import as_int16
+from .imports.plan import case_name
 
 RECORD = "collect.json"
 CASES = "cases.json"

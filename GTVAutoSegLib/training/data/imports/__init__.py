@@ -1,0 +1,1 @@
+"""From a clinic's DICOM export to a data set."""
