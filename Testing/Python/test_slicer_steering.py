@@ -258,3 +258,15 @@ def test_a_segment_on_another_grid_is_refused_and_stays(logic):
     with pytest.raises(GTVAutoSegError, match="'Tumour' lies on another grid than 'Planning CT'"):
         logic.complete(node, segment_id, ct)
     assert np.array_equal(voxels(node, segment_id, other), ball())
+
+
+def test_an_outline_with_slices_of_a_person_is_not_the_models_alone(segment):
+    from GTVAutoSegSlicer.scene.ownership import is_automatic
+    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_mask
+
+    ct = add_ct()
+    first = segment(ct)
+    place = first.segmentation, first.segment_id, ct
+    assert is_automatic(*place)
+    change_segment(*place, segment_mask(*place), mine=(3,), tags={})
+    assert not is_automatic(*place)

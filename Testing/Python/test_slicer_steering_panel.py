@@ -272,9 +272,10 @@ def test_three_hundred_slices_are_drawn_in_an_instant():
 
     sys.path.insert(0, str(ROOT / "GTVAutoSeg"))
     try:
-        from GTVAutoSegSlicer.panel.steering.strip_picture import Strip, draw
+        from GTVAutoSegSlicer.panel.steering.strip_picture import DARK, Strip, draw
     finally:
         sys.path.remove(str(ROOT / "GTVAutoSeg"))
+    assert not np.array_equal(draw(Strip(300), 380, 84), draw(Strip(300), 380, 84, DARK))
     strip = Strip(300, tuple(np.linspace(0, 1, 300)), tuple(range(300)), (5, 9), (20, 200), (10, 250), (True, True), 77)
     started = time.perf_counter()
     for _ in range(20):

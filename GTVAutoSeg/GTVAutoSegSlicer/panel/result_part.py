@@ -8,6 +8,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from GTVAutoSegLib.completion.complete import COMPLETER
 from GTVAutoSegLib.completion.record import CompletionRecord
 
 from ..run.failures import Failure
@@ -64,10 +65,15 @@ def describe_result(outcome: Outcome) -> str:
 
 
 def describe_completion(outcome: Outcome) -> str:
-    """What was completed, and what that has changed."""
+    """From what and how it was completed, which ends are to be checked, and what that has changed."""
     record = outcome.report
     assert outcome.undo is not None and outcome.change is not None  # noqa: S101 - a completion always changes
-    return f"{record.sentence}. {describe_change(outcome.undo.name, outcome.change)}"
+    how = _("the completer") if record.method == COMPLETER else _("shape interpolation")
+    text = _("Completed from slices {slices} by {how}.").format(slices=ranges(record.drawn), how=how)
+    ends = {"first": record.first, "last": record.last}
+    if found := [ends[name] for name in record.found]:
+        text += " " + _("The ends at {slices} were found, so check them.").format(slices=", ".join(map(str, found)))
+    return f"{text} {describe_change(outcome.undo.name, outcome.change)}"
 
 
 def title_of(outcome: Outcome) -> str:

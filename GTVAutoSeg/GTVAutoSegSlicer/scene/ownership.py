@@ -12,7 +12,17 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.images.masks.structure import mask_sha256
-from GTVAutoSegLib.system.tags import BOX_TAG, CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.system.tags import (
+    BOX_TAG,
+    COMPLETION_TAG,
+    CT_TAG,
+    FORMER_TAG,
+    MASK_TAG,
+    MINE_TAG,
+    NAME_TAG,
+    RESULT_TAG,
+    ROI_TAG,
+)
 
 from .ct_identity import identity
 
@@ -96,6 +106,13 @@ def is_unchanged(node: Any, segment_id: str, ct: Any) -> bool:
     if of_mask == known:
         return box_sha256(*box) == of_box
     return mask_sha256(_whole(*box, ct)) == known
+
+
+def is_automatic(node: Any, segment_id: str, ct: Any) -> bool:
+    """Whether a segment is a model's alone: as the last step left it, and no slice of it drawn by a person."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    by_hand = tag(segment, MINE_TAG) or tag(segment, COMPLETION_TAG)
+    return not by_hand and is_unchanged(node, segment_id, ct)
 
 
 def box_sha256(voxels: np.ndarray, start: Sequence[int]) -> str:

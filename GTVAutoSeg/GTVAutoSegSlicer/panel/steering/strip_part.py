@@ -10,7 +10,10 @@ import qt
 from slicer.i18n import tr as _
 
 from .mouse import EventFilter, is_left, place, show_picture
-from .strip_picture import Strip, draw, end_at, slice_at
+from .strip_picture import BRIGHT, DARK, Strip, draw, end_at, slice_at
+
+# Of a colour's lightness: darker paper is that of a dark theme.
+HALF = 128
 
 
 class StripPart:
@@ -56,7 +59,9 @@ class StripPart:
         self.show(replace(self.strip, shown=index))
 
     def _draw(self) -> None:
-        show_picture(self._label, draw(self.strip, max(self._label.width, 16), max(self._label.height, 32)))
+        dark = self._label.palette.color(qt.QPalette.Base).lightness() < HALF
+        size = max(self._label.width, 16), max(self._label.height, 32)
+        show_picture(self._label, draw(self.strip, *size, DARK if dark else BRIGHT))
 
     def _slice(self, event: Any) -> int:
         return slice_at(place(event), self._label.width, self.strip.count)

@@ -8,15 +8,56 @@ import numpy as np
 
 Color = tuple[int, int, int]
 
-PAPER: Color = (250, 250, 250)
-OUTSIDE: Color = (208, 208, 212)
-PROBABILITY: Color = (158, 196, 232)
-AREA: Color = (176, 32, 38)
-MINE: Color = (34, 139, 60)
-LOOKED_AT: Color = (120, 120, 128)
-GIVEN: Color = (226, 118, 0)
-FOUND: Color = (243, 190, 128)
-SHOWN: Color = (10, 10, 10)
+
+@dataclass(frozen=True)
+class Colors:
+    """What is drawn in which colour.
+
+    Attributes:
+        paper: behind the range.
+        outside: behind the other slices.
+        probability: of the classifier.
+        area: outlined.
+        mine: slices that are a person's.
+        looked_at: slices of the last run.
+        given: an end that a person has named.
+        found: an end that nobody has named.
+        shown: the slice shown.
+    """
+
+    paper: Color
+    outside: Color
+    probability: Color
+    area: Color
+    mine: Color
+    looked_at: Color
+    given: Color
+    found: Color
+    shown: Color
+
+
+BRIGHT = Colors(
+    paper=(250, 250, 250),
+    outside=(208, 208, 212),
+    probability=(158, 196, 232),
+    area=(176, 32, 38),
+    mine=(34, 139, 60),
+    looked_at=(120, 120, 128),
+    given=(226, 118, 0),
+    found=(243, 190, 128),
+    shown=(10, 10, 10),
+)
+DARK = Colors(
+    paper=(38, 38, 40),
+    outside=(70, 70, 76),
+    probability=(56, 92, 130),
+    area=(244, 104, 104),
+    mine=(76, 190, 104),
+    looked_at=(150, 150, 158),
+    given=(255, 160, 40),
+    found=(150, 108, 60),
+    shown=(245, 245, 245),
+)
 
 # Pixels, from the bottom: where the last run looked, which slices are mine, and the chart above.
 RUN_ROWS, MINE_ROWS, GAP = 4, 7, 2
@@ -68,39 +109,39 @@ def end_at(x: float, width: int, strip: Strip) -> int | None:
     return nearest if distances[nearest] <= GRIP else None
 
 
-def draw(strip: Strip, width: int, height: int) -> np.ndarray:
+def draw(strip: Strip, width: int, height: int, colors: Colors = BRIGHT) -> np.ndarray:
     """Draw a strip.
 
     Returns:
         uint8 (height, width, 3), RGB.
     """
-    picture = np.full((height, width, 3), PAPER if strip.count else OUTSIDE, np.uint8)
+    picture = np.full((height, width, 3), colors.paper if strip.count else colors.outside, np.uint8)
     if not strip.count:
         return picture
     # A column that several slices share shows the highest of them, so that none is overlooked.
     starts = np.arange(width) * strip.count // width
     stops = np.maximum((np.arange(1, width + 1) * strip.count + width - 1) // width, starts + 1)
     bottom = height - RUN_ROWS - MINE_ROWS - GAP
-    _shade_outside(picture, strip, width)
+    _shade_outside(picture, strip, width, colors.outside)
     if len(strip.probability) == strip.count:
         known = np.nan_to_num(np.asarray(strip.probability, float))
-        _fill_columns(picture, _highest(known, starts, stops) * bottom, bottom, PROBABILITY)
+        _fill_columns(picture, _highest(known, starts, stops) * bottom, bottom, colors.probability)
     area = np.asarray(strip.area)
     if area.any():
         tops = _highest(area / area.max(), starts, stops) * (bottom - 3)
-        _draw_line(picture, tops, bottom)
+        _draw_line(picture, tops, bottom, colors.area)
     flags = np.zeros(strip.count)
     flags[list(strip.mine)] = 1
-    picture[bottom + GAP : bottom + GAP + MINE_ROWS, _highest(flags, starts, stops) > 0] = MINE
+    picture[bottom + GAP : bottom + GAP + MINE_ROWS, _highest(flags, starts, stops) > 0] = colors.mine
     first, stop = strip.looked_at or (0, strip.count)
     picture[height - RUN_ROWS :, place_of(first, width, strip.count) : place_of(stop, width, strip.count)] = (
-        LOOKED_AT if strip.probability else OUTSIDE
+        colors.looked_at if strip.probability else colors.outside
     )
-    _draw_ends(picture, strip, width)
+    _draw_ends(picture, strip, width, colors)
     if strip.shown is not None:
         left, right = place_of(strip.shown, width, strip.count), place_of(strip.shown + 1, width, strip.count)
         middle = min((left + right) // 2, width - 1)
-        picture[:, middle] = SHOWN
+        picture[:, middle] = colors.shown
     return picture
 
 
@@ -110,9 +151,9 @@ def _highest(values: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.nd
     return np.array([values[start:stop].max() for start, stop in zip(starts, stops)])
 
 
-def _shade_outside(picture: np.ndarray, strip: Strip, width: int) -> None:
-    picture[:, : place_of(strip.ends[0], width, strip.count)] = OUTSIDE
-    picture[:, place_of(strip.ends[1] + 1, width, strip.count) :] = OUTSIDE
+def _shade_outside(picture: np.ndarray, strip: Strip, width: int, color: Color) -> None:
+    picture[:, : place_of(strip.ends[0], width, strip.count)] = color
+    picture[:, place_of(strip.ends[1] + 1, width, strip.count) :] = color
 
 
 def _fill_columns(picture: np.ndarray, heights: np.ndarray, bottom: int, color: Color) -> None:
@@ -120,17 +161,17 @@ def _fill_columns(picture: np.ndarray, heights: np.ndarray, bottom: int, color: 
     picture[(rows < bottom) & (rows >= bottom - np.round(heights))] = color
 
 
-def _draw_line(picture: np.ndarray, heights: np.ndarray, bottom: int) -> None:
+def _draw_line(picture: np.ndarray, heights: np.ndarray, bottom: int, color: Color) -> None:
     """A line along the tops, with its steps."""
     tops = bottom - 2 - np.round(heights).astype(int)
     rows = np.arange(len(picture))[:, None]
     before = np.concatenate(([tops[0]], tops[:-1]))
     low, high = np.minimum(tops, before), np.maximum(tops, before) + 1
-    picture[(rows >= low) & (rows <= high) & ((heights > 0) | (np.concatenate(([0], heights[:-1])) > 0))] = AREA
+    picture[(rows >= low) & (rows <= high) & ((heights > 0) | (np.concatenate(([0], heights[:-1])) > 0))] = color
 
 
-def _draw_ends(picture: np.ndarray, strip: Strip, width: int) -> None:
+def _draw_ends(picture: np.ndarray, strip: Strip, width: int, colors: Colors) -> None:
     for edge, given in zip((strip.ends[0], strip.ends[1] + 1), strip.given):
         middle = place_of(edge, width, strip.count)
         left = min(max(middle - END_WIDTH // 2, 0), width - END_WIDTH)
-        picture[:, left : left + END_WIDTH] = GIVEN if given else FOUND
+        picture[:, left : left + END_WIDTH] = colors.given if given else colors.found

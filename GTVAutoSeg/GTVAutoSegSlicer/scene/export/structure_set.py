@@ -24,7 +24,7 @@ from GTVAutoSegLib.system.files import whole_file
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG
 
 from ...run.failures import Failure
-from ..ownership import is_made_on, is_unchanged, our_segments, reference_volume, tag, voxels_outside
+from ..ownership import is_made_on, is_automatic, our_segments, reference_volume, tag, voxels_outside
 from ..record.approval import approval_of
 from ..segmentation import check_output, segment_info
 from .candidates import Choice, candidates, is_ours
@@ -195,7 +195,7 @@ def _algorithm(node: Any, segment_id: str, ct: Any) -> str:
     if not is_ours(node.GetSegmentation().GetSegment(segment_id)):
         return ""
     # As stored: an edit finer than the CT's voxels does not show in the mask.
-    return "AUTOMATIC" if is_unchanged(node, segment_id, ct) else "SEMIAUTOMATIC"
+    return "AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC"
 
 
 def _region(node: Any, choice: Choice, structure: Structure, name: str, volume: Volume) -> Region:
