@@ -21,10 +21,10 @@ from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.report.record.edits import Edit, measure_edit
 from GTVAutoSegLib.system.files import whole_file
-from GTVAutoSegLib.system.tags import AUTOMATIC_TAG
+from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, COMPLETION_TAG
 
 from ...run.failures import Failure
-from ..ownership import is_made_on, is_automatic, our_segments, reference_volume, tag, voxels_outside
+from ..ownership import is_automatic, is_made_on, our_segments, reference_volume, tag, voxels_outside
 from ..record.approval import approval_of
 from ..segmentation import check_output, segment_info
 from .candidates import Choice, candidates, is_ours
@@ -37,7 +37,7 @@ class Region:
 
     Attributes:
         name: as it is called in the file.
-        algorithm: AUTOMATIC, SEMIAUTOMATIC when the segment is not as the run left it, "" when no run made it.
+        algorithm: AUTOMATIC; SEMIAUTOMATIC when a person changed or drew some of it; "" when no run made it.
         slices: how many of the CT's slices have contours.
         mask_sha256: of its voxels.
         edit: what a person changed of the run's result; None where nothing, or where no run made it.
@@ -192,7 +192,8 @@ def _described(info: SegmentInfo, choice: Choice) -> SegmentInfo:
 
 
 def _algorithm(node: Any, segment_id: str, ct: Any) -> str:
-    if not is_ours(node.GetSegmentation().GetSegment(segment_id)):
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if not is_ours(segment) and not tag(segment, COMPLETION_TAG):
         return ""
     # As stored: an edit finer than the CT's voxels does not show in the mask.
     return "AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC"
