@@ -47,7 +47,11 @@ def child_processes() -> set[str]:
     """Command lines of this process's living children; empty on systems without /proc."""
     found = set()
     for listing in Path("/proc/self/task").glob("*/children"):
-        for pid in listing.read_text().split():
+        try:
+            pids = listing.read_text().split()
+        except OSError:  # a thread that has ended since
+            continue
+        for pid in pids:
             try:
                 state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
                 command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
