@@ -1,4 +1,4 @@
-"""``make demo``: segment the shipped CTs with the shipped model, as a user would, and show the result."""
+"""``make demo``: segment the shipped CTs in a box around the tumour, as a user would draw it, and show the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from GTVAutoSegLib.cascade.result import describe_segment, sentence, summarise
 from GTVAutoSegLib.images.metrics import compare
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label
+from GTVAutoSegLib.training.data.simulated_box import simulated_box
 
+SLACK_MM = 20.0  # of the box around the expert's contour
 SAMPLES = Path(__file__).parent / "Data" / "sts-gtv"
 
 
@@ -25,7 +27,7 @@ def main(output: Path) -> None:
     for case in find_cases(SAMPLES):
         volume = read_volume(case.image)
         reference = read_label(case, volume)
-        result = model.segment(volume)
+        result = model.segment(volume, region=simulated_box(reference, volume, SLACK_MM, case.name))
         agreement = compare(result.mask, reference, volume)
         for suffix in (".seg.nrrd", ".nii.gz"):
             write_mask(result.mask, volume, output / f"{case.name}{suffix}", describe_segment(model.bundle))

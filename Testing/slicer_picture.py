@@ -25,6 +25,7 @@ ENDS = (17, 47)
 def main(output: Path, steered: bool = False) -> None:
     """Click on Segment GTV, wait, steer the outline if that is asked for, and draw what a user then sees."""
     sys.path.insert(0, str(ROOT))
+    from GTVAutoSegLib.model.bundle import read_bundle
     from Testing.runtime import boot, load_module, process_events_until
 
     runtime = boot()
@@ -40,6 +41,8 @@ def main(output: Path, steered: bool = False) -> None:
     loaded = load_module(ROOT / "GTVAutoSeg" / "GTVAutoSeg.py")
     widget = loaded.widget
     widget.enter()
+    titles = [widget.ui.modelSelector.itemText(index) for index in range(widget.ui.modelSelector.count)]
+    widget.ui.modelSelector.setCurrentIndex(titles.index(read_bundle("sts-gtv").info.title))
     widget.ui.segmentButton.click()
     if not process_events_until(lambda: not widget.panel.running, timeout=LIMIT_S):
         raise SystemExit(f"the run took longer than {LIMIT_S} s")

@@ -11,6 +11,8 @@ from ..model.info import ModelInfo, TrainingData
 
 # By axis. Pixels have to be more alike than slices: the body is found, and the margin around it measured, in pixels.
 SPACING_TOLERANCE = (1.1, 1.1, 1.25)
+# In a box the pixels are resampled, and the margin is measured in mm.
+SPACING_IN_A_BOX = (2.0, 2.0, 1.25)
 EXTENT_TOLERANCE = (1.25, 1.25, 1.25)
 HU_TOLERANCE = 300.0
 AXES = ("left-right", "front-back", "head-feet")
@@ -39,14 +41,14 @@ def applicability_warnings(volume: Volume, training: TrainingData, box: IndexBox
     """Compare spacing, extent and HU range with the training data; the extent of the box, where there is one.
 
     Returns:
-        One sentence for each property outside the training range, with a tolerance: a tenth for the spacing of pixels,
-        a quarter for that of slices and the extent, 300 HU.
+        One sentence for each property outside the training range, with a tolerance: a tenth for the spacing of pixels
+        (in a box a factor of two), a quarter for that of slices and the extent, 300 HU.
     """
     spacing = axial_spacing(volume)[::-1]
     extent = _extent(volume, box)
     found = []
     for name, values, ranges, tolerances in (
-        ("spacing", spacing, training.spacing_mm, SPACING_TOLERANCE),
+        ("spacing", spacing, training.spacing_mm, SPACING_TOLERANCE if box is None else SPACING_IN_A_BOX),
         ("extent", extent, training.extent_mm, EXTENT_TOLERANCE),
     ):
         for axis, value, (low, high), tolerance in zip(AXES, values, ranges, tolerances):

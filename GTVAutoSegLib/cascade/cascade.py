@@ -211,14 +211,26 @@ class _Run:
         probability = np.full(len(self.hu), np.nan, np.float32)
         indices = np.flatnonzero(wanted)
         for chosen, output in self.runner.run(
-            "classifying", self.cascade.classifiers, indices, self._input, self._timed, self.info.classifier.combine
+            "classifying",
+            self.cascade.classifiers,
+            indices,
+            self._input,
+            self._timed,
+            self.info.classifier.combine,
+            flips=self.info.classifier.flips,
         ):
             probability[chosen] = output[:, 1].numpy()
         return probability
 
     def _segment(self, indices: np.ndarray, levels: np.ndarray) -> None:
         for chosen, output in self.runner.run(
-            "segmenting", self.cascade.segmenters, indices, self._input, self._timed, self.info.segmenter.combine
+            "segmenting",
+            self.cascade.segmenters,
+            indices,
+            self._input,
+            self._timed,
+            self.info.segmenter.combine,
+            flips=self.info.segmenter.flips,
         ):
             with self._timed("back-projection"):
                 for index, probability in zip(chosen, output[:, 1]):

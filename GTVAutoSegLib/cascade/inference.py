@@ -17,6 +17,7 @@ from .device import describe, is_out_of_memory
 CPU_BATCH_PIXELS = 4 * 512 * 512
 GPU_BATCH_PIXELS = 32 * 512 * 512
 MAX_BATCH = 32
+MIRRORED = ((), (3,), (2,), (2, 3))
 
 
 def mean_probability(members: Tensor) -> Tensor:
@@ -39,6 +40,24 @@ def vote(members: Tensor) -> Tensor:
 
 
 COMBINED: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean_probability, "vote": vote}
+
+
+def probabilities(network: nn.Module, images: Tensor) -> Tensor:
+    """Class probabilities (n, 2, ...) of float (n, channels, N, N)."""
+    output: Tensor = network(images).float().softmax(dim=1)
+    return output
+
+
+def seen_mirrored(network: nn.Module, images: Tensor) -> Tensor:
+    """Mean of the probabilities of slices as they are, mirrored left-right, upside down, and both.
+
+    A map of pixels (n, 2, N, N) is mirrored back; a probability of the slice (n, 2) needs none of that.
+    """
+    views = []
+    for axes in MIRRORED:
+        found = probabilities(network, images.flip(axes) if axes else images)
+        views.append(found.flip(axes) if axes and found.ndim == images.ndim else found)
+    return torch.stack(views).mean(dim=0)
 
 
 class BatchRunner:
@@ -75,6 +94,8 @@ class BatchRunner:
         make_input: Callable[[list[int]], Tensor],
         timed: Callable[[str], AbstractContextManager[None]],
         combine: str = "mean",
+        *,
+        flips: bool = False,
     ) -> Iterator[tuple[list[int], Tensor]]:
         """Yield (slice indices, class probabilities of the ensemble on the CPU) batch by batch, in order.
 
@@ -85,6 +106,7 @@ class BatchRunner:
             make_input: slice indices -> float tensor (n, channels, N, N).
             timed: context manager that adds to a named timing.
             combine: how the ensemble's probabilities become one, see `COMBINED`.
+            flips: whether each network also sees its slices mirrored, see `seen_mirrored`.
 
         Raises:
             Cancelled: the user asked to stop.
@@ -101,7 +123,7 @@ class BatchRunner:
             chosen = [int(index) for index in indices[done : done + self._batch]]
             images = make_input(chosen)
             with timed(stage):
-                output = self._probabilities(networks, images, COMBINED[combine])
+                output = self._probabilities(networks, images, COMBINED[combine], flips)
             if output is None:
                 continue
             waiting.append((chosen, output))
@@ -116,7 +138,7 @@ class BatchRunner:
 
     @torch.inference_mode()
     def _probabilities(
-        self, networks: Sequence[nn.Module], images: Tensor, combined: Callable[[Tensor], Tensor]
+        self, networks: Sequence[nn.Module], images: Tensor, combined: Callable[[Tensor], Tensor], flips: bool
     ) -> Tensor | None:
         """Softmax, combined over the ensemble, on the device; None when memory ran out and less must be tried."""
         try:
@@ -126,7 +148,8 @@ class BatchRunner:
             given = source.to(self.device, dtype, non_blocking=True, memory_format=torch.channels_last)
             # An earlier run that moved to the CPU may have left some of them in other numbers.
             placed = (network.to(self.device, dtype) for network in networks)
-            return combined(torch.stack([network(given).float().softmax(dim=1) for network in placed]))
+            look = seen_mirrored if flips else probabilities
+            return combined(torch.stack([look(network, given) for network in placed]))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failure(error) from error

@@ -56,12 +56,14 @@ class NetworkInfo:
         arguments: of the network.
         files: weights, one file for each member of the ensemble.
         combine: what the members' probabilities become: their "mean", or by "vote" the share of members for tumour.
+        flips: every slice is also seen mirrored left-right and upside down, and the mean counts.
     """
 
     network: str
     arguments: dict[str, Any]
     files: tuple[str, ...]
     combine: str = "mean"
+    flips: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError when there are no weights, or no such way to combine them."""

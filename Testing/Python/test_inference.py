@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from GTVAutoSegLib.cascade.inference import BatchRunner, vote
+from GTVAutoSegLib.cascade.inference import BatchRunner, probabilities, seen_mirrored, vote
 from GTVAutoSegLib.errors import OutOfMemoryError, RunError
 
 
@@ -181,3 +181,29 @@ def test_a_gpu_hands_a_batch_over_only_when_the_next_one_is_under_way():
     network.to = lambda *_, **__: network  # the fake device holds nothing
     run(runner, network, 10)
     assert given == [(0, 0), (4, 2), (8, 3), (10, 3)]
+
+
+class Brightness(torch.nn.Module):
+    """Tumour where it is bright, and the more to the left the more."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = 4 * x[:, 0] - torch.linspace(0, 2, x.shape[3])
+        return torch.stack([torch.zeros_like(logits), logits], dim=1)
+
+
+def test_a_mirrored_look_is_brought_back_and_knows_no_side():
+    torch.manual_seed(0)
+    images = torch.rand(2, 1, 6, 6)
+    found = seen_mirrored(Brightness(), images)
+    assert torch.allclose(seen_mirrored(Brightness(), images.flip(3)).flip(3), found, atol=1e-6)
+    assert torch.allclose(seen_mirrored(Brightness(), images.flip(2)).flip(2), found, atol=1e-6)
+    plain = probabilities(Brightness(), images)
+    assert not torch.allclose(found, plain, atol=0.01)
+    assert torch.allclose(found, (plain + probabilities(Brightness(), images.flip(3)).flip(3)) / 2, atol=1e-6)
+
+
+def test_the_probability_of_a_mirrored_slice_stays_that_of_the_slice():
+    mean = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 2))
+    images = torch.rand(3, 1, 6, 6)
+    expected = torch.stack([probabilities(mean, images.flip(axes)) for axes in ((), (3,), (2,), (2, 3))]).mean(0)
+    assert torch.allclose(seen_mirrored(mean, images), expected, atol=1e-6)

@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from slicer_samples import MODULE, ROOT, temporary_folders, voxels
 
 from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.model.bundle import read_bundle
 
 CASE = ROOT / "Testing" / "Data" / "sts-gtv" / "STS_036" / "data.nii.gz"
 
@@ -20,6 +21,8 @@ def test_a_click_gives_the_segmentation_of_the_command_line_voxel_for_voxel(load
     ct = slicer.util.loadVolume(str(CASE), {"name": "STS_036"})
     widget = load_module(MODULE).widget
     widget.enter()
+    titles = [widget.ui.modelSelector.itemText(index) for index in range(widget.ui.modelSelector.count)]
+    widget.ui.modelSelector.setCurrentIndex(titles.index(read_bundle("sts-gtv").info.title))
     widget.panel._parameters.device = "cpu"
     widget.ui.segmentButton.click()
     assert process_events_until(lambda: not widget.panel.running, timeout=300)

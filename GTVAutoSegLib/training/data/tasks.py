@@ -28,12 +28,14 @@ class StageTask:
         theta: Balance-Sampling Strategy ratio (paper section 3.4): "0", "1", "2", "4" or "n".
         arguments: further arguments of the network, beside its width and input channels.
         combine: how the folds' networks become one in a bundle: "mean" or "vote".
+        flips: whether the model sees every slice mirrored as well.
     """
 
     network: str
     theta: str = "1"
     arguments: dict[str, Any] = field(default_factory=dict)
     combine: str = "mean"
+    flips: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError when the ratio, or how to combine, is unknown."""

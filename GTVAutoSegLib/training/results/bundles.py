@@ -210,7 +210,13 @@ def _describe(
     thresholds: Thresholds,
 ) -> ModelInfo:
     networks = {
-        stage: NetworkInfo(stage.of(task).network, task.arguments(stage), files[stage], stage.of(task).combine)
+        stage: NetworkInfo(
+            stage.of(task).network,
+            task.arguments(stage),
+            files[stage],
+            combine=stage.of(task).combine,
+            flips=stage.of(task).flips,
+        )
         for stage in CascadeStage
     }
     taught = sorted({name for fold in folds for name in fold.training})

@@ -35,6 +35,7 @@ from ....system.allocator import keep_freed_memory
 from ..fitted_bundle import write_fitted_bundle
 from ..phantom import body_ct
 
+EXTENT_MM = 250  # a box model takes a CT of that size as its own box
 DEFAULTS = {"overlap": (20, 60, 512), "memory": (200, 20, 128), "workers": (20, 60, 512)}
 
 
@@ -75,7 +76,7 @@ def draw_cases(folder: Path, cases: int, slices: int, side: int) -> None:
     """Write phantoms."""
     for number in range(cases):
         image = sitk.GetImageFromArray(body_ct((slices, side, side), number))
-        image.SetSpacing((500 / side, 500 / side, 3.0))
+        image.SetSpacing((EXTENT_MM / side, EXTENT_MM / side, 3.0))
         sitk.WriteImage(image, folder / f"ct{number:03}.nii.gz")
 
 
