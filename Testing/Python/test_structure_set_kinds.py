@@ -120,7 +120,7 @@ def test_gaps_shifts_and_twins_are_said_in_numbers(tmp_path, plain, capsys):
     del study.contours()[2]
     code, label = study.imported()
     assert code == 0 and not label[2].any()
-    assert "1 slices inside it have no contour and stay empty (2, counted from 0)" in capsys.readouterr().err
+    assert "1 slices inside it have no contour (2, counted from 0) and stay empty" in capsys.readouterr().err
 
     study = Study(tmp_path / "shifted", {"GTV": [np.add(points, (0, 0, 0.9)) for points in GTV]})
     assert np.array_equal(study.imported()[1], plain)

@@ -155,7 +155,10 @@ def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
         notes.append(f"only every {raster.step}. slice has contours; those between stay empty")
     if raster.gaps:
         listed = ", ".join(map(str, raster.gaps[:NAMED_AT_MOST])) + ", ..." * (len(raster.gaps) > NAMED_AT_MOST)
-        notes.append(f"{len(raster.gaps)} slices inside it have no contour and stay empty ({listed}, counted from 0)")
+        notes.append(
+            f"{len(raster.gaps)} slices inside it have no contour ({listed}, counted from 0) and stay empty, unless "
+            "import --fill-between fills them"
+        )
     return [f"ROI '{roi.name}': {note}" for note in notes]
 
 
