@@ -21,6 +21,7 @@ from GTVAutoSegLib.images.masks.structure import Review
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.system.tags import MINE_TAG
 
 
 @pytest.fixture
@@ -248,6 +249,14 @@ def test_a_result_of_a_model_is_automatic_until_a_voxel_differs(tmp_path, volume
     reader = sitk.ReadImage(str(tmp_path / "result.seg.nrrd"))
     reader[0, 0, 1] = 1 - reader[0, 0, 1]
     sitk.WriteImage(reader, str(tmp_path / "result.seg.nrrd"))
+    assert run(tmp_path, tmp_path / "result.seg.nrrd") == 0
+    (region,) = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence
+    assert region.ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+
+
+def test_a_result_with_slices_that_a_person_drew_is_semiautomatic(tmp_path, volume):
+    segment = SegmentInfo("GTVp", (1, 0.5, 0), GTV, {**ORIGIN, MINE_TAG: "2,3"})
+    write_mask(blobs(), volume, tmp_path / "result.seg.nrrd", segment)
     assert run(tmp_path, tmp_path / "result.seg.nrrd") == 0
     (region,) = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence
     assert region.ROIGenerationAlgorithm == "SEMIAUTOMATIC"

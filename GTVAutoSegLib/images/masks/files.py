@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...errors import InputError
-from ...system.tags import MASK_TAG, MODEL_TAG
+from ...system.tags import COMPLETION_TAG, MASK_TAG, MINE_TAG, MODEL_TAG
 from ..headers import check_header
 from ..headers.header import HEADER_LIMIT
 from ..itk import reading_image, reason
@@ -165,10 +165,11 @@ def _info(path: Path, segment: _Segment, number: int) -> SegmentInfo:
 
 
 def _algorithm(segment: _Segment, mask: np.ndarray) -> str:
-    """AUTOMATIC where a model's mask is as the model left it; "" where nobody knows."""
+    """AUTOMATIC where a model's mask is as the model left it, no slice of it drawn; "" where nobody knows."""
     if MODEL_TAG not in segment.tags or MASK_TAG not in segment.tags:
         return ""
-    return "AUTOMATIC" if mask_sha256(mask) == segment.tags[MASK_TAG] else "SEMIAUTOMATIC"
+    by_hand = segment.tags.get(MINE_TAG) or segment.tags.get(COMPLETION_TAG)
+    return "AUTOMATIC" if mask_sha256(mask) == segment.tags[MASK_TAG] and not by_hand else "SEMIAUTOMATIC"
 
 
 def _described(path: Path) -> list[_Segment]:
