@@ -218,6 +218,17 @@ def test_no_tumour_offers_a_box_and_to_draw_some_slices(panel, until, monkeypatc
     assert not ui.failureCard.visible
 
 
+def test_a_doubtful_result_offers_the_same_and_a_clear_one_nothing(panel, until, monkeypatch):
+    add_ct()
+    run(panel, until)
+    assert not panel.ui.failureCard.visible and panel.card.failure is None
+    monkeypatch.setenv("FAKE_WORKER", "ball:doubtful")
+    run(panel, until)
+    assert panel.ui.failureTitle.text == "Look at this result with care"
+    assert panel.ui.failureSecondButton.text == "Draw some slices"
+    assert panel.ui.undoButton.enabled
+
+
 def test_a_box_is_drawn_around_the_outline_or_by_the_mouse(panel, until):
     import slicer
 

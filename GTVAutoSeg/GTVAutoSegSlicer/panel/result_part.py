@@ -15,6 +15,10 @@ from ..run.failures import Failure
 from ..run.run import Outcome
 from ..scene.history import Undo
 from ..scene.steering.change import Change
+from ..scene.steering.evidence import Evidence
+
+# Uncertain voxels over outlined ones: above it a result is most often wrong.
+DOUBTFUL = 1.0
 
 
 class ResultPart:
@@ -93,6 +97,15 @@ def advice_on(outcome: Outcome) -> Failure | None:
             _(
                 "draw a box around the tumour and run again, or draw the tumour on one slice or more and let the "
                 "others be completed"
+            ),
+        )
+    segment = outcome.segmentation.GetSegmentation().GetSegment(outcome.segment_id)
+    if Evidence.of(segment).uncertainty > DOUBTFUL:
+        return Failure(
+            "doubtful",
+            _(
+                "more voxels are uncertain than outlined, as where a tumour was missed or mistaken; check "
+                "every slice, or draw a box around the tumour and run again, or draw some slices and complete the rest"
             ),
         )
     return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.probability import Probability, probability_from_bytes, probability_of
+from GTVAutoSegLib.images.probability import LEVELS, Probability, probability_from_bytes, probability_of
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.tags import (
     MASK_THRESHOLD_TAG,
@@ -29,6 +29,8 @@ from .mine import by_slice
 
 # Beyond it a segment's tags would make its file slow to read everywhere.
 LARGEST = 8_000_000
+# Probabilities between which a voxel is neither tumour nor not.
+UNCERTAIN = (0.1, 0.9)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ class Evidence:
             SLICE_PROBABILITY_TAG: _texts(self.slice_probability) if known else None,
             RANGE_TAG: "{}:{}".format(*self.looked_at) if self.looked_at else None,
         }
+
+    @property
+    def uncertainty(self) -> float:
+        """Voxels that are neither tumour nor not, over those that are outlined by the model's own threshold."""
+        if self.probability is None:
+            return 0.0
+        low, high = (round(bound * LEVELS) for bound in UNCERTAIN)
+        values = self.probability.values
+        outlined = np.count_nonzero(self.probability.cut()[0])
+        return float(np.count_nonzero((values >= low) & (values < high)) / max(outlined, 1))
 
     def with_run(self, run: Evidence, slices: range, volume: Volume) -> Evidence:
         """This evidence, with that of a run on some slices in its place there."""
