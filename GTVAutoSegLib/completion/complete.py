@@ -151,8 +151,16 @@ class _Work:
             found=tuple(name for name, end in zip(("first", "last"), named) if end is None) if find_ends else (),
             method=INTERPOLATION if self.completer is None else COMPLETER,
             completer=None if self.completer is None else self.completer.bundle.identity,
-            warnings=(*self.volume.notes, *warnings),
+            warnings=(*self.volume.notes, *self._empty(), *warnings),
         )
+
+    def _empty(self) -> list[str]:
+        """A sentence where slices were given as drawn that show nothing: on purpose, or by a slip."""
+        empty = sorted(set(self.request.drawn) - set(self.request.shown))
+        if not empty:
+            return []
+        which = f"slice {empty[0]} is" if len(empty) == 1 else f"slices {', '.join(map(str, empty))} are"
+        return [f"{which} among the drawn ones and empty: taken as without tumour"]
 
     def _other(self, index: int) -> int:
         """A slice's index in axial order from that in storage, and the other way."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 FARTHEST_MM = 150.0
 STRIDE_MM = 25.0  # looked at in one go
-# The network sees a tumour fade rather than end: what is so much smaller than the outermost drawn outline is none any
-# more. Chosen on the validation patients of the completer's card.
+# The network sees a tumour fade rather than end: what is so much smaller than the largest outline, drawn or met on the
+# way, is none any more. Chosen on the validation patients of the completer's card.
 SMALLEST_SHARE = 0.3
 
 
@@ -59,7 +59,7 @@ def end_of(
     """
     shown = [index for index, mask in drawing.masks.items() if mask.any()]
     start = max(shown) if step > 0 else min(shown)
-    smallest = SMALLEST_SHARE * drawing.masks[start].sum()
+    largest = max(int(np.count_nonzero(drawing.masks[index])) for index in shown)
     farthest = start + step * int(FARTHEST_MM / drawing.spacing[0])
     farthest = min(max(farthest, 0), len(drawing.hu) - 1)
     stride = max(1, round(STRIDE_MM / drawing.spacing[0]))
@@ -67,6 +67,8 @@ def end_of(
         some = [i for i in range(begin, begin + step * stride, step) if (farthest - i) * step >= 0]
         outlines = completer.outlines(drawing, [drawing.neighbours(index, *named) for index in some], done)
         for index, outline in zip(some, outlines):
-            if outline.sum() <= smallest:
+            area = int(np.count_nonzero(outline))
+            largest = max(largest, area)
+            if area <= SMALLEST_SHARE * largest:
                 return index - step
     return farthest

@@ -99,6 +99,7 @@ def test_a_drawn_slice_that_is_empty_stays_empty():
     result = complete(phantom(SHAPE), only(truth, 2, 3, 8, 9), drawn=[2, 3, 5, 8, 9])
     assert not result.mask[5].any()
     assert result.mask[4].any() and result.mask[7].any()
+    assert result.warnings == ("slice 5 is among the drawn ones and empty: taken as without tumour",)
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 3.0), (0.5, 2.0, 5.0)])
