@@ -38,11 +38,16 @@ def check_box(volume: Volume, info: ModelInfo, box: IndexBox | None) -> None:
 
 
 def applicability_warnings(volume: Volume, training: TrainingData, box: IndexBox | None = None) -> list[str]:
-    """Compare spacing, extent and HU range with the training data; the extent of the box, where there is one.
+    """What `geometry_warnings` says, and how the HU range compares with the training data."""
+    return geometry_warnings(volume, training, box) + _hu_warnings(volume, training.hu_percentiles)
+
+
+def geometry_warnings(volume: Volume, training: TrainingData, box: IndexBox | None = None) -> list[str]:
+    """Compare spacing and extent with the training data; the extent of the box, where there is one. Needs no voxels.
 
     Returns:
         One sentence for each property outside the training range, with a tolerance: a tenth for the spacing of pixels
-        (in a box a factor of two), a quarter for that of slices and the extent, 300 HU.
+        (in a box a factor of two), a quarter for that of slices and the extent.
     """
     spacing = axial_spacing(volume)[::-1]
     extent = _extent(volume, box)
@@ -57,7 +62,7 @@ def applicability_warnings(volume: Volume, training: TrainingData, box: IndexBox
                     f"the {axis} {name} is {value:.4g} mm, the model was trained on {_span(low, high)} mm: "
                     "check the result with more care"
                 )
-    return found + _hu_warnings(volume, training.hu_percentiles)
+    return found
 
 
 def _extent(volume: Volume, box: IndexBox | None) -> list[float]:

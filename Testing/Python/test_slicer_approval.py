@@ -118,3 +118,18 @@ def test_a_result_of_the_command_line_is_ours_and_leaves_as_automatic(panel, sli
     data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
     (region,) = data.StructureSetROISequence
     assert (region.ROIName, region.ROIGenerationAlgorithm) == ("GTVp", "AUTOMATIC")
+
+
+def test_a_ct_unlike_the_training_data_is_said_before_the_run_with_the_box_or_going_on(panel, slicer_runtime, scan):
+    load_dicom(scan).SetSpacing(7.0, 7.0, 9.0)
+    slicer_runtime.app.testing = False  # there is somebody to ask
+    panel.ui.segmentButton.click()
+    assert not panel.running
+    assert panel.ui.failureTitle.text == "This CT is unlike those the model was trained on"
+    assert "the model was trained on" in panel.ui.failureMessage.text
+    assert panel.ui.failureActionButton.text == "Draw a box"
+    panel.ui.failureSecondButton.click()
+    assert panel.running
+    from Testing.runtime import process_events_until
+
+    assert process_events_until(lambda: not panel.running, timeout=20)

@@ -30,9 +30,10 @@ ACTIONS = {
     "box": "draw-box",
     "no-tumour": "draw-box",
     "doubtful": "draw-box",
+    "unlike": "draw-box",
 }
 # What a second button does.
-SECOND_ACTIONS = {"box": "draw-slices", "no-tumour": "draw-slices", "doubtful": "draw-slices"}
+SECOND_ACTIONS = {"box": "draw-slices", "no-tumour": "draw-slices", "doubtful": "draw-slices", "unlike": "go-on"}
 # For what went wrong on the CPU already.
 ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
 # A run's worker has PyTorch's files open.
@@ -122,6 +123,7 @@ def _title(code: str) -> str:
         "box": _("This model needs a box around the tumour"),
         "no-tumour": _("No tumour was found"),
         "doubtful": _("Look at this result with care"),
+        "unlike": _("This CT is unlike those the model was trained on"),
     }
     return titles.get(code, _("The run failed unexpectedly"))
 
@@ -141,6 +143,7 @@ def _label(action: str) -> str:
         "export-again": _("Export again..."),
         "draw-box": _("Draw a box"),
         "draw-slices": _("Draw some slices"),
+        "go-on": _("Go on without a box"),
         "copy-diagnostics": _("Copy diagnostics"),
     }
     return labels[action]

@@ -20,6 +20,7 @@ from ..run.kept_worker import KEPT_WORKER
 from ..run.run import Outcome
 from ..scene.export.candidates import candidates
 from ..scene.export.structure_set import Exported
+from ..scene.files import doubts_before
 from ..scene.headers_ahead import HeadersAhead
 from ..scene.ownership import belongs_to, our_segments
 from ..scene.record.audit import note_run
@@ -121,6 +122,7 @@ class Panel(VTKObservationMixin):
             "reinstall-torch": lambda: self.setup.reinstall(),
             "run-on-cpu": self._run_on_cpu,
             "run-again": lambda: self._start(),
+            "go-on": lambda: self._start(),
             "edit-segment": self._on_edit,
             "open-dicom": lambda: slicer.util.selectModule("DICOM"),
             "export-again": lambda: self.export.ask(),
@@ -192,8 +194,19 @@ class Panel(VTKObservationMixin):
     def _on_segment(self) -> None:
         if self.running:
             self.runs.cancel()
-        else:
+        elif not self._ask_first():
             self._start()
+
+    def _ask_first(self) -> bool:
+        """Whether a card asks for a box first: the CT's size or spacing is unlike what the model was trained on."""
+        parameters = self._parameters
+        ct, model = (parameters.input_volume if parameters is not None else None), self.models.selected
+        if ct is None or model is None or parameters.box is not None or slicer.app.testingEnabled():
+            return False
+        doubts = doubts_before(ct, model)
+        if doubts:
+            self.card.show(Failure("unlike", "; ".join(doubts)))
+        return bool(doubts)
 
     def _start(self, slices: tuple[int, int] | None = None) -> None:
         """Run the model with the panel's values; not beside another run, nor while PyTorch is being installed."""

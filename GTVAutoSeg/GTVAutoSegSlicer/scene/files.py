@@ -11,9 +11,11 @@ import numpy as np
 import slicer
 import vtk
 
-from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.cascade.applicability import geometry_warnings
+from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.model.bundle import read_bundle
 
 from ..run.failures import Failure, not_valid
 
@@ -68,6 +70,16 @@ def check_ct(ct: Any) -> None:
             f"'{name}' lies under the deformable transform '{transform.GetName()}', expected none or a linear one; "
             "take the CT out of the transform, or harden it on a copy.",
         )
+
+
+def doubts_before(ct: Any, model: Path) -> list[str]:
+    """Why a CT is unlike those that a model was trained on, as far as its size and spacing tell before a run."""
+    if ct.GetImageData() is None:
+        return []
+    try:
+        return geometry_warnings(volume_of(ct), read_bundle(model).info.training_data)
+    except GTVAutoSegError:
+        return []  # the run says what is wrong
 
 
 def write_ct(ct: Volume, path: Path, wanted: Callable[[], bool] = lambda: True) -> None:
