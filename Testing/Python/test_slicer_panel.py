@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from bundles import make_bundle
 from slicer_samples import (
     add_ct,
     ball,
@@ -232,7 +233,12 @@ def test_the_model_is_described_beneath_its_name(panel):
     )
 
 
-def test_a_model_of_another_volume_comes_after_the_gtv_models_and_the_button_names_it(panel):
+def test_a_model_of_another_volume_comes_after_the_gtv_models_and_the_button_names_it(panel, user):
+    from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
+
+    task = {"id": "ptv", "site": "Neck", "roi": "PTV70", "terminology": GTV_TERMINOLOGY, "color": [0.2, 0.2, 0.9]}
+    make_bundle(user / "a-ptv", title="A planning volume (not a GTV)", task=task)
+    panel.models.refresh()
     titles = [panel.ui.modelSelector.itemText(index) for index in range(panel.ui.modelSelector.count)]
     assert "not a GTV" in titles[-1] and not any("not a GTV" in title for title in titles[:-1])
     assert panel.ui.segmentButton.text == "Segment GTV"
