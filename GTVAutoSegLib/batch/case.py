@@ -19,6 +19,7 @@ from ..cascade.result import describe_segment, sentence, summarise
 from ..errors import InputError, foreseen
 from ..images.dicom.headers import read_header
 from ..images.dicom.series import stack
+from ..images.masks.following import following
 from ..images.masks.packed import pack
 from ..images.masks.structure import Structure
 from ..images.placement import border_warnings
@@ -131,6 +132,7 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     clear(plan)
     record = _record(plan, volume, result, bundle)
     structure = Structure(result.mask, describe_segment(bundle, record.result), contours=plan.contours)
+    structure = following(structure, result.probability)
     for path in plan.masks:
         write_structure(structure, volume, path)
     window = bundle.info.preprocessing.window

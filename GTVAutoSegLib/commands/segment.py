@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
     from ..cascade.load import load_model
     from ..cascade.result import describe_segment, summarise
+    from ..images.masks.following import following
     from ..images.masks.structure import Structure
     from ..images.probability import check_probability_file
     from ..images.read import read_volume
@@ -126,6 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
         segment = earlier.tagged(segment)
     algorithm = "AUTOMATIC" if earlier is None else "SEMIAUTOMATIC"
     structure = Structure(result.mask, segment, algorithm, contours=arguments.contours)
+    structure = following(structure, result.probability, arguments.mask_threshold)
     for path in arguments.output:
         write_structure(structure, volume, path, checked=True)
     if arguments.probability is not None and result.probability is not None:

@@ -17,7 +17,9 @@ from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
 from GTVAutoSegLib.images.dicom.structures.items import NOT_CHECKED
+from GTVAutoSegLib.images.masks.following import following
 from GTVAutoSegLib.images.masks.structure import Review, Structure
+from GTVAutoSegLib.images.probability import Probability
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import check_outputs, write_mask
@@ -358,3 +360,16 @@ def test_outlines_follow_the_probability_where_the_mask_does(tmp_path):
     first = np.reshape(np.array(items[0].ContourData, float), (-1, 3))
     assert first[:, 0].max() == pytest.approx(left, abs=1e-5)
     assert np.reshape(np.array(items[1].ContourData, float), (-1, 3))[:, 0].max() != pytest.approx(left, abs=1e-5)
+
+
+def test_outlines_of_a_run_follow_the_probability_that_it_kept(tmp_path):
+    volume, probability = ct(tmp_path / "ct"), np.zeros(SHAPE)
+    probability[2, 5:15, :] = np.clip(0.5 + (12.3 - np.arange(SHAPE[2])) / 4, 0, 0.99)
+    values = (256 * probability).astype(np.uint8)
+    kept = Probability(values[2:3, 5:15], (2, 5, 0), SHAPE)
+    structure = following(Structure(kept.mask(), SEGMENT), kept)
+    rtstruct_writer.write_rtstruct([structure], volume, tmp_path / "rt.dcm")
+    np.testing.assert_array_equal(read_back(tmp_path / "rt.dcm", volume), kept.mask())
+    (item,) = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence
+    right = np.reshape(np.array(item.ContourData, float), (-1, 3))[:, 0].max()
+    assert right == pytest.approx(volume.origin[0] + 12.3 * volume.spacing[0], abs=0.02)

@@ -41,8 +41,8 @@ class Structure:
         segment: name (at most 16 characters), colour, meaning and model.
         algorithm: AUTOMATIC, SEMIAUTOMATIC once a person has edited it, MANUAL, or "" where nobody knows.
         interpreted_type: RT ROI Interpreted Type (PS3.3 C.8.8.8.1) such as GTV; "" takes what the segment's code says.
-        probability: (z, y, x), 0 to 1: smooth outlines follow its level ``threshold`` on slices where the mask does.
-        threshold: of the probability.
+        probability: (z, y, x): smooth outlines follow its level ``threshold`` on slices where the mask does.
+        threshold: of the probability, in its unit.
         contours: "smooth", or "pixel" for outlines midway between pixel centres.
         review: who has approved it; None for nobody.
     """
