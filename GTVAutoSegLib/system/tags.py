@@ -32,6 +32,9 @@ CT_TAG = "GTVAutoSeg.CT"
 # nodes of a scene that is added to another get new ones.
 CT_MARK = "GTVAutoSeg.CTMark"
 
+# An attribute of the text node that is a scene's audit trail; a node of the user's may be called so, too.
+TRAIL_MARK = "GTVAutoSeg.AuditTrail"
+
 # The mask as a run left it, see `images.masks.packed`: what a person's edit is measured against.
 AUTOMATIC_TAG = "GTVAutoSeg.Automatic"
 # A person's approval: name, time, login, and SHA-256 of the mask that was approved; and one that has lapsed, in words.

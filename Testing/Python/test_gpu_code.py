@@ -37,7 +37,7 @@ def place(tmp_path_factory):
 def test_half_precision_outlines_the_samples_as_float32_does(case):
     ct, label = read_volume(case / "data.nii.gz"), read_volume(case / "label.nii.gz").array
     marked = np.flatnonzero(label.any(axis=(1, 2)))
-    looked_at = range(max(0, int(marked[0]) - 4), min(len(label), int(marked[-1]) + 5))
+    looked_at = range(int(marked[0]) - 4, int(marked[0]) + 8)  # those where slice and mask are hardest to decide
     whole = load_model("sts-gtv", device="cpu", precision="fp32").segment(ct, slices=looked_at)
     half = in_precision(load_model("sts-gtv", device="cpu", precision="fp32"), "fp16").segment(ct, slices=looked_at)
     assert whole.mask.any() and masks.dice(half, whole) >= 0.995

@@ -226,3 +226,4 @@ def test_a_selector_chooses_another_node_while_its_own_is_still_in_the_scene(ct)
     slicer.mrmlScene.RemoveNode(ct)
     assert seen == [(other, True)]
     assert selector.currentNode() is other
+    selector.setMRMLScene(None)  # a selector whose signal is connected stays, and holds what it shows

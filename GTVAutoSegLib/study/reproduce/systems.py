@@ -144,7 +144,7 @@ def table3() -> Table:
                     paper=published,
                 )
             )
-    assert {s.segmenter.theta for s in systems} == set(RATIOS)  # noqa: S101 - the grid names every ratio there is
+    assert {s.segmenter.theta for s in systems} <= set(RATIOS)  # noqa: S101 - the grid names no ratio that is not there
     return Table("table3", "Sampling ratios of the slice classifier and of SANet", tuple(systems))
 
 

@@ -8,10 +8,9 @@ import slicer
 
 from GTVAutoSegLib.completion.record import CompletionRecord
 from GTVAutoSegLib.report.record.audit import COMPLETION, RUN, next_line
+from GTVAutoSegLib.system.tags import TRAIL_MARK
 
 NODE_NAME = "GTVAutoSeg audit trail"
-# Tells it from a text node of the user's that is called so.
-ATTRIBUTE = "GTVAutoSeg.AuditTrail"
 
 
 def note(what: str, **details: Any) -> None:
@@ -40,10 +39,10 @@ def note_run(outcome: Any) -> None:
 def trail_node() -> Any:
     """The scene's trail, or None; where a scene was added to another, the first."""
     found = slicer.util.getNodesByClass("vtkMRMLTextNode")
-    return next((node for node in found if node.GetAttribute(ATTRIBUTE)), None)
+    return next((node for node in found if node.GetAttribute(TRAIL_MARK)), None)
 
 
 def _made() -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", NODE_NAME)
-    node.SetAttribute(ATTRIBUTE, "1")
+    node.SetAttribute(TRAIL_MARK, "1")
     return node
