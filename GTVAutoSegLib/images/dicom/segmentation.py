@@ -97,7 +97,7 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
         fill_empty(image)
     try:
         with quiet_pydicom():
-            data = highdicom.seg.Segmentation(
+            data: Dataset = highdicom.seg.Segmentation(
                 source_images=images,
                 pixel_array=masks[0] if len(masks) == 1 else np.stack(masks, axis=-1),
                 segmentation_type="BINARY",

@@ -101,7 +101,8 @@ def segresnet_network() -> nn.Module:
     """MONAI's SegResNet with 16 filters."""
     from monai.networks.nets.segresnet import SegResNet
 
-    return SegResNet(init_filters=16, in_channels=1, out_channels=CLASSES)
+    network: nn.Module = SegResNet(init_filters=16, in_channels=1, out_channels=CLASSES)
+    return network
 
 
 SYSTEMS = {"nnunet": (nnunet_network, nnunet), "segresnet": (segresnet_network, segresnet)}
