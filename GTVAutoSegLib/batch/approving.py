@@ -16,7 +16,7 @@ from ..report.case_record import CaseRecord
 from ..report.case_report import with_approval
 from ..report.record.approval import Approval, approval_of_file, approve, lapsed
 from ..system.files import sha256_of, whole_file, write_text
-from .earlier import seal
+from .earlier import record_beside, seal
 from .plan import REPORT, RESULT
 
 RTSTRUCT = ".dcm"
@@ -28,10 +28,9 @@ def check_case(folder: Path) -> CaseRecord:
     Raises:
         InputError: the folder holds no result, nothing was found, or a mask was changed since.
     """
-    try:
-        record = CaseRecord.from_json(json.loads((folder / RESULT).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise InputError(f"{folder} holds no {RESULT}; expected the folder of a batch's case") from None
+    record = record_beside(folder / RESULT)
+    if record is None:
+        raise InputError(f"{folder} holds no {RESULT}; expected the folder of a batch's case")
     for name in record.sha256:
         if any(name.endswith(suffix) for suffix in FORMATS) and sha256_of(folder / name) != record.sha256[name]:
             raise InputError(
@@ -71,11 +70,8 @@ def approval_of(path: Path) -> tuple[Approval | None, str]:
     approval, said = approval_of_file(path)
     if approval is not None or said:
         return approval, said
-    try:
-        record = CaseRecord.from_json(json.loads((path.parent / RESULT).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return None, ""
-    if record.approval is None or path.name not in record.sha256:
+    record = record_beside(path)
+    if record is None or record.approval is None or path.name not in record.sha256:
         return None, ""
     if sha256_of(path) != record.sha256[path.name]:
         return None, lapsed(record.approval, path.name)

@@ -25,6 +25,7 @@ from ..model.completer import KIND, CompleterBundle, CompleterInfo
 from ..model.info import NetworkInfo
 from ..networks import COMPLETERS, build_network
 from ..system.files import make_folder, write_text
+from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import STATE, is_finished, load_state, load_weights, write_tensors
 from .data.dataset import Case, read_patients
@@ -219,7 +220,7 @@ def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resum
         )
     path = folder / RUN
     try:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else ours
+        before = read_json(path) if path.exists() else ours
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); train into another folder") from error
     if before != ours:

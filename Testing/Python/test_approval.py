@@ -12,6 +12,7 @@ from batches import rows, run
 from test_batch_corrections import batch, bundle, cut, mask_of, regions, save  # noqa: F401  fixtures
 
 from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.report.record.approval import approval_of_file
 from GTVAutoSegLib.report.record.audit import read_trail
 
 WHO = ("--reviewer", "Meyer^Anna")
@@ -121,3 +122,14 @@ def test_what_cannot_be_approved_is_said_in_a_sentence(capsys, batch, tmp_path):
         assert main(["approve", str(folder), str(target), *WHO]) == 2
         assert said in capsys.readouterr().err
     assert structure_set(folder).ApprovalStatus == "UNAPPROVED"  # all or none
+
+
+def test_records_nested_too_deeply_are_no_approval_and_no_result(capsys, tmp_path):
+    mask = tmp_path / "m.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((2, 3, 4), np.uint8)), str(mask))
+    (tmp_path / "m.nrrd.approval.json").write_text("[" * 100_000)
+    approval, said = approval_of_file(mask)
+    assert approval is None and "nested too deeply" in said
+    (tmp_path / "result.json").write_text("[" * 100_000)
+    assert main(["approve", str(tmp_path), *WHO]) == 2
+    assert "holds no result.json" in capsys.readouterr().err

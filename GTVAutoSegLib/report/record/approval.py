@@ -15,6 +15,7 @@ from ...errors import InputError
 from ...images.masks.files import voxels_of
 from ...images.masks.structure import Review
 from ...system.files import write_text
+from ...system.json_text import read_json
 from ...system.settings import as_json, parse_settings
 from .audit import user
 
@@ -83,7 +84,7 @@ def approval_of_file(path: Path) -> tuple[Approval | None, str]:
     """The approval beside a mask's file; and a sentence when there is one that no longer holds."""
     beside = _beside(path)
     try:
-        approval = parse_settings(Approval, json.loads(beside.read_text(encoding="utf-8")), beside.name)
+        approval = parse_settings(Approval, read_json(beside), beside.name)
         datetime.fromisoformat(approval.at)
     except FileNotFoundError:
         return None, ""
