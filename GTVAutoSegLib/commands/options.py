@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,16 @@ def region_of(values: Sequence[str] | None) -> Region | None:
     from ..images.region import Region
 
     return Region.of_words(values)
+
+
+def check_matplotlib() -> None:
+    """Check before anything is computed that pictures of figures can be drawn.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError("the picture needs matplotlib, which is not installed; run: pip install 'gtvautoseg[report]'")
 
 
 def json_file(arguments: argparse.Namespace) -> list[Path]:

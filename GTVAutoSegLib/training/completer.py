@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from ..cascade.assembly import load_network
@@ -31,9 +30,10 @@ from .checkpoint import STATE, is_finished, load_state, load_weights, write_tens
 from .data.dataset import Case, read_patients
 from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
 from .data.folds import Fold, as_folds, make_folds, read_dataset
+from .engine.engine import Engine
 from .loop import Job, fit
-from .monitor import LiveMonitor, Monitor
 from .presets import TrainSettings
+from .progress.monitor import LiveMonitor, Monitor
 from .results.bundles import halved
 from .stages import Stage, pixel_target
 
@@ -108,7 +108,7 @@ def train_completer(
     task: CompleterTask,
     datasets: Sequence[Path],
     folder: Path,
-    fabric: Fabric,
+    engine: Engine,
     say: Callable[[str], None],
     *,
     resume: bool = False,
@@ -120,7 +120,7 @@ def train_completer(
         task: what is trained, and how.
         datasets: folders of data sets, each counts alike; with ``train`` and ``val`` in them, or divided here.
         folder: the run's own.
-        fabric: device, precision and processes.
+        engine: device, precision and processes.
         say: prints a line for the user.
         resume: continue a run that was begun.
         start: the completer whose weights the network begins with; random ones by default.
@@ -136,7 +136,7 @@ def train_completer(
     """
     _first_network({"in_channels": CHANNELS, "width": task.width}, start)  # what does not fit is said at once
     data = [read_divided(dataset, task.seed) for dataset in datasets]
-    with fabric.rank_zero_first():
+    with engine.rank_zero_first():
         _begin(task, data, folder, resume)
     for part in data:
         say(f"{part.name}: {len(part.training)} tumours to learn from, {len(part.validation)} to choose on")
@@ -154,12 +154,12 @@ def train_completer(
     make_folder(network)
     if not is_finished(network):
         monitor = Monitor()
-        if fabric.is_global_zero:
+        if engine.is_global_zero:
             monitor = LiveMonitor(KIND, FIGURE, task.training.epochs, network / "tensorboard")
         with closing(monitor):
-            fit(job, network, fabric, monitor)
+            fit(job, network, engine, monitor)
     bundle = folder / task.id
-    if fabric.is_global_zero:
+    if engine.is_global_zero:
         _write_bundle(bundle, task=task, arguments=arguments, data=data, network=network)
     return bundle
 

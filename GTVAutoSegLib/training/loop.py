@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
@@ -22,10 +21,11 @@ from ..networks.blocks import channels_last
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
 from .data.augmentation import augment, draw
 from .data.batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
-from .distributed import share_batch_norm
+from .engine.batch_norm import share_batch_norm
+from .engine.engine import Engine
 from .losses import LOSSES, output_loss
-from .monitor import Monitor
 from .presets import TrainSettings
+from .progress.monitor import Monitor
 from .stages import Stage, f1_score
 from .weights import average_weights, parameter_groups
 
@@ -59,7 +59,7 @@ class Job:
     grey: int | None = None
 
 
-def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) -> list[dict[str, Any]]:
+def fit(job: Job, folder: Path, engine: Engine, monitor: Monitor | None = None) -> list[dict[str, Any]]:
     """Train one network: validate after every epoch, keep the best weights, continue where a killed run stood.
 
     On a CPU the result depends on the job only, bit for bit, however often the run was killed and continued.
@@ -68,7 +68,7 @@ def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) 
     Args:
         job: what to train.
         folder: for ``weights.safetensors`` (best), ``log.jsonl`` and ``state.pt``; continued when it holds a state.
-        fabric: device, precision and processes.
+        engine: device, precision and processes.
         monitor: told about every step and epoch.
 
     Returns:
@@ -81,27 +81,27 @@ def fit(job: Job, folder: Path, fabric: Fabric, monitor: Monitor | None = None) 
         Cancelled: ``monitor.cancelled`` returned True.
     """
     try:
-        run = _Training(job, folder, fabric, monitor or Monitor())
+        run = _Training(job, folder, engine, monitor or Monitor())
         run.restore()
         while not run.finished:
             run.epoch()
         run.close()
     except RuntimeError as error:
-        raise _failure(error, job.stage.name, fabric) from error
+        raise _failure(error, job.stage.name, engine) from error
     return run.history
 
 
 class _Training:
-    def __init__(self, job: Job, folder: Path, fabric: Fabric, monitor: Monitor) -> None:
-        self.job, self.folder, self.fabric, self.monitor = job, folder, fabric, monitor
+    def __init__(self, job: Job, folder: Path, engine: Engine, monitor: Monitor) -> None:
+        self.job, self.folder, self.engine, self.monitor = job, folder, engine, monitor
         settings = job.settings
         torch.manual_seed(job.seed)
-        self.network = channels_last(share_batch_norm(job.build(), fabric))
+        self.network = channels_last(share_batch_norm(job.build(), engine))
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
         self.scheduler = CosineAnnealingWarmRestarts(self.optimizer, settings.restart_epochs, settings.restart_factor)
-        self.wrapped, self.wrapped_optimizer = fabric.setup(self.network, self.optimizer)
+        self.wrapped, self.wrapped_optimizer = engine.setup(self.network, self.optimizer)
         # What is validated and kept: a moving average of the weights, or the weights themselves.
         self.kept = copy.deepcopy(self.network).requires_grad_(False) if settings.ema else self.network
         self.loss = LOSSES[settings.loss]
@@ -116,7 +116,7 @@ class _Training:
 
     def restore(self) -> None:
         """Continue from ``state.pt`` if there is one."""
-        if self.fabric.is_global_zero:
+        if self.engine.is_global_zero:
             remove_leftovers(self.folder)
         state = load_state(self.folder)
         if state is None:
@@ -124,7 +124,7 @@ class _Training:
         self.history, self.step = state["history"], state["step"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         if "network" not in state:  # closed
-            if self.fabric.is_global_zero:
+            if self.engine.is_global_zero:
                 save_log(self.folder, self.history)
             return
         self.network.load_state_dict(state["network"])
@@ -167,13 +167,13 @@ class _Training:
 
     def close(self) -> None:
         """Drop what only continuing needs."""
-        if self.fabric.is_global_zero:
+        if self.engine.is_global_zero:
             save_state(self.folder, self._counters())
-        self.fabric.barrier()
+        self.engine.barrier()
 
     def _learn(self, epoch: int, order: np.ndarray) -> float:
         """One pass over ``order``; returns the mean loss of its slices."""
-        world, rank = self.fabric.world_size, self.fabric.global_rank
+        world, rank = self.engine.world_size, self.engine.global_rank
         least = max(SMALLEST_BATCH, world)
         if len(order) < least:
             raise InputError(
@@ -183,14 +183,14 @@ class _Training:
         torch.manual_seed(_derived_seed(self.job.seed, epoch, rank))  # of dropout
         batches = cut(order, self.job.settings.batch, least)
         mine = [np.array_split(np.arange(len(batch)), world)[rank] for batch in batches]
-        total = torch.zeros((), device=self.fabric.device)
+        total = torch.zeros((), device=self.engine.device)
         self.network.train()
         loaded = read_ahead(self.job.training, [batch[rows] for batch, rows in zip(batches, mine)])
         for number, (batch, rows, (images, masks)) in enumerate(zip(batches, mine, loaded)):
             # Drawn for the whole batch on every process, so that their number does not matter.
             generator = torch.Generator().manual_seed(_derived_seed(self.job.seed, epoch, number))
             numbers = draw(len(batch), self.job.settings.augmentation, generator).of(slice(rows[0], rows[-1] + 1))
-            images, masks = as_input(images, self.fabric.device), masks.to(self.fabric.device)
+            images, masks = as_input(images, self.engine.device), masks.to(self.engine.device)
             noise = self.job.settings.augmentation.noise_amount
             images, masks = augment(images, masks=masks, numbers=numbers, noise_amount=noise, grey=self.job.grey)
             if epoch == number == 0:
@@ -211,7 +211,7 @@ class _Training:
                 if not is_out_of_memory(error):
                     raise
             self._shrink()
-        self.fabric.clip_gradients(self.wrapped, self.wrapped_optimizer, max_norm=CLIP_NORM, error_if_nonfinite=False)
+        self.engine.clip_gradients(self.wrapped, self.wrapped_optimizer, max_norm=CLIP_NORM, error_if_nonfinite=False)
         self.wrapped_optimizer.step()
         self.step += 1
         if self.job.settings.ema:
@@ -226,23 +226,23 @@ class _Training:
         parts = cut(np.arange(len(images)), self.part, min(SMALLEST_BATCH, len(images)))
         for part in parts:
             rows = slice(part[0], part[-1] + 1)
-            with self.fabric.no_backward_sync(self.wrapped, enabled=part is not parts[-1]):
+            with self.engine.no_backward_sync(self.wrapped, enabled=part is not parts[-1]):
                 output = self.wrapped(packed(images[rows]))
                 loss = output_loss(self.loss, output, self.job.stage.target(masks[rows]))
                 # The processes' gradients are averaged: each part counts by its share of the whole batch.
-                self.fabric.backward(loss * (len(part) * self.fabric.world_size / batch))
+                self.engine.backward(loss * (len(part) * self.engine.world_size / batch))
             losses += loss.detach() * len(part)
         return losses
 
     def _shrink(self) -> None:
-        if self.part <= SMALLEST_BATCH or self.fabric.world_size > 1:
+        if self.part <= SMALLEST_BATCH or self.engine.world_size > 1:
             # A process cannot take another number of parts than the others, which wait for its gradients.
             raise OutOfMemoryError(
-                f"memory ran out on {describe(self.fabric.device)} with {self.part} slices at a time; lower 'batch' or "
+                f"memory ran out on {describe(self.engine.device)} with {self.part} slices at a time; lower 'batch' or "
                 "'size' in the preset"
             )
         self.part = max(SMALLEST_BATCH, self.part // 2)
-        if self.fabric.device.type == "cuda":
+        if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()
         self.monitor.note(f"memory is short: each batch is now taken in parts of {self.part} slices")
 
@@ -250,42 +250,42 @@ class _Training:
     def _validate(self) -> float:
         """Score of all validation slices, pooled."""
         self.kept.eval()
-        counts = torch.zeros(3, dtype=torch.int64, device=self.fabric.device)
-        indices = np.arange(self.fabric.global_rank, len(self.job.validation), self.fabric.world_size)
+        counts = torch.zeros(3, dtype=torch.int64, device=self.engine.device)
+        indices = np.arange(self.engine.global_rank, len(self.job.validation), self.engine.world_size)
         chunks = np.array_split(indices, max(1, math.ceil(len(indices) / self.part)))
         for images, masks in read_ahead(self.job.validation, [chunk for chunk in chunks if len(chunk)]):
-            inputs = packed(as_input(images, self.fabric.device))
-            with self.fabric.autocast():
+            inputs = packed(as_input(images, self.engine.device))
+            with self.engine.autocast():
                 logits = self.kept(inputs).float()
-            counts += self.job.stage.counts(logits, masks.to(self.fabric.device))
+            counts += self.job.stage.counts(logits, masks.to(self.engine.device))
         return f1_score(self._sum(counts))
 
     def _sum(self, value: Tensor) -> Tensor:
         """Over all processes."""
-        total = self.fabric.all_reduce(value, reduce_op="sum")
-        assert isinstance(total, Tensor)  # noqa: S101 - Fabric reduces collections as well
+        total = self.engine.all_reduce(value, reduce_op="sum")
+        assert isinstance(total, Tensor)  # noqa: S101 - Engine reduces collections as well
         return total
 
     def _counters(self) -> dict[str, Any]:
         return {"history": self.history, "step": self.step, "best": self.best, "best_epoch": self.best_epoch}
 
     def _write_state(self) -> None:
-        if self.fabric.is_global_zero:
+        if self.engine.is_global_zero:
             state = {name: getattr(self, name).state_dict() for name in ("network", "optimizer", "scheduler")}
             kept = {"kept": self.kept.state_dict()} if self.job.settings.ema else {}
             save_state(self.folder, {**self._counters(), **state, **kept})
 
     def _write_results(self) -> None:
         """Weights and log by the state on disk: written after it, and again when a killed run is continued."""
-        if self.fabric.is_global_zero:
+        if self.engine.is_global_zero:
             if self.best_epoch == len(self.history) - 1:
                 save_weights(self.folder, self.kept)
             save_log(self.folder, self.history)
 
 
-def _failure(error: RuntimeError, stage: str, fabric: Fabric) -> RunError:
+def _failure(error: RuntimeError, stage: str, engine: Engine) -> RunError:
     """What a device's failure is called, wherever in a training it shows."""
-    device = describe(fabric.device)
+    device = describe(engine.device)
     if is_out_of_memory(error):
         return OutOfMemoryError(f"memory ran out on {device}; lower 'batch' or 'size' in the preset")
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,7 +2,7 @@
 
 A run folder holds ``run.json`` (the configuration), ``folds.json``, ``slices/`` (the store),
 ``<fold>/<stage>/`` (see `checkpoint`), and at the end ``<fold>/<task id>/`` and ``<task id>/`` (model bundles of a fold
-and of all folds), ``training.png`` and ``report.html``.
+and of all folds), ``training.svg`` and ``report.html``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-
-from lightning_fabric import Fabric
 
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
@@ -28,9 +26,10 @@ from .data.folds import Fold, check_fold, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
 from .data.slices import StoredCase
 from .data.tasks import Task
+from .engine.engine import Engine
 from .loop import Job, fit
-from .monitor import LiveMonitor, Monitor
 from .presets import Preset
+from .progress.monitor import LiveMonitor, Monitor
 from .results.bundles import build_bundles, restore_bundles
 from .results.report import write_report
 from .stages import STAGES
@@ -66,12 +65,12 @@ class Run:
     encoder: Path | None = None
 
 
-def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
+def train(run: Run, engine: Engine, say: Callable[[str], None]) -> Path | None:
     """Do everything; see the module.
 
     Args:
         run: what to train, and where.
-        fabric: device, precision and processes.
+        engine: device, precision and processes.
         say: prints a line for the user; called by the first process only.
 
     Returns:
@@ -83,18 +82,18 @@ def train(run: Run, fabric: Fabric, say: Callable[[str], None]) -> Path | None:
         RunError: training failed.
     """
     # The first process builds the store and writes the configuration, the others find both.
-    with fabric.rank_zero_first():
-        stored, folds = _prepare(run, show=fabric.is_global_zero)
-    if fabric.is_global_zero:
+    with engine.rank_zero_first():
+        stored, folds = _prepare(run, show=engine.is_global_zero)
+    if engine.is_global_zero:
         say(_describe(stored))
     cases = {case.name: case for case in stored}
     for fold in _chosen(run, folds):
         for stage in run.stages:
-            _train_one(run, fold=fold, stage=stage, cases=cases, folds=folds, fabric=fabric)
-    if not fabric.is_global_zero:
+            _train_one(run, fold=fold, stage=stage, cases=cases, folds=folds, engine=engine)
+    if not engine.is_global_zero:
         return None
     bundle = build_bundles(
-        run.task, preset=run.preset, folder=run.folder, folds=folds, cases=cases, device=fabric.device
+        run.task, preset=run.preset, folder=run.folder, folds=folds, cases=cases, device=engine.device
     )
     write_report(run.folder, task=run.task, preset=run.preset, folds=folds, cases=cases, bundle=bundle)
     return bundle
@@ -138,7 +137,7 @@ def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
 
 
 def _train_one(
-    run: Run, fold: Fold, stage: str, cases: dict[str, StoredCase], folds: Sequence[Fold], fabric: Fabric
+    run: Run, fold: Fold, stage: str, cases: dict[str, StoredCase], folds: Sequence[Fold], engine: Engine
 ) -> None:
     folder = run.folder / fold.name / stage
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,12 +152,12 @@ def _train_one(
         seed=run.preset.seed + list(folds).index(fold),
         grey=run.task.preprocessing.grey_channels,
     )
-    if not fabric.is_global_zero:
-        fit(job, folder, fabric, Monitor())
+    if not engine.is_global_zero:
+        fit(job, folder, engine, Monitor())
         return
     monitor = LiveMonitor(f"{fold.name}, {stage}", STAGES[stage].figure, settings.epochs, folder / "tensorboard")
     try:
-        fit(job, folder, fabric, monitor)
+        fit(job, folder, engine, monitor)
     finally:
         monitor.close()
 

@@ -102,8 +102,8 @@ def test_a_gpu_that_fails_for_good_while_memory_is_given_back_is_one_sentence(mo
 def test_an_error_of_the_gpu_in_any_call_of_a_training_is_one_sentence(monkeypatch, tmp_path, place, kind, call):
     error, expected = CUDA_ERRORS[kind]
     where = {
-        "clip": "lightning_fabric.Fabric.clip_gradients",
-        "backward": "lightning_fabric.Fabric.backward",
+        "clip": "GTVAutoSegLib.training.engine.single.SingleDevice.clip_gradients",
+        "backward": "GTVAutoSegLib.training.engine.single.SingleDevice.backward",
         "step": "torch.optim.AdamW.step",
     }.get(call, f"GTVAutoSegLib.training.loop.{call}")
     monkeypatch.setattr(where, raising(error))

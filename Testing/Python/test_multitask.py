@@ -12,7 +12,7 @@ from GTVAutoSegLib.system.settings import PreprocessSettings
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.slice_store import build_store
 from GTVAutoSegLib.training.data.slices import SliceSet
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.stages import STAGES
@@ -30,7 +30,7 @@ def test_both_heads_are_trained_and_kept(precision, tmp_path):
     settings = TrainSettings(loss="dice", batch=8, epochs=1, ema=0.5)
     slices = SliceSet(tuple(stored))
     (record,) = fit(
-        Job(STAGES["segmenter"], build, slices, slices, settings, "1"), tmp_path, make_fabric("cpu", precision)
+        Job(STAGES["segmenter"], build, slices, slices, settings, "1"), tmp_path, make_engine("cpu", precision)
     )
     # The Dice loss alone is below 1, and a new slice head's entropy about log 2.
     assert 1.2 < record["loss"] < 2.5

@@ -24,7 +24,7 @@ from GTVAutoSegLib.study.reproduce.training import MEASURED, is_done, keep_failu
 from GTVAutoSegLib.study.reproduce.volume_timing import measure_volume
 from GTVAutoSegLib.study.volumetric import VolumeSettings
 from GTVAutoSegLib.training.data.dataset import Case
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def timed(data, tmp_path, monkeypatch):
     """A setup, one of its trainings, and how often a network was timed."""
     asked = []
 
-    def measure(part, setup, fabric):
+    def measure(part, setup, engine):
         asked.append(part)
         return Speed(1.0, 2, 0.5)
 
@@ -184,4 +184,4 @@ def test_memory_that_runs_out_while_a_3d_network_is_timed_is_one_sentence(monkey
     setup = SimpleNamespace(volume_settings=lambda recipe, fold: settings)
     part = SimpleNamespace(recipe=SimpleNamespace(network="vnet3d"), fold=None)
     with pytest.raises(OutOfMemoryError, match="memory ran out on .*--no-3d"):
-        measure_volume(part, setup, make_fabric("cpu"))
+        measure_volume(part, setup, make_engine("cpu"))

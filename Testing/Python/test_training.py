@@ -19,10 +19,10 @@ from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.folds import make_folds
 from GTVAutoSegLib.training.data.slice_store import build_store
 from GTVAutoSegLib.training.data.slices import SliceSet
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 from GTVAutoSegLib.training.loop import Job, fit
-from GTVAutoSegLib.training.monitor import Monitor, clock
 from GTVAutoSegLib.training.presets import TrainSettings
+from GTVAutoSegLib.training.progress.monitor import Monitor, clock
 from GTVAutoSegLib.training.stages import STAGES, f1_score
 
 
@@ -71,13 +71,13 @@ def test_training_is_reproducible_bit_for_bit_and_depends_on_the_seed(stored, tm
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / name).mkdir()
         one = job(stored, epochs=1)
-        fit(Job(**{**one.__dict__, "seed": seed}), tmp_path / name, make_fabric("cpu"))
+        fit(Job(**{**one.__dict__, "seed": seed}), tmp_path / name, make_engine("cpu"))
         files.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert files[0] == files[1] != files[2]
 
 
 def test_a_network_learns_and_the_best_epoch_is_kept(stored, tmp_path):
-    history = fit(job(stored, epochs=6, ema=0.5), tmp_path, make_fabric("cpu"))
+    history = fit(job(stored, epochs=6, ema=0.5), tmp_path, make_engine("cpu"))
     assert history[-1]["loss"] < history[0]["loss"]
     best = max(history, key=lambda record: record["validation"])
     assert (history[-1]["best"], history[-1]["best_epoch"]) == (best["validation"], best["epoch"])
@@ -91,14 +91,14 @@ def test_a_network_learns_and_the_best_epoch_is_kept(stored, tmp_path):
 
 
 def test_the_learning_rate_restarts_and_cycles_get_longer(stored, tmp_path):
-    history = fit(job(stored, epochs=7, restart_epochs=2, patience=9), tmp_path, make_fabric("cpu"))
+    history = fit(job(stored, epochs=7, restart_epochs=2, patience=9), tmp_path, make_engine("cpu"))
     half = 0.5e-3
     expected = [1e-3, half, 1e-3, half * (1 + 2**-0.5), half, half * (1 - 2**-0.5), 1e-3]
     assert [record["learning_rate"] for record in history] == pytest.approx(expected)
 
 
 def test_training_stops_when_validation_no_longer_improves(stored, tmp_path):
-    history = fit(job(stored, epochs=50, patience=2, learning_rate=1e-12), tmp_path, make_fabric("cpu"))
+    history = fit(job(stored, epochs=50, patience=2, learning_rate=1e-12), tmp_path, make_engine("cpu"))
     assert len(history) == history[-1]["best_epoch"] + 3
 
 
@@ -132,7 +132,7 @@ def test_when_memory_is_short_gradients_are_accumulated_to_the_same_result(store
         (tmp_path / str(most)).mkdir()
         notes = Notes()
         one = Job(**{**job(stored, epochs=1).__dict__, "build": lambda most=most: Small(most)})
-        (record,) = fit(one, tmp_path / str(most), make_fabric("cpu"), notes)
+        (record,) = fit(one, tmp_path / str(most), make_engine("cpu"), notes)
         found.append((record["loss"], load_file(tmp_path / str(most) / "weights.safetensors"), notes.texts))
     assert found[0][2] == []
     assert found[1][2] == [f"memory is short: each batch is now taken in parts of {n} slices" for n in (4, 2)]
@@ -144,20 +144,20 @@ def test_when_memory_is_short_gradients_are_accumulated_to_the_same_result(store
 def test_memory_for_not_even_two_slices_is_one_sentence(stored, tmp_path):
     one = Job(**{**job(stored).__dict__, "build": lambda: Small(1)})
     with pytest.raises(OutOfMemoryError, match="memory ran out on cpu with 2 slices at a time; lower 'batch'"):
-        fit(one, tmp_path, make_fabric("cpu"))
+        fit(one, tmp_path, make_engine("cpu"))
 
 
 def test_a_loss_that_is_no_number_is_one_sentence(stored, tmp_path):
     with pytest.raises(RunError, match="the loss of the classifier became nan in epoch 0; lower learning_rate"):
-        fit(job(stored, learning_rate=1e30), tmp_path, make_fabric("cpu"))
+        fit(job(stored, learning_rate=1e30), tmp_path, make_engine("cpu"))
 
 
 def test_too_few_slices_to_train_on_are_named(stored, tmp_path):
     slices = SliceSet(tuple(stored[:1]))
     one = Job(**{**job(stored).__dict__, "training": slices, "theta": "0"})
     assert slices.abnormal.sum() == 3
-    fit(one, tmp_path, make_fabric("cpu"))
+    fit(one, tmp_path, make_engine("cpu"))
     object.__setattr__(stored[0], "abnormal", (True, *(False,) * 5))
     with pytest.raises(InputError, match="has 1 training slices, expected at least 2"):
         (tmp_path / "b").mkdir()
-        fit(Job(**{**one.__dict__, "training": SliceSet(tuple(stored[:1]))}), tmp_path / "b", make_fabric("cpu"))
+        fit(Job(**{**one.__dict__, "training": SliceSet(tuple(stored[:1]))}), tmp_path / "b", make_engine("cpu"))

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 from GTVAutoSegLib.training.loop import CLIP_NORM, Job, fit
-from GTVAutoSegLib.training.monitor import Monitor
 from GTVAutoSegLib.training.presets import TrainSettings
+from GTVAutoSegLib.training.progress.monitor import Monitor
 from GTVAutoSegLib.training.stages import STAGES
 from GTVAutoSegLib.training.weights import average_weights, parameter_groups
 
@@ -70,7 +70,7 @@ def trained(folder, network: Constant, steps: int = 1, **settings):
         TrainSettings(**{"loss": "ce", "batch": 2, "epochs": 1, "weight_decay": 0.0, **settings}),
         theta="1",
     )
-    (record,) = fit(job, folder, make_fabric("cpu"), watched)
+    (record,) = fit(job, folder, make_engine("cpu"), watched)
     return record, watched, float(load_file(folder / "weights.safetensors")["value"])
 
 

@@ -31,7 +31,7 @@ from GTVAutoSegLib.study.volumetric.systems import FEWEST_PATCHES
 from GTVAutoSegLib.training.checkpoint import read_log
 from GTVAutoSegLib.training.data.augmentation import AugmentationSettings, augment, draw
 from GTVAutoSegLib.training.data.dataset import find_cases
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 from GTVAutoSegLib.training.presets import TrainSettings
 
 NONE = AugmentationSettings(zoom=(1.0, 1.0), rotation=0.0, flip_vertical=0.0, distortion=0.0, erasing=0.0, noise=0.0)
@@ -209,7 +209,7 @@ def test_an_epoch_has_as_many_patches_as_cover_the_volumes_and_a_few_where_one_d
 
 def test_a_cascade_learns_a_ball_and_outlines_it_on_the_native_grid(tmp_path):
     cases = write_balls(tmp_path / "data")
-    train_system("nnunet3d", cases[:2], cases[2:], TINY, tmp_path / "run", make_fabric("cpu"))
+    train_system("nnunet3d", cases[:2], cases[2:], TINY, tmp_path / "run", make_engine("cpu"))
     system = load_system(tmp_path / "run", "cpu")
     for case in cases:
         volume = read_volume(case.image)
@@ -222,7 +222,7 @@ def test_a_cascade_learns_a_ball_and_outlines_it_on_the_native_grid(tmp_path):
 def test_training_goes_on_where_it_was_stopped_and_refuses_what_does_not_fit(tmp_path):
     cases = write_balls(tmp_path / "data")
     settings = replace(TINY, patches=1, training=replace(TINY.training, epochs=2))
-    train = {"training": cases[:2], "validation": cases[2:], "folder": tmp_path / "run", "fabric": make_fabric("cpu")}
+    train = {"training": cases[:2], "validation": cases[2:], "folder": tmp_path / "run", "engine": make_engine("cpu")}
     train_system("vnet3d", settings=settings, **train)
     log = read_log(tmp_path / "run" / FINE)
     assert len(log) == 2
@@ -242,7 +242,7 @@ def test_cases_without_tumour_cannot_be_trained_on_alone(tmp_path):
     cases = write_balls(tmp_path / "data", 2)
     save(np.zeros((12, 40, 44), np.uint8), cases[0].label)
     with pytest.raises(InputError, match=r"training cases of vnet3d \(ball0\) show no tumour"):
-        train_system("vnet3d", cases[:1], cases[1:], TINY, tmp_path / "run", make_fabric("cpu"))
+        train_system("vnet3d", cases[:1], cases[1:], TINY, tmp_path / "run", make_engine("cpu"))
 
 
 def test_an_unfinished_system_is_not_opened(tmp_path):

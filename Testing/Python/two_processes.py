@@ -19,7 +19,7 @@ from GTVAutoSegLib.training.data.batches import as_input
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.slice_store import build_store
 from GTVAutoSegLib.training.data.slices import SliceSet
-from GTVAutoSegLib.training.distributed import make_fabric
+from GTVAutoSegLib.training.engine.engine import make_engine
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.stages import STAGES
@@ -34,8 +34,8 @@ def build(stage: str) -> nn.Module:
 
 
 def main(dataset: Path, output: Path) -> None:
-    fabric = make_fabric("cpu")
-    with fabric.rank_zero_first():
+    engine = make_engine("cpu")
+    with engine.rank_zero_first():
         stored = build_store(find_cases(dataset), PreprocessSettings(window=(-160, 240), size=32), output / "slices")
     training, validation = SliceSet(tuple(stored[:-1])), SliceSet(tuple(stored[-1:]))
     # Nine training slices in batches of at most seven: the processes' shares are not equal.
@@ -51,15 +51,15 @@ def main(dataset: Path, output: Path) -> None:
             TrainSettings(loss=loss, **settings),
             theta="2",
         )
-        history = fit(job, folder, fabric)
-        if fabric.is_global_zero:
+        history = fit(job, folder, engine)
+        if engine.is_global_zero:
             from safetensors.torch import load_file
 
             network = build(stage).eval()
             network.load_state_dict(load_file(folder / "weights.safetensors"))
             images, _ = validation.batch(np.arange(len(validation)))
             with torch.inference_mode():
-                np.save(folder / "probability.npy", network(as_input(images, fabric.device)).softmax(1).numpy())
+                np.save(folder / "probability.npy", network(as_input(images, engine.device)).softmax(1).numpy())
             (folder / "history.json").write_text(json.dumps(history))
 
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ...system.files import check_writable
-from .train import check_packages, load_settings
+from ..options import check_matplotlib
+from .train import load_settings
 
 COUNT = 16
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
-    check_packages()
+    check_matplotlib()
     check_writable(arguments.output)
     task, preset = load_settings(arguments.task, arguments.preset)
     from ...training.data.samples import write_samples

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 GPU_PRESET = "paper"
 COMPLETER = "completer"
-# How each is imported, and how it is installed.
-NEEDED = {"lightning_fabric": "lightning-fabric", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +69,6 @@ def fold_number(text: str) -> int | None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
-    check_packages()
     if arguments.task == COMPLETER:
         _train_completer(arguments)
         return
@@ -80,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{len(arguments.dataset)} data sets were given for {arguments.task}; expected one")
     task, preset = load_settings(arguments.task, arguments.preset)
     from ...model.bundle import verify_model
-    from ...training.distributed import make_fabric
+    from ...training.engine.engine import make_engine
     from ...training.run import Run, train
     from ...training.stages import STAGES
     from ...training.starting import began_with, encoders_began_with, first_network
@@ -108,14 +104,14 @@ def run(arguments: argparse.Namespace) -> None:
         start=start,
         encoder=arguments.encoder_weights,
     )
-    fabric = make_fabric(arguments.device, arguments.precision)
-    if fabric.device.type == "cpu" and fabric.is_global_zero and arguments.preset == GPU_PRESET:
+    engine = make_engine(arguments.device, arguments.precision)
+    if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
         print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset small", file=sys.stderr)
     try:
-        bundle = train(work, fabric, lambda text: print(text, file=sys.stderr, flush=True))
+        bundle = train(work, engine, lambda text: print(text, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
         raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
-    if fabric.is_global_zero:
+    if engine.is_global_zero:
         print(f"report: {arguments.output / 'report.html'}")
         print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
 
@@ -123,26 +119,26 @@ def run(arguments: argparse.Namespace) -> None:
 def _train_completer(arguments: argparse.Namespace) -> None:
     from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
-    from ...training.distributed import make_fabric
+    from ...training.engine.engine import make_engine
 
     for option in ("fold", "encoder_weights", "store"):
         if getattr(arguments, option) is not None:
             raise InputError(f"--{option.replace('_', '-')} was given for the completer, which has none; leave it out")
     task = load_completer_task(None if arguments.preset == GPU_PRESET else Path(arguments.preset))
-    fabric = make_fabric(arguments.device, arguments.precision)
+    engine = make_engine(arguments.device, arguments.precision)
     try:
         bundle = train_completer(
             task,
             datasets=arguments.dataset,
             folder=arguments.output,
-            fabric=fabric,
-            say=lambda text: print(text, file=sys.stderr, flush=True) if fabric.is_global_zero else None,
+            engine=engine,
+            say=lambda text: print(text, file=sys.stderr, flush=True) if engine.is_global_zero else None,
             resume=arguments.resume,
             start=None if arguments.start_from is None else read_completer(arguments.start_from),
         )
     except KeyboardInterrupt:
         raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
-    if fabric.is_global_zero:
+    if engine.is_global_zero:
         print(f"completer: {bundle}")
 
 
@@ -158,14 +154,3 @@ def load_settings(task: str, preset: str) -> tuple[Task, Preset]:
     from ...training.presets import load_preset
 
     return load_task(task), load_preset(preset)
-
-
-def check_packages() -> None:
-    """Check that what only training needs is installed.
-
-    Raises:
-        InputError: something is missing.
-    """
-    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
-    if missing:
-        raise InputError(f"packages are missing: {', '.join(missing)}; run: pip install 'gtvautoseg[train]'")

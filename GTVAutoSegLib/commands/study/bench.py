@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ...study.bench.opponents.systems import OPPONENTS
 from ...study.bench.scaling.growth import ScalingSettings
 from ...study.bench.settings import BenchSettings
 from ..counts import at_least
+from ..options import check_matplotlib
 
 DEFAULTS, GROWTH = BenchSettings(), ScalingSettings()
 SLOWER = CHECK_FAILED = 1
@@ -125,8 +125,7 @@ def run_growth(arguments: argparse.Namespace) -> int:
     from ...study.bench.scaling.growth import run_scaling, scaling_text
     from ...system.files import check_writable, whole_file, write_text
 
-    if find_spec("matplotlib") is None:
-        raise InputError("the picture needs matplotlib, which is not installed; run: pip install 'gtvautoseg[report]'")
+    check_matplotlib()
     if len(set(arguments.slices)) < 2:
         raise InputError(f"--slices is {arguments.slices[0]} only; expected two different numbers or more")
     check_writable(arguments.picture)

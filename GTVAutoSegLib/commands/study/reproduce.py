@@ -10,7 +10,8 @@ from pathlib import Path
 from ...errors import Cancelled, InputError
 from ...system.resources import shipped
 from ..counts import at_least
-from ..learning.train import check_packages, load_settings
+from ..learning.train import load_settings
+from ..options import check_matplotlib
 
 SOME_FAILED = 1
 TABLE_NAMES = ("table2", "table3", "table4", "table5", "table6")
@@ -84,7 +85,7 @@ def hours(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, train, score, and write the tables."""
-    check_packages()
+    check_matplotlib()
     if not arguments.dataset.is_dir():
         raise InputError(f"{arguments.dataset} is not a folder; expected a data set with one folder per case")
     task_name = arguments.task or _task_named_like(arguments.dataset)

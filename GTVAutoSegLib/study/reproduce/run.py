@@ -20,7 +20,7 @@ from ...system.files import make_folder, whole_file, write_text
 from ...system.lock import locked
 from ...system.progress import progress_bar
 from ...training.data.slice_store import build_store
-from ...training.distributed import resolve_precision
+from ...training.engine.engine import resolve_precision
 from ...training.presets import Preset, TrainSettings
 from .execution import run_trainings
 from .kept import read_kept

@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from ...cascade.device import describe
 from ...errors import Cancelled, GTVAutoSegError, InputError, RunError
 from ...system.files import write_text
 from ...training.checkpoint import read_log
 from ...training.data.sampling import balanced_indices
-from ...training.distributed import make_fabric
+from ...training.engine.engine import Engine, make_engine
 from ...training.loop import fit
-from ...training.monitor import Monitor, clock
+from ...training.progress.monitor import Monitor, clock
 from ..bench.machine import processor
 from .kept import read_kept
 from .parts import Part, Setup, parts_of, shown_recipe
@@ -73,9 +72,9 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
     known = read_kept(path) or {}
     speeds: dict[Recipe, Speed | str] = {}
     torch.set_num_threads(setup.threads)
-    fabric = make_fabric(setup.device, setup.precision)
+    engine = make_engine(setup.device, setup.precision)
     # A folder may go on on another machine, where what was measured here is no guide.
-    place = processor() if fabric.device.type == "cpu" else f"{describe(fabric.device)}, {processor()}"
+    place = processor() if engine.device.type == "cpu" else f"{describe(engine.device)}, {processor()}"
     for part in parts:
         recipe = network_of(part.recipe)
         if recipe in speeds:
@@ -88,7 +87,7 @@ def measure_speeds(parts: Iterable[Part], setup: Setup) -> dict[Recipe, Speed | 
             speeds[recipe] = kept
             continue
         try:
-            found = _measure(part, setup, fabric)
+            found = _measure(part, setup, engine)
         except GTVAutoSegError as error:
             speeds[recipe] = str(error)
             continue
@@ -215,15 +214,15 @@ def _seconds(part: Part, setup: Setup, speeds: dict[Recipe, Speed | str], epochs
     return seconds_left(part, setup, speed, min(epochs, setup.settings(part.recipe).epochs))
 
 
-def _measure(part: Part, setup: Setup, fabric: Fabric) -> Speed:
+def _measure(part: Part, setup: Setup, engine: Engine) -> Speed:
     if part.recipe.stage == VOLUME:
-        step, look = measure_volume(part, setup, fabric)
+        step, look = measure_volume(part, setup, engine)
         return Speed(step, 2, look)
     job = make_job(setup, part)
     watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, suppress(Cancelled):
-        fit(job, Path(folder), fabric, watch)
-    network = NetworkOnCases(job.build().eval().to(fabric.device), fabric.device)
+        fit(job, Path(folder), engine, watch)
+    network = NetworkOnCases(job.build().eval().to(engine.device), engine.device)
     started = time.perf_counter()
     for _ in network(setup.stored[part.fold.validation[0]]):
         pass

@@ -15,9 +15,9 @@ from ...images.read import read_volume
 from ...system.files import make_folder, write_text
 from ...training.checkpoint import load_weights, read_log
 from ...training.data.slices import SliceSet
-from ...training.distributed import make_fabric
+from ...training.engine.engine import make_engine
 from ...training.loop import Job, fit
-from ...training.monitor import Monitor, clock, never
+from ...training.progress.monitor import Monitor, clock, never
 from ...training.stages import STAGES
 from ..volumetric import load_system, predict_case, train_system
 from .kept import read_kept
@@ -155,14 +155,14 @@ def make_job(setup: Setup, part: Part) -> Job:
 
 def _do_slices(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     job = make_job(setup, part)
-    fabric = make_fabric(setup.device, setup.precision)
+    engine = make_engine(setup.device, setup.precision)
     monitor = LogMonitor(
-        part.title, epochs=job.settings.epochs, folder=part.folder, device=fabric.device, cancelled=cancelled
+        part.title, epochs=job.settings.epochs, folder=part.folder, device=engine.device, cancelled=cancelled
     )
-    log = fit(job, part.folder, fabric, monitor)
+    log = fit(job, part.folder, engine, monitor)
     network = job.build()
     network.load_state_dict(load_weights(part.folder))
-    run = NetworkOnCases(network.eval().to(fabric.device), fabric.device)
+    run = NetworkOnCases(network.eval().to(engine.device), engine.device)
     if part.recipe.stage == CLASSIFIER:
         arrays = {name: slice_probabilities(run, setup.stored[name]) for name in (*part.fold.validation, *setup.test)}
     else:
@@ -188,21 +188,21 @@ def _do_volume(setup: Setup, part: Part, cancelled: Callable[[], bool]) -> None:
     training, validation = (
         [setup.cases[name] for name in names] for names in (part.fold.training, part.fold.validation)
     )
-    fabric = make_fabric(setup.device, setup.precision)
+    engine = make_engine(setup.device, setup.precision)
     train_system(
         part.recipe.network,
         training=training,
         validation=validation,
         settings=settings,
         folder=part.folder,
-        fabric=fabric,
+        engine=engine,
         resume=True,
         title=part.title,
         cancelled=cancelled,
     )
-    system = load_system(part.folder, str(fabric.device))
+    system = load_system(part.folder, str(engine.device))
     arrays, seconds, slices = {}, 0.0, 0
-    now = clock_of(fabric.device)
+    now = clock_of(engine.device)
     for name in setup.test:
         volume = read_volume(setup.cases[name].image)
         started = now()

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from ...cascade.device import describe, is_out_of_memory
 from ...errors import OutOfMemoryError, RunError
+from ...training.engine.engine import Engine
 from ...training.losses import LOSSES
 from ..volumetric import COARSE, SYSTEMS
 from ..volumetric.systems import FEWEST_PATCHES, build
@@ -20,7 +20,7 @@ from .parts import Part, Setup
 STEPS = 2  # timed, after one that is not
 
 
-def measure_volume(part: Part, setup: Setup, fabric: Fabric) -> tuple[float, float]:
+def measure_volume(part: Part, setup: Setup, engine: Engine) -> tuple[float, float]:
     """Seconds of a training step on a batch of patches, and of looking at one patch without learning.
 
     Raises:
@@ -28,29 +28,29 @@ def measure_volume(part: Part, setup: Setup, fabric: Fabric) -> tuple[float, flo
         RunError: the network failed.
     """
     settings = setup.volume_settings(part.recipe, part.fold)
-    network = build(part.recipe.network, settings).to(fabric.device)
+    network = build(part.recipe.network, settings).to(engine.device)
     optimizer = torch.optim.AdamW(network.parameters())
-    images = torch.rand(settings.training.batch, 1, *settings.patch, device=fabric.device)
+    images = torch.rand(settings.training.batch, 1, *settings.patch, device=engine.device)
     target = (images[:, 0] > 0.9).long()
     loss = LOSSES[settings.training.loss]
 
     def learn() -> None:
         optimizer.zero_grad()
-        with fabric.autocast():
+        with engine.autocast():
             logits: Tensor = network(images)
         loss(logits.float(), target).backward()
         optimizer.step()
 
     def look() -> None:
-        with torch.inference_mode(), fabric.autocast():
+        with torch.inference_mode(), engine.autocast():
             network(images[:1])
 
     try:
-        step = _timed(learn, fabric)
+        step = _timed(learn, engine)
         network.eval()
-        return step, _timed(look, fabric)
+        return step, _timed(look, engine)
     except RuntimeError as error:
-        where = describe(fabric.device)
+        where = describe(engine.device)
         if is_out_of_memory(error):
             raise OutOfMemoryError(f"memory ran out on {where}; lower --size or --width, or use --no-3d") from error
         raise RunError(f"{part.recipe.network} failed on {where}: {error}; use --no-3d, or another device") from error
@@ -78,11 +78,11 @@ def _patches(names: tuple[str, ...], setup: Setup, patch: tuple[int, int, int]) 
     return total
 
 
-def _timed(work: Callable[[], None], fabric: Fabric) -> float:
+def _timed(work: Callable[[], None], engine: Engine) -> float:
     work()
     started = time.perf_counter()
     for _ in range(STEPS):
         work()
-    if fabric.device.type == "cuda":
-        torch.cuda.synchronize(fabric.device)
+    if engine.device.type == "cuda":
+        torch.cuda.synchronize(engine.device)
     return (time.perf_counter() - started) / STEPS

@@ -2,7 +2,7 @@
 
 One system is trained by `train_system` into a folder, opened again by `load_system`, and run by `predict_case`::
 
-    train_system("vnet3d", training, validation, settings, folder, fabric, resume=False)
+    train_system("vnet3d", training, validation, settings, folder, engine, resume=False)
     system = load_system(folder, "auto")
     mask = predict_case(system, read_volume(case.image))  # uint8 (z, y, x), as `evaluation.metrics.compare` takes it
 

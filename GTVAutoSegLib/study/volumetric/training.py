@@ -13,7 +13,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from ...errors import InputError
@@ -23,8 +22,9 @@ from ...system.files import make_folder, write_text
 from ...training.checkpoint import STATE, is_finished
 from ...training.data.dataset import Case, read_label
 from ...training.data.slices import mapped
+from ...training.engine.engine import Engine
 from ...training.loop import Job, fit
-from ...training.monitor import LiveMonitor, Monitor, never
+from ...training.progress.monitor import LiveMonitor, Monitor, never
 from ...training.stages import Stage, pixel_target
 from .grid import Shape, axial_spacing, body_box, box_around, resize, shape_at, windowed
 from .patches import PatchSet, PreparedVolume, TileSet, keep_volume
@@ -54,7 +54,7 @@ def train_system(
     validation: Sequence[Case],
     settings: VolumeSettings,
     folder: Path,
-    fabric: Fabric,
+    engine: Engine,
     *,
     resume: bool = False,
     title: str = "",
@@ -68,7 +68,7 @@ def train_system(
         validation: cases to choose the best epoch on.
         settings: what to train with.
         folder: of this system alone; gets ``system.json`` and, for each stage, what `training.loop.fit` writes.
-        fabric: device, precision and processes.
+        engine: device, precision and processes.
         resume: continue a training that was begun; one that is finished stays as it is.
         title: begins the line that shows progress; the system's name by default.
         cancelled: asked after every step; the training stops when it returns True.
@@ -83,14 +83,14 @@ def train_system(
     for side, cases in (("training", training), ("validation", validation)):
         if not cases:
             raise InputError(f"{name} was given no {side} cases; expected at least one")
-    with fabric.rank_zero_first():
+    with engine.rank_zero_first():
         settings = _begin(
             name, training=training, validation=validation, settings=settings, folder=folder, resume=resume
         )
     for stage in SYSTEMS[name]:
         if not is_finished(folder / stage):
             monitor = Monitor()
-            if fabric.is_global_zero:
+            if engine.is_global_zero:
                 board = folder / stage / "tensorboard"
                 epochs = settings.training.epochs
                 monitor = LiveMonitor(
@@ -103,10 +103,10 @@ def train_system(
                     cases=(training, validation),
                     settings=settings,
                     folder=folder,
-                    fabric=fabric,
+                    engine=engine,
                     monitor=monitor,
                 )
-    if fabric.is_global_zero:
+    if engine.is_global_zero:
         shutil.rmtree(folder / PREPARED, ignore_errors=True)
 
 
@@ -139,14 +139,14 @@ def _train_stage(
     cases: tuple[Sequence[Case], Sequence[Case]],
     settings: VolumeSettings,
     folder: Path,
-    fabric: Fabric,
+    engine: Engine,
     monitor: Monitor,
 ) -> None:
     stores = [folder / PREPARED / stage / side for side in ("training", "validation")]
     mapped.cache_clear()  # the same files may be written anew
-    if fabric.is_global_zero:
+    if engine.is_global_zero:
         _prepare(cases, stage=stage, name=name, settings=settings, stores=stores)
-    fabric.barrier()
+    engine.barrier()
     training, validation = ([PreparedVolume(store / case.name) for case in side] for store, side in zip(stores, cases))
     patch = settings.coarse if stage == COARSE else settings.patch
     job = Job(
@@ -159,7 +159,7 @@ def _train_stage(
         seed=settings.seed,
     )
     (folder / stage).mkdir(exist_ok=True)
-    fit(job, folder / stage, fabric, monitor)
+    fit(job, folder / stage, engine, monitor)
 
 
 def _covering(volumes: Sequence[PreparedVolume], patch: Shape) -> int:

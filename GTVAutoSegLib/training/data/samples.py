@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from ...errors import InputError
 from ...system.files import temporary_folder, whole_file
-from ..monitor import contact_sheet
 from ..presets import Preset
+from ..progress.monitor import contact_sheet
 from .augmentation import augment, draw
 from .batches import as_input
 from .folds import read_dataset

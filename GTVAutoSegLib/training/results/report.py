@@ -1,8 +1,7 @@
-"""The end of a training run for people: curves in ``training.png``, and one self-contained page, ``report.html``."""
+"""The end of a training run for people: curves in ``training.svg``, and one self-contained page, ``report.html``."""
 
 from __future__ import annotations
 
-import io
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,28 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ... import __version__
 from ...model.bundle import read_bundle
 from ...model.info import ModelInfo
 from ...model.stages import CascadeStage
-from ...report.pages import page, picture, table
-from ...system.files import whole_file, write_text
+from ...report.charts import Line, line_chart, sheet
+from ...report.pages import page, table
+from ...system.files import write_text
 from ..checkpoint import is_finished, read_log
 from ..data.folds import Fold
 from ..data.slices import StoredCase
 from ..data.tasks import Task
-from ..monitor import clock
 from ..presets import Preset
+from ..progress.monitor import clock
 from ..stages import STAGES
+
+CURVES = "training.svg"
 
 
 def write_report(
     folder: Path, task: Task, preset: Preset, folds: Sequence[Fold], cases: dict[str, StoredCase], bundle: Path | None
 ) -> None:
-    """Write ``training.png`` and ``report.html`` from the logs in a run folder.
+    """Write ``training.svg`` and ``report.html`` from the logs in a run folder.
 
     Args:
         folder: of the run.
@@ -46,15 +46,14 @@ def write_report(
     logs = {key: log for key, log in logs.items() if log}
     begun = [fold for fold in folds if any(name == fold.name for name, _ in logs)]
     curves = _curves(logs)
-    with whole_file(folder / "training.png") as temporary:
-        temporary.write_bytes(curves)
+    write_text(folder / CURVES, curves)
     info = None if bundle is None else read_bundle(bundle).info
     parts = [
         f"<h1>{escape(task.title)}</h1>",
         f"<p>{_model_sentence(bundle, info)}</p>",
         "<h2>Networks</h2>",
         _table(["fold", "network", "epochs", "best epoch", "validation", "of", "time"], _network_rows(folder, logs)),
-        f"<h2>Curves</h2>{picture(curves, 'loss and validation by epoch')}",
+        f"<h2>Curves</h2>{curves}",
         "<h2>Data</h2>",
         _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(begun, cases)),
         f"<p>{escape(task.data)}</p>",
@@ -130,25 +129,23 @@ def _table(head: list[str], rows: list[list[object]]) -> str:
     return table([[_words(value) for value in row] for row in rows], head)
 
 
-def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> bytes:
-    """Loss and validation figure by epoch, a row a stage, a line a fold; PNG."""
-    stages = [stage for stage in STAGES if any(key[1] == stage for key in logs)]
-    figure = Figure(figsize=(10, 3.2 * len(stages)), layout="constrained")
-    for axes, stage in zip(figure.subplots(len(stages), 2, squeeze=False), stages):
-        for (fold, name), log in logs.items():
-            if name != stage:
-                continue
-            epochs = [record["epoch"] + 1 for record in log]
-            marker = "o" if len(epochs) == 1 else ""  # a line of one point shows nothing
-            axes[0].plot(epochs, [record["loss"] for record in log], label=fold, marker=marker)
-            (line,) = axes[1].plot(epochs, [record["validation"] for record in log], label=fold)
-            axes[1].plot(log[-1]["best_epoch"] + 1, log[-1]["best"], "o", color=line.get_color())
-        axes[0].set(title=f"{stage}: training loss", xlabel="epoch")
-        axes[1].set(title=f"{stage}: {STAGES[stage].figure}", xlabel="epoch", ylim=(0, 1))
-        axes[1].legend(fontsize="small", title="dot: best", title_fontsize="small")
-        for panel in axes:
-            panel.grid(alpha=0.3)
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+def _curves(logs: dict[tuple[str, str], list[dict[str, Any]]]) -> str:
+    """Loss and validation figure by epoch, a row a stage, a line a fold; SVG."""
+    charts = []
+    for stage in STAGES:
+        chosen = {fold: log for (fold, name), log in logs.items() if name == stage}
+        if not chosen:
+            continue
+        loss = [Line(fold, [(one["epoch"] + 1, one["loss"]) for one in log]) for fold, log in chosen.items()]
+        figure = [
+            Line(
+                fold,
+                [(one["epoch"] + 1, one["validation"]) for one in log],
+                mark=(log[-1]["best_epoch"] + 1, log[-1]["best"]),
+            )
+            for fold, log in chosen.items()
+        ]
+        charts.append(line_chart(f"{stage}: training loss", loss, x="epoch"))
+        title = f"{stage}: {STAGES[stage].figure}"
+        charts.append(line_chart(title, figure, x="epoch", y=(0, 1), legend="dot: best"))
+    return sheet(charts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from ....errors import Cancelled
 from ....networks import SANet, SliceClassifier
 from ..phantom import make_phantom
-from .place import CheckFailedError, LeftOutError, Place
+from .place import CheckFailedError, Place
 
 if TYPE_CHECKING:
-    from ....training.monitor import Monitor
+    from ....training.progress.monitor import Monitor
 
 STEPS, BATCH, SIDE = 10, 4, 64
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -62,8 +61,7 @@ def check_steps(place: Place) -> str:
 
 def check_resume(place: Place) -> str:
     """Stopped in its second epoch and continued, against one that was not stopped."""
-    _needed()
-    from ....training.monitor import Monitor
+    from ....training.progress.monitor import Monitor
 
     whole = train(place, "segmenter", place.device, epochs=2)
     steps: list[int] = []
@@ -106,12 +104,8 @@ def train(
         folder: in that of ``place``; one of its own by default. A training begun there is continued.
         monitor: told about every step.
         ema: decay of the average of the weights.
-
-    Raises:
-        LeftOutError: a package is missing.
     """
-    _needed()
-    from ....training.distributed import make_fabric
+    from ....training.engine.engine import make_engine
     from ....training.loop import Job, fit
     from ....training.presets import TrainSettings
     from ....training.stages import STAGES
@@ -129,9 +123,4 @@ def train(
     )
     path: Path = place.folder / (folder or f"{stage}-{device.replace(':', '-')}-{epochs}")
     path.mkdir(exist_ok=True)
-    return fit(job, path, make_fabric(device, "fp32"), monitor)
-
-
-def _needed() -> None:
-    if find_spec("lightning_fabric") is None:
-        raise LeftOutError("training needs lightning-fabric, which is not installed: pip install 'gtvautoseg[train]'")
+    return fit(job, path, make_engine(device, "fp32"), monitor)

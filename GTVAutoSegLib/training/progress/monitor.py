@@ -1,16 +1,20 @@
-"""What a person sees while a network is trained: a line that lives, notes, and TensorBoard."""
+"""What a person sees while a network is trained: a line that lives, notes, and TensorBoard where it is installed."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 MOST_SAMPLES = 16
 OUTLINE = np.array([255, 200, 0], np.uint8)
@@ -48,7 +52,7 @@ class Monitor:
 
 
 class LiveMonitor(Monitor):
-    """One line on standard error that is rewritten, and TensorBoard scalars and images.
+    """One line on standard error that is rewritten, and TensorBoard scalars and images where it is installed.
 
     Args:
         title: begins the line, such as "fold_1, classifier".
@@ -61,11 +65,9 @@ class LiveMonitor(Monitor):
     def __init__(
         self, title: str, figure: str, epochs: int, folder: Path, cancelled: Callable[[], bool] = never
     ) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         super().__init__(cancelled)
         self.title, self.figure, self.epochs = title, figure, epochs
-        self.board = SummaryWriter(str(folder))
+        self.board = make_board(folder)
         self.started = time.monotonic()
         self.first_epoch: int | None = None
         self.last = ""
@@ -93,13 +95,15 @@ class LiveMonitor(Monitor):
             print(
                 f"{self.title}: epoch {self.epochs - more}/{self.epochs}{self.last}{left}", file=sys.stderr, flush=True
             )
-        for name in ("loss", "validation", "best", "learning_rate"):
-            self.board.add_scalar(name, record[name], record["epoch"])
-        self.board.flush()
+        if self.board is not None:
+            for name in ("loss", "validation", "best", "learning_rate"):
+                self.board.add_scalar(name, record[name], record["epoch"])
+            self.board.flush()
 
     def samples(self, images: Tensor, masks: Tensor) -> None:
         """Show the first slices to TensorBoard."""
-        self.board.add_image("augmented training slices", contact_sheet(images, masks), 0, dataformats="HWC")
+        if self.board is not None:
+            self.board.add_image("augmented training slices", contact_sheet(images, masks), 0, dataformats="HWC")
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -110,11 +114,21 @@ class LiveMonitor(Monitor):
         """End the line and TensorBoard's file."""
         if sys.stderr.isatty():
             print(file=sys.stderr)
-        self.board.close()
+        if self.board is not None:
+            self.board.close()
 
     def _rewrite(self, text: str) -> None:
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def make_board(folder: Path) -> SummaryWriter | None:
+    """TensorBoard's log in a folder; None where it is not installed: the run's own log says as much."""
+    if find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))
 
 
 def contact_sheet(images: Tensor, masks: Tensor, columns: int = 4) -> np.ndarray:

@@ -1,63 +1,21 @@
-"""Device, precision and processes of a training, through Lightning Fabric."""
+"""Batch normalisation over the batch of all processes."""
 
 from __future__ import annotations
 
-import os
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ..cascade.device import resolve_device
-
-# By the name a user gives: what Lightning Fabric calls it.
-PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+from .engine import Engine
 
 
-def make_fabric(device: str, precision: str = "auto") -> Fabric:
-    """Join the processes that ``torchrun`` started, or run alone.
-
-    Args:
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps"; under torchrun each process takes a GPU of its own.
-        precision: key of `PRECISIONS`; "auto" is bfloat16 (mixed) on GPUs that compute in it, float32 elsewhere.
-
-    Raises:
-        DeviceError: there is no such device.
-    """
-    chosen = resolve_device(device)
-    precision = resolve_precision(chosen, precision)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes == 1:
-        devices = 1 if chosen.index is None else [chosen.index]
-        fabric = Fabric(accelerator=chosen.type, devices=devices, precision=PRECISIONS[precision])
-    else:
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-        fabric = Fabric(
-            accelerator=chosen.type,
-            devices=here,
-            num_nodes=processes // here,
-            strategy="ddp",
-            precision=PRECISIONS[precision],
-        )
-    fabric.launch()
-    return fabric
-
-
-def resolve_precision(device: torch.device, precision: str) -> str:
-    """The key of `PRECISIONS` that "auto" stands for on a device; others stay as they are."""
-    if precision != "auto":
-        return precision
-    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" if half else "fp32"
-
-
-def share_batch_norm(network: nn.Module, fabric: Fabric) -> nn.Module:
+def share_batch_norm(network: nn.Module, engine: Engine) -> nn.Module:
     """Let batch normalisation see the batch of all processes, so that their number does not change the result."""
-    if fabric.world_size == 1:
+    if engine.world_size == 1:
         return network
-    if fabric.device.type == "cuda":
+    if engine.device.type == "cuda":
         shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return shared
     for module in network.modules():
