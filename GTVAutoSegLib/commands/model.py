@@ -19,13 +19,16 @@ from ..model.store import (
     record,
     remove_model,
 )
+from ..model.versions import use_version, versions
 
 TEXTS = {
     "info": "all of a model's description, as JSON",
     "verify": "check files and hashes",
     "install": "copy a bundle to your own models, so that it is found by its id",
     "calibrate": "make the 8-bit form, which CPUs run faster, and record how its results compare",
-    "remove": "delete a model that was installed",
+    "versions": "every version of a model: the one in use, and those that were replaced",
+    "use": "let a model's id stand for another of its versions; the one in use is kept",
+    "remove": "delete a model that was installed; versions that it replaced are kept",
     "export": "write a bundle as one .zip, to hand it on",
 }
 
@@ -41,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("output", metavar="OUT.zip", type=Path, help="file to write")
         if name == "install":
             action.add_argument("--replace", action="store_true", help="also where another model has the same id")
+        if name == "use":
+            action.add_argument("version", metavar="VERSION", help="its number, or the beginning of its digest")
         if name == "calibrate":
             action.add_argument("dataset", metavar="DATASET", type=Path, help="CTs whose activations are measured")
             action.add_argument(
@@ -108,6 +113,11 @@ def install(arguments: argparse.Namespace) -> int:
         )
     bundle = install_model(arguments.model)
     print(f"installed: {bundle.info.id} {bundle.info.version} in {bundle.path}")
+    if other is not None:
+        which = other.info.version if other.info.version != bundle.info.version else other.digest[:12]
+        print(
+            f"version {other.info.version} is kept; bring it back with: gtvautoseg model use {bundle.info.id} {which}"
+        )
     return 0
 
 
@@ -135,6 +145,21 @@ def calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def list_versions(arguments: argparse.Namespace) -> int:
+    """Print one line a version, the one in use first."""
+    for one in versions(arguments.model):
+        kind = "in use" if one.current else "shipped" if one.shipped else "kept"
+        print(f"{one.version or 'damaged':<8} {one.digest[:12]:<12}  {kind:<7}  {one.problem or one.path}")
+    return 0
+
+
+def use(arguments: argparse.Namespace) -> int:
+    """Bring a version back."""
+    bundle = use_version(arguments.model, arguments.version)
+    print(f"in use: {bundle.info.id} {bundle.info.version} ({bundle.digest[:12]})")
+    return 0
+
+
 def remove(arguments: argparse.Namespace) -> int:
     """Delete an installed bundle; shipped ones are refused."""
     print(f"removed: {remove_model(arguments.model)}")
@@ -153,6 +178,8 @@ ACTIONS = {
     "verify": verify,
     "install": install,
     "calibrate": calibrate,
+    "versions": list_versions,
+    "use": use,
     "remove": remove,
     "export": export,
 }

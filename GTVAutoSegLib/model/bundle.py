@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import InputError, ModelError
 from ..system.json_text import parse_json
+from ..system.leftovers import sweep
 from ..system.resources import resource_folders
 from ..system.settings import parse_settings
 from .info import ModelInfo
@@ -92,6 +93,8 @@ def iterate_bundles(
     seen = set()
     for folder in model_folders() if folders is None else folders:
         try:
+            if folder.is_dir():
+                sweep(folder)  # what an installation that was killed was about to replace goes back to its place
             paths = sorted(folder.iterdir()) if folder.is_dir() else []
         except OSError as error:
             if on_unreadable is not None:

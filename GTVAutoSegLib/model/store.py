@@ -1,4 +1,4 @@
-"""Installing, removing and exporting model bundles. Does not need torch."""
+"""Installing, removing and exporting model bundles; versions are in `versions`. Does not need torch."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from .bundle import (
     user_folder,
     verify_model,
 )
+from .kept import ADVICE, keep_aside
 
 # An id becomes the name of a folder on every system.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -38,8 +39,8 @@ def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
 
     Args:
         source: the bundle's folder or .zip, or the id of one.
-        folder: where models are kept; by default `user_folder`, made when it is not there. A model of the same id in
-            it is replaced.
+        folder: where models are kept; by default `user_folder`, made when it is not there. Another model of the same
+            id in it is kept aside, see `versions`.
 
     Returns:
         The installed bundle.
@@ -60,10 +61,34 @@ def install_model(source: str | Path, folder: Path | None = None) -> Bundle:
     target = folder / name
     if target.exists() and target.samefile(bundle.path):
         raise InputError(f"{bundle.path} is installed already; give a bundle from somewhere else")
-    with _on_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    return put_in_place(bundle, target)
+
+
+def put_in_place(bundle: Bundle, target: Path) -> Bundle:
+    """Copy a verified bundle to a folder; another model that lies there is kept aside first.
+
+    Raises:
+        DiskError: it could not be written; what lay there is still there.
+    """
+    with _on_disk(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        restore_folder(target)
+        if _digest(target) != bundle.digest:
+            keep_aside(target)
         _copy(bundle, target)
     return read_bundle(target)
+
+
+def set_aside(target: Path) -> None:
+    """Take an installed bundle out of use, and keep it.
+
+    Raises:
+        DiskError: the folder could not be changed.
+    """
+    with _on_disk(target.parent):
+        restore_folder(target)
+        if keep_aside(target) is not None:
+            _discard(target)
 
 
 def displaced_model(source: str | Path, folder: Path | None = None) -> Bundle | None:
@@ -188,9 +213,16 @@ def check_recordable(model: str | Path) -> Path:
     return bundle.path / DESCRIPTION
 
 
+def _digest(path: Path) -> str:
+    """Of a bundle; "" where there is none or it is damaged."""
+    try:
+        return read_bundle(path).digest
+    except ModelError:
+        return ""
+
+
 def _copy(bundle: Bundle, target: Path) -> None:
-    restore_folder(target)
-    with whole_folder(target, "free space on the disk, or choose a folder you may write to") as fresh:
+    with whole_folder(target, ADVICE) as fresh:
         (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
         for name in bundle.info.weight_files:
             (fresh / name).write_bytes(bundle.weights(name))

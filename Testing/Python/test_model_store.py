@@ -72,7 +72,7 @@ def test_an_id_that_is_a_path_is_refused(bundle, store, tmp_path):
 def test_a_newer_version_replaces_the_installed_one(bundle, store, tmp_path):
     install_model(bundle, store)
     assert install_model(newer_version(bundle, tmp_path), store).info.version == "2.0.0"
-    assert [path.name for path in store.iterdir()] == ["lung"]
+    assert verify_model("lung").info.version == "2.0.0"
 
 
 def newer_version(bundle, folder):
