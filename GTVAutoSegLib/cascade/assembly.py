@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -14,8 +13,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import InputError, ModelError
-from ..model.bundle import Bundle
-from ..model.info import NetworkInfo
+from ..model.bundle import Bundle, Described
+from ..model.info import Description, NetworkInfo
 from ..networks import CLASSIFIERS, SEGMENTERS, build_network, channels_last
 from .cascade import Cascade
 from .device import resolve_device
@@ -108,19 +107,8 @@ def _no_int8(cascade: Cascade) -> str:
     return missing_support()
 
 
-class Weights(Protocol):
-    """A bundle of any kind, as far as its weights are concerned."""
-
-    @property
-    def path(self) -> Path:
-        """The bundle's folder or .zip."""
-
-    def weights(self, name: str) -> bytes:
-        """Content of a weight file, checked against its sha256; raises ModelError."""
-
-
 def load_network(
-    bundle: Weights, registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
+    bundle: Described[Description], registry: dict[str, Callable[..., nn.Module]], info: NetworkInfo, name: str
 ) -> nn.Module:
     """A network of a bundle with its weights, checked, ready to infer.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TorchBrokenError, TorchMissingError
-from ..model.bundle import Bundle, read_bundle
+from ..model.bundle import Bundle, Described, read_bundle
 from ..model.precision import check_precision
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def load_model(model: str | Path | Bundle, device: str = "auto", precision: str 
         InputError: there is no such device or precision, or this machine or bundle does not support it.
     """
     check_precision(precision)
-    bundle = model if isinstance(model, Bundle) else read_bundle(model)
+    bundle = model if isinstance(model, Described) else read_bundle(model)
     check_torch()
     from .assembly import load_cascade
 

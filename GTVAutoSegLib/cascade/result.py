@@ -144,7 +144,7 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRe
         reason=result.reason,
         warnings=tuple(result.warnings),
         mask_sha256=mask_sha256(result.mask),
-        model=ModelRecord(bundle.info.id, bundle.info.version, bundle.digest),
+        model=ModelRecord(**bundle.identity),
         device=result.device,
         precision=result.precision,
         timings={step: round(seconds, 4) for step, seconds in result.timings.items()},

@@ -9,20 +9,18 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import InputError, ModelError
 from ..system.json_text import parse_json
 from ..system.leftovers import sweep
 from ..system.resources import resource_folders
 from ..system.settings import parse_settings
-from .info import ModelInfo
-
-T = TypeVar("T")
+from .info import Description, ModelInfo
 
 SCHEMA = 1
 DESCRIPTION = "model.json"
@@ -34,8 +32,12 @@ MOST_WEIGHT_BYTES = 1 << 30
 MOST_WEIGHT_FILES = 64
 
 
+D = TypeVar("D", bound=Description)
+D_co = TypeVar("D_co", bound=Description, covariant=True)
+
+
 @dataclass(frozen=True)
-class Bundle:
+class Described(Generic[D_co]):
     """A bundle on disk whose ``model.json`` is valid; `digest` identifies it in results.
 
     Attributes:
@@ -45,8 +47,13 @@ class Bundle:
     """
 
     path: Path
-    info: ModelInfo
+    info: D_co
     digest: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What results say of it."""
+        return {"id": self.info.id, "version": self.info.version, "digest": self.digest}
 
     def weights(self, name: str) -> bytes:
         """Content of a weight file, checked against its sha256.
@@ -54,7 +61,17 @@ class Bundle:
         Raises:
             ModelError: the file is missing, truncated or tampered with.
         """
-        return checked_member(self.path, name, self.info.sha256)
+        content, expected = read_member(self.path, name), self.info.sha256[name]
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != expected:
+            raise ModelError(
+                f"{self.path / name} has sha256 {digest[:12]}..., model.json expects {expected[:12]}...: the file is "
+                "damaged or was changed; install the model again"
+            )
+        return content
+
+
+Bundle = Described[ModelInfo]
 
 
 def model_folders() -> list[Path]:
@@ -131,68 +148,52 @@ def read_bundle(model: str | Path) -> Bundle:
     Raises:
         ModelError: no such bundle, or its ``model.json`` is not valid.
     """
-    path = find_model(model)
+    return read_described(find_model(model), ModelInfo, "model")
+
+
+def read_described(path: Path, cls: type[D], kind: str) -> Described[D]:
+    """Read the description of a bundle of any kind.
+
+    Args:
+        path: its folder or .zip.
+        cls: the dataclass of its ``model.json``.
+        kind: what it describes, "model" or "completer".
+
+    Raises:
+        ModelError: there is no ``model.json``, it is not valid, or describes something else.
+    """
     content = read_member(path, DESCRIPTION)
     where = str(path / DESCRIPTION)
     try:
         data = parse_json(content)
     except ValueError as error:
-        raise ModelError(f"{where} is not JSON ({error}); install the model again") from error
-    if isinstance(data, dict) and "kind" in data:
-        raise ModelError(
-            f"{where} describes a {data['kind']}, expected a model that outlines tumours; see 'model list'"
-        )
-    info = parsed_description(ModelInfo, data, where)
-    check_weight_files(where, info.weight_files, info.sha256)
-    return Bundle(path, info, hashlib.sha256(content).hexdigest())
-
-
-def parsed_description(cls: type[T], data: Any, where: str) -> T:
-    """A decoded ``model.json`` as its dataclass.
-
-    Raises:
-        ModelError: another schema, or keys and values that are not allowed.
-    """
+        raise ModelError(f"{where} is not JSON ({error}); install the {kind} again") from error
+    found = data.get("kind", "model") if isinstance(data, dict) else kind
+    if found != kind:
+        raise ModelError(f"{where} describes a {found}, expected a {kind}; give the folder or .zip of a {kind}")
     version = data.get("schema") if isinstance(data, dict) else None
     if version != SCHEMA:
-        raise ModelError(f"{where} has schema {version!r}, this version reads {SCHEMA}; install a matching model")
+        raise ModelError(f"{where} has schema {version!r}, this version reads {SCHEMA}; install a matching {kind}")
     try:
-        return parse_settings(cls, data, where)
+        info = parse_settings(cls, data, where)
     except ValueError as error:
-        raise ModelError(f"{error}; install the model again") from error
+        raise ModelError(f"{error}; install the {kind} again") from error
+    _check_weight_files(where, info)
+    return Described(path, info, hashlib.sha256(content).hexdigest())
 
 
-def check_weight_files(where: str, names: Sequence[str], sha256: Mapping[str, str]) -> None:
-    """Check what ``model.json`` says of its weight files.
-
-    Raises:
-        ModelError: there are too many, a name is none of a file beside it, or has no sha256.
-    """
-    if len(names) > MOST_WEIGHT_FILES:
+def _check_weight_files(where: str, info: Description) -> None:
+    """Raise ModelError for too many weight files, a name of no file beside ``model.json``, or one without sha256."""
+    if len(info.weight_files) > MOST_WEIGHT_FILES:
         raise ModelError(
-            f"{where} names {len(names)} weight files, expected at most {MOST_WEIGHT_FILES}; install another model"
+            f"{where} names {len(info.weight_files)} weight files, expected at most {MOST_WEIGHT_FILES}; install "
+            "another model"
         )
-    for name in names:
+    for name in info.weight_files:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ModelError(f"{where} names the weight file '{name}', expected a plain name ending in .safetensors")
-        if name not in sha256:
+        if name not in info.sha256:
             raise ModelError(f"{where} has no sha256 for {name}; install the model again")
-
-
-def checked_member(path: Path, name: str, sha256: Mapping[str, str]) -> bytes:
-    """Content of a weight file, checked against its sha256.
-
-    Raises:
-        ModelError: the file is missing, truncated or tampered with.
-    """
-    content = read_member(path, name)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256[name]:
-        raise ModelError(
-            f"{path / name} has sha256 {digest[:12]}..., model.json expects {sha256[name][:12]}...: the file is "
-            "damaged or was changed; install the model again"
-        )
-    return content
 
 
 def verify_model(model: str | Path) -> Bundle:

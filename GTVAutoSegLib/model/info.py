@@ -5,6 +5,7 @@ Nothing here imports torch, so that Slicer's own process can read it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,8 +106,8 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class ModelInfo:
-    """``model.json``, decoded."""
+class Description(ABC):
+    """What every ``model.json`` says, whatever it describes; `sha256` holds that of each weight file by its name."""
 
     schema: int
     id: str
@@ -114,12 +115,23 @@ class ModelInfo:
     version: str
     licence: str
     intended_use: str
+    sha256: dict[str, str]
+
+    @property
+    @abstractmethod
+    def weight_files(self) -> tuple[str, ...]:
+        """Names of all weight files."""
+
+
+@dataclass(frozen=True)
+class ModelInfo(Description):
+    """``model.json`` of a cascade, decoded."""
+
     task: TaskInfo
     preprocessing: PreprocessSettings
     classifier: NetworkInfo
     segmenter: NetworkInfo
     training_data: TrainingData
-    sha256: dict[str, str]
     thresholds: Thresholds = field(default_factory=Thresholds)
     postprocessing: PostprocessSettings = field(default_factory=PostprocessSettings)
     metrics: dict[str, Any] = field(default_factory=dict)

@@ -253,7 +253,7 @@ def test_a_completer_is_no_model_and_a_model_no_completer(tmp_path, tiny):
     with pytest.raises(ModelError, match="describes a completer"):
         read_bundle(tiny.bundle.path)
     (tmp_path / "model.json").write_text('{"schema": 1}')
-    with pytest.raises(ModelError, match="describes no completer"):
+    with pytest.raises(ModelError, match="describes a model"):
         read_completer(tmp_path)
 
 

@@ -224,8 +224,5 @@ def describe(models: dict[str, Path]) -> dict[str, Any]:
     from ... import __version__
     from ...model.bundle import read_bundle
 
-    bundles = {
-        name: {"id": bundle.info.id, "version": bundle.info.version, "digest": bundle.digest}
-        for name, bundle in zip(models, map(read_bundle, models.values()))
-    }
+    bundles = {name: read_bundle(path).identity for name, path in models.items()}
     return {"gtvautoseg": __version__, **({"bundles": bundles} if bundles else {})}
