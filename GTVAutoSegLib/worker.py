@@ -32,7 +32,7 @@ from .errors import Cancelled, InputError, foreseen
 from .model.precision import PRECISIONS
 from .system.allocator import give_back_freed_memory, keep_freed_memory
 from .system.json_text import parse_json
-from .system.standard_input import StandardInput
+from .system.streams import StandardInput
 
 if TYPE_CHECKING:
     from .cascade.cascade import Cascade

@@ -5,7 +5,6 @@ The structure set becomes another object, for what was sent of it before says UN
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
 from ..report.case_report import with_approval
 from ..report.record.approval import Approval, approval_of_file, approve, lapsed
-from ..system.files import sha256_of, whole_file, write_text
+from ..system.files import sha256_of, whole_file, write_json, write_text
 from .earlier import record_beside, seal
 from .plan import REPORT, RESULT
 
@@ -61,7 +60,7 @@ def approve_case(folder: Path, reviewer: str) -> Approval:
     if page.is_file() and sha256_of(page) == record.sha256.get(REPORT):
         write_text(page, with_approval(page.read_text(encoding="utf-8"), approval))
     record = seal(record, [folder / name for name in record.files if (folder / name).is_file()])
-    write_text(folder / RESULT, json.dumps(record.to_json(), indent=2) + "\n")
+    write_json(folder / RESULT, record.to_json())
     return approval
 
 

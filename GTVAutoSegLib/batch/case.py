@@ -6,7 +6,6 @@ A case's folder holds the masks, ``thumbnail.png`` and ``report.html``; ``result
 
 from __future__ import annotations
 
-import json
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,10 +18,10 @@ from ..cascade.result import describe_segment, sentence, summarise
 from ..errors import InputError, foreseen
 from ..images.dicom.headers import read_header
 from ..images.dicom.series import stack
-from ..images.masks.following import following
 from ..images.masks.packed import pack
 from ..images.masks.structure import Structure
 from ..images.placement import border_warnings
+from ..images.probability import following
 from ..images.read import read_volume
 from ..images.volume import Volume, check_ct
 from ..images.write import mask_format, write_structure
@@ -31,11 +30,13 @@ from ..report.case_record import CaseRecord
 from ..report.case_report import report_page
 from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
-from ..system.files import make_folder, whole_file, write_text
+from ..system.files import make_folder, whole_file, write_json, write_text
 from .earlier import clear, seal
 from .plan import REPORT, RESULT, THUMBNAIL, Plan
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..cascade.result import CascadeResult
 
 
@@ -135,14 +136,39 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     structure = following(structure, result.probability)
     for path in plan.masks:
         write_structure(structure, volume, path)
-    window = bundle.info.preprocessing.window
-    overview = thumbnail(result.mask, volume, window)
+    return write_report(plan, record=record, mask=result.mask, volume=volume, window=bundle.info.preprocessing.window)
+
+
+def write_report(
+    plan: Plan,
+    record: CaseRecord,
+    mask: np.ndarray,
+    volume: Volume,
+    window: tuple[float, float],
+    *,
+    before: np.ndarray | None = None,
+    page: bool = True,
+) -> CaseRecord:
+    """Write thumbnail, report and, last of all, ``result.json``, which holds the hashes of all files.
+
+    Args:
+        plan: of the case.
+        record: what ``result.json`` will hold, beside the hashes.
+        mask: (z, y, x) on the volume's grid.
+        volume: the CT.
+        window: HU shown as black and white.
+        before: the mask before a person edited it.
+        page: whether to write the report.
+    """
+    overview = thumbnail(mask, volume, window)
     with whole_file(plan.folder / THUMBNAIL) as temporary:
         temporary.write_bytes(overview)
-    pictures = key_pictures(result.mask, volume, window)
-    write_text(plan.folder / REPORT, report_page(record, overview, pictures))
-    record = seal(record, [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT])
-    write_text(plan.folder / RESULT, json.dumps(record.to_json(), indent=2) + "\n")
+    if page:
+        pictures = key_pictures(mask, volume, window, before=before)
+        write_text(plan.folder / REPORT, report_page(record, overview, pictures))
+    files = (*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT)
+    record = seal(record, [path for path in files if path.is_file()])
+    write_json(plan.folder / RESULT, record.to_json())
     return record
 
 

@@ -6,7 +6,6 @@ the folder ``automatic`` within the case's. ``result.json`` is written last, so 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,15 +26,13 @@ from ..images.masks.terms import describe as describe_name
 from ..images.placement import extent_mm, tumour_slices
 from ..images.write import mask_format, write_structure
 from ..report.case_record import CaseRecord, Correction
-from ..report.case_report import report_page
 from ..report.measures import measure
-from ..report.pictures import key_pictures, thumbnail
 from ..report.record.approval import lapsed
 from ..report.record.edits import describe_edit, measure_edit
-from ..system.files import whole_file, write_text
-from .case import Outcome, failure, read_case
-from .earlier import NOT_FOLLOWED, Earlier, pack_away, seal
-from .plan import AUTOMATIC, REPORT, RESULT, THUMBNAIL, Plan
+from ..system.files import whole_file
+from .case import Outcome, failure, read_case, write_report
+from .earlier import NOT_FOLLOWED, Earlier, pack_away
+from .plan import AUTOMATIC, REPORT, Plan
 
 if TYPE_CHECKING:
     from ..images.volume import Volume
@@ -102,8 +99,16 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
         )
     _keep_automatic(plan, earlier, record)
     record = replace(record, correction=fix, approval=record.approval if holds else None)
-    _write(plan, earlier=earlier, volume=volume, structures=[own, *others], record=record, before=before, bundle=bundle)
-    return record
+    _write_masks(plan, earlier, volume, [own, *others])
+    return write_report(
+        plan,
+        record=record,
+        mask=own.mask,
+        volume=volume,
+        window=bundle.info.preprocessing.window,
+        before=before if fix else None,
+        page=REPORT not in earlier.changed,
+    )
 
 
 def _automatic(plan: Plan, earlier: Earlier, record: CaseRecord, volume: Volume) -> np.ndarray:
@@ -181,31 +186,13 @@ def _keep_automatic(plan: Plan, earlier: Earlier, record: CaseRecord) -> None:
                 shutil.copyfile(path, temporary)
 
 
-def _write(
-    plan: Plan,
-    earlier: Earlier,
-    volume: Volume,
-    structures: Sequence[Structure],
-    record: CaseRecord,
-    before: np.ndarray,
-    bundle: Bundle,
-) -> None:
-    """Write what follows a correction; what the person saved is left alone."""
-    own = structures[0]
-    follow = [path for path in plan.masks if path.name not in earlier.changed]
-    for path in follow:
+def _write_masks(plan: Plan, earlier: Earlier, volume: Volume, structures: Sequence[Structure]) -> None:
+    """Write the masks that follow a correction; what the person saved is left alone."""
+    for path in plan.masks:
+        if path.name in earlier.changed:
+            continue
         if mask_format(path)[0] == RTSTRUCT:
             pack_away(plan, path)
             write_rtstruct(structures, volume, path)
         else:
-            write_structure(own, volume, path)
-    window = bundle.info.preprocessing.window
-    overview = thumbnail(own.mask, volume, window)
-    with whole_file(plan.folder / THUMBNAIL) as temporary:
-        temporary.write_bytes(overview)
-    if REPORT not in earlier.changed:
-        pictures = key_pictures(own.mask, volume, window, before=before if record.correction else None)
-        write_text(plan.folder / REPORT, report_page(record, overview, pictures))
-    files = [*plan.masks, plan.folder / THUMBNAIL, plan.folder / REPORT]
-    record = seal(record, [path for path in files if path.is_file()])
-    write_text(plan.folder / RESULT, json.dumps(record.to_json(), indent=2) + "\n")
+            write_structure(structures[0], volume, path)

@@ -20,11 +20,7 @@ TILTED = 0.01
 
 
 def without_unwritable(cohort: Cohort, formats: Sequence[str]) -> Cohort:
-    """Let cases fail at once whose masks cannot be written in a format that was asked for.
-
-    Args:
-        cohort: what was found.
-        formats: suffixes; () for what fits each case.
+    """Let cases fail at once whose masks cannot be written in one of the formats (suffixes) that were asked for.
 
     Raises:
         InputError: that is so for every case.

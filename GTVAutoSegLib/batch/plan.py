@@ -69,14 +69,7 @@ class Plan:
 
 
 def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings) -> Plan:
-    """Plan a case.
-
-    Args:
-        case: the CT.
-        output: folder of the batch.
-        bundle: the model.
-        settings: of the batch.
-    """
+    """Plan a case."""
     formats = settings.formats or DEFAULT_FORMATS + (DICOM_FORMATS if case.is_dicom else ())
     key = {
         "model": bundle.digest,

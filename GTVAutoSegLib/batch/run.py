@@ -71,14 +71,7 @@ class Batch:
 
 
 def plan_batch(cohort: Cohort, output: Path, bundle: Bundle, settings: BatchSettings | None = None) -> Batch:
-    """Plan a run; nothing is written.
-
-    Args:
-        cohort: the cases.
-        output: folder of the results.
-        bundle: the model.
-        settings: what the user chose.
-    """
+    """Plan a run; nothing is written."""
     settings = settings or BatchSettings()
     plans = tuple(plan_case(case, output, bundle, settings) for case in cohort.cases)
     return Batch(cohort, output=output, bundle=bundle, plans=plans, earlier=_look(plans))
@@ -104,20 +97,23 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     Raises:
         InputError: another run is writing to the folder.
     """
-    outcomes = [Outcome(name, text, failed=True) for name, text in batch.cohort.failed]
+    outcomes: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        _log(log, outcome)
+        say(outcome)
+
     with locked(batch.output), (batch.output / LOG).open("a", encoding="utf-8") as log:
         batch = replace(batch, earlier=_look(batch.plans))  # another run may have been writing since it was planned
         _log_start(batch, log)
         stuck = _set_aside(batch)
-        outcomes += stuck
+        outcomes += [*(Outcome(name, text, failed=True) for name, text in batch.cohort.failed), *stuck]
         for outcome in outcomes:
-            _log(log, outcome)
-            say(outcome)
+            tell(outcome)
         for plan in batch.to_correct:
             outcome = correct(plan, batch.earlier[plan.case.name], batch.bundle)
             note_edit(plan, batch.earlier[plan.case.name])
-            _log(log, outcome)
-            say(outcome)
+            tell(outcome)
         left_out = {outcome.case for outcome in stuck}
         plans = [plan for plan in batch.plans if plan.case.name in batch.todo.keys() - left_out]
         by_name = {plan.case.name: plan for plan in plans}
@@ -128,12 +124,10 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
                     outcomes.append(outcome)
                     if not outcome.failed:
                         note_run(by_name[outcome.case])
-                    _log(log, outcome)
-                    say(outcome)
+                    tell(outcome)
             for outcome in _removed(batch.plans, {outcome.case for outcome in outcomes if outcome.failed}):
                 outcomes.append(outcome)
-                _log(log, outcome)
-                say(outcome)
+                tell(outcome)
         finally:
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
             done = write_summary(

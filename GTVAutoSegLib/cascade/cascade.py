@@ -31,6 +31,7 @@ from .result import CascadeResult
 if TYPE_CHECKING:
     from ..images.region import IndexBox, Region
     from ..model.bundle import Bundle
+    from ..model.info import NetworkInfo
 
 
 @dataclass(frozen=True)
@@ -209,32 +210,29 @@ class _Run:
 
     def _classify(self, wanted: np.ndarray) -> np.ndarray:
         probability = np.full(len(self.hu), np.nan, np.float32)
-        indices = np.flatnonzero(wanted)
-        for chosen, output in self.runner.run(
-            "classifying",
-            self.cascade.classifiers,
-            indices,
-            self._input,
-            self._timed,
-            self.info.classifier.combine,
-            flips=self.info.classifier.flips,
-        ):
+        stage = self._run("classifying", self.cascade.classifiers, self.info.classifier, np.flatnonzero(wanted))
+        for chosen, output in stage:
             probability[chosen] = output[:, 1].numpy()
         return probability
 
     def _segment(self, indices: np.ndarray, levels: np.ndarray) -> None:
-        for chosen, output in self.runner.run(
-            "segmenting",
-            self.cascade.segmenters,
-            indices,
-            self._input,
-            self._timed,
-            self.info.segmenter.combine,
-            flips=self.info.segmenter.flips,
-        ):
+        for chosen, output in self._run("segmenting", self.cascade.segmenters, self.info.segmenter, indices):
             with self._timed("back-projection"):
                 for index, probability in zip(chosen, output[:, 1]):
                     paste_back(probability, self.boxes[index], levels[index])
+
+    def _run(
+        self, stage: str, networks: Sequence[nn.Module], info: NetworkInfo, indices: np.ndarray
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        return self.runner.run(
+            stage,
+            networks=networks,
+            indices=indices,
+            make_input=self._input,
+            timed=self._timed,
+            combine=info.combine,
+            flips=info.flips,
+        )
 
     def _input(self, indices: Sequence[int]) -> torch.Tensor:
         settings = self.info.preprocessing

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..images.region import IndexBox, triple
 from ..system.settings import CropSettings, PreprocessSettings
-from .preprocess import Box, apply_window, stretch, stretch_mask
+from .preprocess import Box, apply_window, stretch
 
 
 def loosened(box: IndexBox, slack_mm: np.ndarray, spacing: Sequence[float], shape: Sequence[int]) -> IndexBox:
@@ -84,11 +84,6 @@ def crop_input(
     return torch.cat(
         [*grey, _box_channels(index, box=box, rectangle=rectangle, spacing=spacing, size=settings.size, settings=crops)]
     )
-
-
-def crop_target(label: np.ndarray, index: int, rectangle: Box, size: int) -> np.ndarray:
-    """The mask that belongs to `crop_input`, bool (N, N)."""
-    return stretch_mask(label[index], rectangle, size)
 
 
 def _box_channels(

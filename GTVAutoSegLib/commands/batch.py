@@ -9,9 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.precision import PRECISIONS
-from .contours import add_contours
-from .counts import at_least
+from .options import add_contours, add_device, add_model, at_least
 
 if TYPE_CHECKING:
     from ..batch.case import Outcome
@@ -32,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with volumes or DICOM files in any nesting, or a .csv with the columns name and path",
     )
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="folder for the results; made if need be")
-    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    add_model(parser)
     parser.add_argument(
         "--format",
         action="append",
@@ -40,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how masks are written, may be repeated: .seg.nrrd, .nii.gz, .nrrd, .mha, .dcm (RTSTRUCT, for DICOM); "
         "by default .seg.nrrd, and for DICOM .dcm as well",
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto)")
+    add_device(parser)
     parser.add_argument("--threshold", type=float, metavar="T", help="slice probability from which it is segmented")
     add_contours(parser)
     parser.add_argument(
@@ -197,7 +194,7 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     from ..batch.run import run_here
     from ..cascade.load import load_model
     from ..model.bundle import verify_model
-    from ..system.standard_input import StandardInput
+    from ..system.streams import StandardInput
 
     cancelled = StandardInput().closed if arguments.watch_stdin else None
     if not needed:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import check_apart, json_file, slice_list
+from .options import add_ct, add_device, add_json, check_apart, json_file, slice_list
 
 if TYPE_CHECKING:
     from ..completion.record import CompletionRecord
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("ct", metavar="CT", help="image file, or a folder with a DICOM series")
+    add_ct(parser)
     parser.add_argument(
         "drawn",
         metavar="DRAWN",
@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", type=int, metavar="N", help="the tumour's last slice (default: it is found)")
     parser.add_argument("--model", help="id or path of a model whose classifier finds the ends, not the completer")
     parser.add_argument("--completer", type=Path, metavar="BUNDLE", help="a completer of your own, folder or .zip")
-    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
+    add_device(parser)
+    add_json(parser)
     parser.epilog = (
         "Drawn slices stay as they are, voxel for voxel. Without PyTorch the shapes are interpolated, and a warning "
         "says so."
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..images.masks.structure import Structure
     from ..images.read import read_volume
     from ..images.write import check_outputs, mask_format, write_structure
-    from ..system.files import check_writable, write_text
+    from ..system.files import check_writable, write_json
     from ..system.progress import progress_bar
 
     for path in arguments.output:
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     record = summarise_completion(result, volume)
     _note(arguments, record)
     for path in json_file(arguments):
-        write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
+        write_json(path, record.to_json())
     for warning in record.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.json == "-":

@@ -53,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Dispatch to the action."""
-    return ACTIONS[arguments.action](arguments)
+    ACTIONS[arguments.action](arguments)
 
 
-def list_models(_: argparse.Namespace) -> int:
+def list_models(_: argparse.Namespace) -> None:
     """Print one line a bundle; a damaged one is listed with what is wrong, one that another hides beneath it."""
     found: dict[str, list[Path]] = {}
 
@@ -73,7 +73,6 @@ def list_models(_: argparse.Namespace) -> int:
         print(_line(name, path))
         for other in hidden:
             print(f"{'':<12} hides {other}, which has the same id")
-    return 0
 
 
 def _line(name: str, path: Path) -> str:
@@ -87,23 +86,21 @@ def _line(name: str, path: Path) -> str:
     return f"{info.id:<12} {info.version:<8} {info.title}  [{info.task.site}]{measured}{place}"
 
 
-def show(arguments: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> None:
     """Print the description as JSON."""
     bundle = read_bundle(arguments.model)
     print(json.dumps({"path": str(bundle.path), "digest": bundle.digest, **asdict(bundle.info)}, indent=2))
-    return 0
 
 
-def verify(arguments: argparse.Namespace) -> int:
+def verify(arguments: argparse.Namespace) -> None:
     """Check every file; raises ModelError naming the first that is wrong."""
     bundle = verify_model(arguments.model)
     print(
         f"{bundle.info.id} {bundle.info.version}: {len(bundle.info.weight_files)} weight files are whole and unchanged"
     )
-    return 0
 
 
-def install(arguments: argparse.Namespace) -> int:
+def install(arguments: argparse.Namespace) -> None:
     """Copy a bundle to the user's own folder, verified first; another model of the same id is not replaced unasked."""
     other = displaced_model(arguments.model)
     if other is not None and not arguments.replace:
@@ -118,10 +115,9 @@ def install(arguments: argparse.Namespace) -> int:
         print(
             f"version {other.info.version} is kept; bring it back with: gtvautoseg model use {bundle.info.id} {which}"
         )
-    return 0
 
 
-def calibrate(arguments: argparse.Namespace) -> int:
+def calibrate(arguments: argparse.Namespace) -> None:
     """Measure ranges on one data set, compare on another, and write both into the description."""
     from ..cascade.load import load_model
     from ..system.progress import progress_bar
@@ -142,34 +138,29 @@ def calibrate(arguments: argparse.Namespace) -> int:
     )
     print("precision auto " + ("takes int8" if found.close else "stays with fp32: results differ too much"))
     print(f"written: {path}")
-    return 0
 
 
-def list_versions(arguments: argparse.Namespace) -> int:
+def list_versions(arguments: argparse.Namespace) -> None:
     """Print one line a version, the one in use first."""
     for one in versions(arguments.model):
         kind = "in use" if one.current else "shipped" if one.shipped else "kept"
         print(f"{one.version or 'damaged':<8} {one.digest[:12]:<12}  {kind:<7}  {one.problem or one.path}")
-    return 0
 
 
-def use(arguments: argparse.Namespace) -> int:
+def use(arguments: argparse.Namespace) -> None:
     """Bring a version back."""
     bundle = use_version(arguments.model, arguments.version)
     print(f"in use: {bundle.info.id} {bundle.info.version} ({bundle.digest[:12]})")
-    return 0
 
 
-def remove(arguments: argparse.Namespace) -> int:
+def remove(arguments: argparse.Namespace) -> None:
     """Delete an installed bundle; shipped ones are refused."""
     print(f"removed: {remove_model(arguments.model)}")
-    return 0
 
 
-def export(arguments: argparse.Namespace) -> int:
+def export(arguments: argparse.Namespace) -> None:
     """Write a bundle as one .zip, verified first."""
     print(f"written: {export_model(arguments.model, arguments.output)}")
-    return 0
 
 
 ACTIONS = {

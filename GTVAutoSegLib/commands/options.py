@@ -1,4 +1,4 @@
-"""Values of options that several commands and the worker take, parsed and checked."""
+"""Options that several commands and the worker take: declared, parsed and checked in one place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..images.masks.structure import CONTOURS, SMOOTH
+from ..model.precision import PRECISIONS
 from ..system.settings import check_threshold
 
 if TYPE_CHECKING:
@@ -19,6 +21,54 @@ BOX_HELP = (
     "look only inside a box, and outline nothing beyond it: XMIN XMAX YMIN YMAX ZMIN ZMAX in patient coordinates "
     "(LPS, mm), or a Markups file (.mrk.json) with one ROI"
 )
+
+
+def add_ct(parser: argparse.ArgumentParser) -> None:
+    """Declare the CT, and which series of a folder it is."""
+    parser.add_argument(
+        "ct", metavar="CT", help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder with a DICOM series"
+    )
+    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Declare the model and the numbers to compute in."""
+    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto); fp32 is the reference"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Declare where networks run."""
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare where the JSON goes, see `json_file`."""
+    parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
+
+
+def add_contours(parser: argparse.ArgumentParser) -> None:
+    """Declare how the outlines of an RTSTRUCT are drawn."""
+    parser.add_argument(
+        "--contours",
+        choices=CONTOURS,
+        default=SMOOTH,
+        help="of an RTSTRUCT: smooth (default), or pixel: midway between pixels; both give the mask back voxel for "
+        "voxel",
+    )
+
+
+def at_least(smallest: int) -> Callable[[str], int]:
+    """A parser of whole numbers from ``smallest`` upwards, for argparse; it raises ArgumentTypeError for others."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {smallest} upwards")
+        return int(text)
+
+    return parse
 
 
 def slice_range(text: str) -> range:

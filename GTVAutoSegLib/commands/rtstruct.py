@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from ..images.masks.structure import ALGORITHMS
-from .contours import add_contours
+from .options import add_contours
 
 if TYPE_CHECKING:
     from ..images.masks.structure import Structure
@@ -78,9 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read, check, write, and say what was written."""
     from ..images.dicom.rtstruct_writer import check_target, write_rtstruct
-    from ..images.dicom.segmentation import check_dicom_seg, write_dicom_seg
+    from ..images.dicom.segmentation import check_dicom_seg, make_dicom_seg
+    from ..images.dicom.source import read_source
     from ..images.read import read_volume
     from ..images.write import check_outputs
+    from ..system.files import whole_file
 
     is_seg = _is_seg(arguments)
     volume = read_volume(arguments.ct, series=arguments.series)
@@ -90,7 +92,9 @@ def run(arguments: argparse.Namespace) -> None:
     structures = read_all(arguments, volume)
     if is_seg:
         check_dicom_seg(volume, arguments.output)
-        write_dicom_seg(structures, volume, arguments.output)
+        data = make_dicom_seg(structures, read_source(volume, arguments.output))
+        with whole_file(arguments.output) as temporary:
+            data.save_as(temporary, enforce_file_format=True)
     else:
         write_rtstruct(structures, volume, arguments.output, base=arguments.add_to)
     _say(arguments, structures, volume)

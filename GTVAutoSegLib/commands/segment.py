@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.precision import PRECISIONS
-from .contours import add_contours
 from .earlier import Earlier
 from .options import (
     BOX_HELP,
+    add_contours,
+    add_ct,
+    add_device,
+    add_json,
+    add_model,
     check_apart,
     json_file,
     mask_probability,
@@ -28,10 +31,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "ct", metavar="CT", help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder with a DICOM series"
-    )
-    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    add_ct(parser)
+    add_model(parser)
     parser.add_argument(
         "--output",
         required=True,
@@ -40,11 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha, and for a CT "
         "from DICOM .dcm (RTSTRUCT) and .seg.dcm (DICOM SEG)",
     )
-    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto); fp32 is the reference"
-    )
+    add_device(parser)
     parser.add_argument("--slices", type=slice_range, metavar="A:B", help="only look at slices A to B-1, from 0")
     parser.add_argument(
         "--threshold", type=probability, metavar="T", help="slice probability from which it is segmented"
@@ -75,21 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,...",
         help="slices of MASK that a person drew (default: those its .seg.nrrd names)",
     )
-    parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
     from ..cascade.load import load_model
     from ..cascade.result import describe_segment, summarise
-    from ..images.masks.following import following
     from ..images.masks.structure import Structure
-    from ..images.probability import check_probability_file
+    from ..images.probability import check_probability_file, following
     from ..images.read import read_volume
     from ..images.volume import check_ct
     from ..images.write import check_outputs, mask_format, write_structure
     from ..model.bundle import read_bundle
-    from ..system.files import check_writable, write_text
+    from ..system.files import check_writable, write_json
     from ..system.progress import progress_bar
 
     bundle = read_bundle(arguments.model)
@@ -133,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.probability is not None and result.probability is not None:
         result.probability.write(arguments.probability, volume)
     for path in json_file(arguments):
-        write_text(path, json.dumps(record.to_json(), indent=2) + "\n")
+        write_json(path, record.to_json())
     _say(record, arguments)
 
 

@@ -21,10 +21,6 @@ SPREAD = 0.22
 def plot(measurements: Sequence[Measurement], title: str) -> bytes:
     """Draw an evaluation; several models share a panel, a colour each.
 
-    Args:
-        measurements: of all cases.
-        title: of the picture.
-
     Returns:
         PNG.
     """

@@ -54,12 +54,7 @@ def range_warnings(mask: np.ndarray, volume: Volume, slices: range | None) -> li
 
 
 def to_border(box: tuple[slice, ...], volume: Volume) -> tuple[float, str]:
-    """The smallest distance from a box to an end of the scan, mm, and which end.
-
-    Args:
-        box: around a mask, in axial order.
-        volume: the CT.
-    """
+    """The smallest distance from a box to an end of the scan, mm, and which end."""
     view = volume.axial
     distances = []
     for axis, end in product(range(3), range(2)):

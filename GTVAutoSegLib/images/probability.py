@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..system.files import check_writable, temporary_folder, whole_file
 from .itk import reading_image, write_image
+from .masks.structure import Structure
 from .runs import keep_largest
 from .volume import Volume, bounding_box
 
@@ -140,6 +141,22 @@ def probability_of(levels: np.ndarray, threshold: float, keep_components: int) -
     return Probability(
         levels[box].copy(), start=start, shape=(z, y, x), threshold=threshold, keep_components=keep_components
     )
+
+
+def following(structure: Structure, probability: Probability | None, threshold: float | None = None) -> Structure:
+    """The structure with the probability behind it, whose level its smooth outlines then follow.
+
+    Args:
+        structure: of a run.
+        probability: of the same run; None leaves the structure as it is.
+        threshold: from which a voxel was tumour; None for the model's own.
+    """
+    if probability is None:
+        return structure
+    values = np.zeros(probability.shape, np.uint8)
+    values[probability.box] = probability.values
+    level = level_of(probability.threshold if threshold is None else threshold) - 0.5
+    return replace(structure, probability=values, threshold=level)
 
 
 def read_probability(path: str | Path) -> Probability:

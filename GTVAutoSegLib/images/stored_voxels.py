@@ -28,10 +28,6 @@ PADDING = b"\0\r\n \x1a"
 def read_voxels(path: Path, header: Header) -> np.ndarray | None:
     """Read a file's voxels, and check that it is whole.
 
-    Args:
-        path: the file, for messages.
-        header: what it says.
-
     Returns:
         The voxels one after the other, in native byte order, before any scaling; None when ``header`` does not say
         where they are or of what type.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import DiskError, InputError, ModelError
-from ..system.files import check_writable, restore_folder, whole_file, whole_folder, write_text
+from ..errors import InputError, ModelError
+from ..system.files import check_writable, restore_folder, whole_file, whole_folder, write_json, written
 from ..system.json_text import read_json
 from ..system.leftovers import FILE_PREFIX, owner
 from ..system.names import RESERVED
@@ -70,7 +67,7 @@ def put_in_place(bundle: Bundle, target: Path) -> Bundle:
     Raises:
         DiskError: it could not be written; what lay there is still there.
     """
-    with _on_disk(target.parent):
+    with written(target.parent, ADVICE):
         target.parent.mkdir(parents=True, exist_ok=True)
         restore_folder(target)
         if _digest(target) != bundle.digest:
@@ -85,7 +82,7 @@ def set_aside(target: Path) -> None:
     Raises:
         DiskError: the folder could not be changed.
     """
-    with _on_disk(target.parent):
+    with written(target.parent, ADVICE):
         restore_folder(target)
         if keep_aside(target) is not None:
             _discard(target)
@@ -93,10 +90,6 @@ def set_aside(target: Path) -> None:
 
 def displaced_model(source: str | Path, folder: Path | None = None) -> Bundle | None:
     """The other model that its id stands for now, and no longer once a bundle is installed; to be asked about.
-
-    Args:
-        source: as for `install_model`.
-        folder: as for `install_model`.
 
     Returns:
         That model, in whatever folder; None where there is none, or the same one.
@@ -138,7 +131,7 @@ def remove_model(model: str | Path, folder: Path | None = None) -> Path:
         raise InputError(f"model '{model}' is shipped with GTVAutoSeg; only models installed later can be removed")
     if path.parent not in folders and (folder is None or path.parent != folder.resolve()):
         raise InputError(f"{path} lies outside the folders for models; delete it yourself if it is not needed")
-    with _on_disk(path.parent):
+    with written(path.parent, ADVICE):
         _discard(path)
     return path
 
@@ -150,10 +143,6 @@ def is_shipped(path: Path) -> bool:
 
 def export_model(model: str | Path, path: Path) -> Path:
     """Write a bundle as a .zip that `install_model` takes; whole or not at all.
-
-    Args:
-        model: id, or path of a bundle.
-        path: ends in .zip.
 
     Returns:
         ``path``.
@@ -195,7 +184,7 @@ def record(model: str | Path, key: str, value: dict[str, Any]) -> Path:
     path = check_recordable(model)
     data = read_json(path)
     data[key] = value
-    write_text(path, json.dumps(data, indent=2) + "\n")
+    write_json(path, data)
     return path
 
 
@@ -233,20 +222,4 @@ def _discard(path: Path) -> None:
         path.unlink()
         return
     # Renamed first: a folder that is removed only in part would be a damaged model.
-    doomed = path.rename(_beside(path))
-    shutil.rmtree(doomed)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{FILE_PREFIX}{owner()}")
-
-
-@contextmanager
-def _on_disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"{folder} could not be changed ({error.strerror or error}); free space on the disk, or choose a folder "
-            "you may write to"
-        ) from error
+    shutil.rmtree(path.rename(path.with_name(f"{FILE_PREFIX}{owner()}")))

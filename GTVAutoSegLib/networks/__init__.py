@@ -1,4 +1,8 @@
-"""The networks, by the names a model bundle uses; ``docs/networks.md`` lists them with their papers."""
+"""The networks, by the names a model bundle uses; ``docs/networks.md`` lists them with their papers.
+
+All take ``in_channels`` of the input slice and ``classes``, logits per pixel or slice; ``width`` counts the channels of
+the encoder's first stage, 64 in the papers, where a network's own docstring says nothing else.
+"""
 
 from __future__ import annotations
 

@@ -26,12 +26,7 @@ class MultiTaskSANet(SANet):
     """SANet whose encoder also learns the slice's label: 12,713,283 parameters at width 64.
 
     The second head serves training only: in evaluation mode the logits of the pixels are all that is returned.
-
-    Args:
-        in_channels: channels of the input slice.
-        width: channels of the encoder's first stage.
-        classes: logits per pixel.
-        dropout: probability before the slice's linear layer.
+    ``dropout`` is the probability before the slice's linear layer.
     """
 
     ORIGIN = Origin(

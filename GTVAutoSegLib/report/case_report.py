@@ -32,13 +32,7 @@ SIGNATURE = '<p class="sign">Checked and corrected by <span></span> on <span></s
 
 
 def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]) -> str:
-    """The report as HTML.
-
-    Args:
-        record: of the case.
-        overview: PNG of one slice.
-        pictures: key slices.
-    """
+    """The report as HTML."""
     record = record.current
     result, measures = record.result, record.measures
     parts = [

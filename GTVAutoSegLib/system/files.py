@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -12,9 +13,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import DiskError, InputError
-from .leftovers import FILE_PREFIX, FOLDER_SUFFIX, REPLACED, owner, put_back, sweep
+from .leftovers import FILE_PREFIX, FOLDER_SUFFIX, REPLACED, discard_part, owner, sweep
+
+WRITE_ADVICE = "free space on the disk or choose another folder, and run again"
 
 
 @contextmanager
@@ -30,16 +34,26 @@ def whole_file(path: Path, suffix: str | None = None) -> Iterator[Path]:
     """
     sweep(path.parent)
     temporary = path.with_name(f"{FILE_PREFIX}{owner()}{path.suffix if suffix is None else suffix}")
+    with written(path):
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def written(what: Path, advice: str = WRITE_ADVICE) -> Iterator[None]:
+    """Turn what the system refuses while something is written into a DiskError that names it and ends with advice."""
     try:
-        yield temporary
-        temporary.replace(path)
+        yield
     except OSError as error:
-        raise DiskError(
-            f"{path} could not be written ({error.strerror or error}); free space on the disk or choose another "
-            "folder, and run again"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise DiskError(f"{what} could not be written ({error.strerror or error}); {advice}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that a person can read, whole or not at all; raises DiskError."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,29 +78,26 @@ def whole_folder(target: Path, advice: str, *, keep: bool = False) -> Iterator[P
     """
     sweep(target.parent)
     part = target.with_name(f".{target.name}.{owner()}{FOLDER_SUFFIX}")
-    try:
-        part.mkdir()
-        yield part
-        if target.exists() and not keep:
-            target.rename(part / REPLACED)
+    with written(target, advice):
         try:
-            part.rename(target)
-        except OSError:
-            if not (keep and target.is_dir()):
-                raise
-        shutil.rmtree(target / REPLACED, ignore_errors=True)
-    except OSError as error:
-        raise DiskError(f"{target} could not be written ({error.strerror or error}); {advice}") from error
-    finally:
-        put_back(part, target)
-        shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            yield part
+            if target.exists() and not keep:
+                target.rename(part / REPLACED)
+            try:
+                part.rename(target)
+            except OSError:
+                if not (keep and target.is_dir()):
+                    raise
+            shutil.rmtree(target / REPLACED, ignore_errors=True)
+        finally:
+            discard_part(part, target)
 
 
 def restore_folder(target: Path) -> None:
     """Put back what a killed process was about to replace by `whole_folder`, and remove what it was writing."""
     for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        put_back(part, target)
-        shutil.rmtree(part, ignore_errors=True)
+        discard_part(part, target)
     shutil.rmtree(target / REPLACED, ignore_errors=True)
 
 

@@ -40,20 +40,15 @@ def sweep(folder: Path) -> None:
                 with contextlib.suppress(OSError):
                     Path(entry.path).unlink() if entry.is_file() else shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name.endswith(FOLDER_SUFFIX):
-                discard_part(Path(entry.path))
+                part = Path(entry.path)
+                discard_part(part, part.with_name(_OWNER.sub("", part.name.removesuffix(FOLDER_SUFFIX)).strip(".")))
 
 
-def discard_part(part: Path) -> None:
-    """Remove a folder that was being written; what it was about to replace goes back to its place first."""
-    target = part.with_name(_OWNER.sub("", part.name.removesuffix(FOLDER_SUFFIX)).strip("."))
-    put_back(part, target)
-    shutil.rmtree(part, ignore_errors=True)
-
-
-def put_back(part: Path, target: Path) -> None:
-    """Move what was to be replaced back to its place, unless something lies there."""
+def discard_part(part: Path, target: Path) -> None:
+    """Remove a folder that was being written; what it was to replace goes back to its place, unless that is taken."""
     if (part / REPLACED).exists() and not target.exists():
         (part / REPLACED).rename(target)
+    shutil.rmtree(part, ignore_errors=True)
 
 
 @cache

@@ -13,47 +13,31 @@ from typing import IO, Any
 from ..errors import InputError
 
 LOCK = ".gtvautoseg.lock"
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.02
 
 
 @contextmanager
 def locked(folder: Path, patience: float = 0) -> Iterator[None]:
-    """Hold the lock of a folder during the block.
-
-    Args:
-        folder: which has to be writable.
-        patience: seconds to wait for another process.
+    """Hold the lock of a folder during the block; another process is waited for up to ``patience`` seconds.
 
     Raises:
         InputError: another process holds it.
     """
-    deadline = time.monotonic() + patience
     with (folder / LOCK).open("a") as file:
-        while not _got(file):
-            if time.monotonic() >= deadline:
-                raise InputError(f"another run is writing to {folder}; wait for it, or choose another folder")
-            time.sleep(POLL_SECONDS)
+        _hold(file, patience, f"another run is writing to {folder}; wait for it, or choose another folder")
         yield
 
 
 @contextmanager
 def locked_file(path: Path, patience: float = 0) -> Iterator[IO[bytes]]:
-    """Open a file for reading and writing, made if need be, and hold its lock during the block.
-
-    Args:
-        path: the file.
-        patience: seconds to wait for another process.
+    """Open a file for reading and writing, made if need be, and hold its lock during the block; see `locked`.
 
     Raises:
         InputError: another process holds it.
         OSError: it cannot be opened.
     """
-    deadline = time.monotonic() + patience
     with path.open("a+b") as file:
-        while not _got(file):
-            if time.monotonic() >= deadline:
-                raise InputError(f"another process is writing to {path}; wait for it, and do it again")
-            time.sleep(POLL_SECONDS / 10)
+        _hold(file, patience, f"another process is writing to {path}; wait for it, and do it again")
         file.seek(0)
         yield file
 
@@ -66,6 +50,15 @@ def is_abandoned(folder: Path) -> bool:
     except OSError:  # held, never locked, not to be read, or a file system without locks
         return False
     return True
+
+
+def _hold(file: IO[Any], patience: float, refusal: str) -> None:
+    """Take the lock of a file, waiting for so many seconds; else raise InputError with the sentence."""
+    deadline = time.monotonic() + patience
+    while not _got(file):
+        if time.monotonic() >= deadline:
+            raise InputError(refusal)
+        time.sleep(POLL_SECONDS)
 
 
 def _got(file: IO[Any]) -> bool:

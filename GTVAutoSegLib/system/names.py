@@ -73,11 +73,6 @@ def without_paths(text: str, files: Sequence[str], name: str) -> str:
     """A sentence in which the case's files and folders are called after the case.
 
     Clinics write patients into the names of files and folders, and logs are passed on.
-
-    Args:
-        text: a message.
-        files: of the case.
-        name: of the case.
     """
     replaced = {}
     for number, file in enumerate(files, 1):

@@ -101,14 +101,14 @@ def run_jobs(
         if not address:
             address, security = stack.enter_context(_own_cluster(workers))
         client = stack.enter_context(closing(connect(address, security)))
-        run = new_run()
+        run = f"gtvautoseg-{os.urandom(4).hex()}"
         futures: list[Any] = []
 
         def done(some: Sequence[T]) -> Iterator[Ended[T, R]]:
             keys = [f"{run}-{len(futures) + index}" for index in range(len(some))]
             begun = client.map(_do, [do] * len(some), some, [run] * len(some), key=keys)
             futures.extend(begun)
-            for job, future in collect(client, dict(zip(begun, some)), cancelled):
+            for job, future in _collect(client, dict(zip(begun, some)), cancelled):
                 yield _ended(job, future)
                 future.release()
 
@@ -160,15 +160,7 @@ def _own_cluster(workers: int) -> Iterator[tuple[str, Any]]:
 
 
 def connect(address: str, security: Any = None) -> Any:
-    """A client of a running scheduler.
-
-    Args:
-        address: of the scheduler.
-        security: its key; None for what Dask's own configuration says.
-
-    Raises:
-        InputError: nothing answers at the address.
-    """
+    """A client of a running scheduler; without a key of its own Dask's configuration gives it."""
     import distributed
 
     try:
@@ -195,8 +187,12 @@ def worker_number() -> int:
 
 
 def _do(do: Callable[[T, Callable[[], bool]], R], job: T, run: str) -> R:
-    with doing(run) as stopped:
-        return do(job, stopped)
+    """In a worker: do a job, and let it ask whether its run was stopped."""
+    _doing.append(run)
+    try:
+        return do(job, lambda: run in _stopped)
+    finally:
+        _doing.remove(run)
 
 
 def _ended(job: T, future: Any) -> Ended[T, Any]:
@@ -210,18 +206,8 @@ def _ended(job: T, future: Any) -> Ended[T, Any]:
     return Ended(job, error=error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
 
-def collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> Iterator[tuple[T, Any]]:
-    """Yield each job with its future, as they end.
-
-    Args:
-        client: of `connect`.
-        jobs: by future.
-        cancelled: asked all the time.
-
-    Raises:
-        RunError: the scheduler went away.
-        Cancelled: ``cancelled`` returned True.
-    """
+def _collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> Iterator[tuple[T, Any]]:
+    """Yield each job with its future, as they end; raises RunError and Cancelled, see `run_jobs`."""
     import distributed
 
     completed = distributed.as_completed(list(jobs), loop=client.loop)
@@ -239,19 +225,8 @@ def collect(client: Any, jobs: dict[Any, T], cancelled: Callable[[], bool]) -> I
         yield jobs[future], future
 
 
-def new_run() -> str:
-    """A name for a run, unlike every other's."""
-    return f"gtvautoseg-{os.urandom(4).hex()}"
-
-
 def stop(client: Any, futures: Sequence[Any], run: str) -> None:
-    """Take back the jobs of a run that are left, and wait up to a minute until no worker does one any more.
-
-    Args:
-        client: of `connect`.
-        futures: of the run.
-        run: its name, see `doing`.
-    """
+    """Take back the jobs of a run that are left, and wait up to a minute until no worker does one any more."""
     if client.status != "running":
         return
     client.cancel(list(futures))
@@ -259,23 +234,13 @@ def stop(client: Any, futures: Sequence[Any], run: str) -> None:
     with suppress(TimeoutError):
         while (left := end - time.monotonic()) > 0:
             # `Client.run` itself would wait for a worker that hangs for as long as it does.
-            asked = client.sync(client._run, stop_in_worker, run, on_error="ignore", callback_timeout=left)
+            asked = client.sync(client._run, _stop_in_worker, run, on_error="ignore", callback_timeout=left)
             if not any(asked.values()):
                 return
             time.sleep(POLL_S)
 
 
-def stop_in_worker(run: str) -> int:
+def _stop_in_worker(run: str) -> int:
     """Have a worker do no more of a run; returns how many of its jobs have not ended yet."""
     _stopped.add(run)
     return _doing.count(run)
-
-
-@contextmanager
-def doing(run: str) -> Iterator[Callable[[], bool]]:
-    """In a worker, around a job of a run: gives what tells the job whether its run was stopped."""
-    _doing.append(run)
-    try:
-        yield lambda: run in _stopped
-    finally:
-        _doing.remove(run)

@@ -12,11 +12,7 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bar(unit: str = "slice") -> Iterator[Progress | None]:
-    """Progress callback drawing one bar a stage on standard error; None when that is not a terminal.
-
-    Args:
-        unit: what is counted, in the singular.
-    """
+    """Progress callback drawing one bar a stage on standard error; None when that is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

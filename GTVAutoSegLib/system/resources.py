@@ -26,10 +26,7 @@ def load_resource(cls: type[T], name: str, kind: str, complete: Callable[[Any], 
         InputError: there is none, or a key or value in it is wrong; the message names it and lists what is allowed.
     """
     path, data = read_resource(name, kind)
-    try:
-        return parse_settings(cls, complete(data), str(path))
-    except ValueError as error:
-        raise InputError(f"{error}; correct it in {path.name}") from error
+    return _parsed(cls, complete(data), path)
 
 
 def read_resource(name: str, kind: str) -> tuple[Path, Any]:
@@ -54,7 +51,10 @@ def read_json_settings(cls: type[T], path: Path) -> T:
     Raises:
         InputError: it cannot be read, or a key or value in it is wrong; the message names it and lists what is allowed.
     """
-    data = _decoded(path, "training")
+    return _parsed(cls, _decoded(path, "training"), path)
+
+
+def _parsed(cls: type[T], data: Any, path: Path) -> T:
     try:
         return parse_settings(cls, data, str(path))
     except ValueError as error:

@@ -13,7 +13,7 @@ from bundles import make_bundle
 from dicom_samples import write_series
 from phantoms import body_ct
 
-from GTVAutoSegLib.batch import correction
+from GTVAutoSegLib.batch import case
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.masks.packed import pack, unpack
 from GTVAutoSegLib.images.read import read_volume
@@ -158,7 +158,7 @@ def test_a_run_that_is_killed_over_a_correction_begins_anew_and_loses_nothing(ca
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(correction, "seal", killed)
+        patched.setattr(case, "seal", killed)
         assert run(capsys, *command)[0] == 130
     assert json.loads((folder / "result.json").read_text())["correction"] is None
     assert run(capsys, *command)[0] == 0

@@ -17,9 +17,8 @@ from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
 from GTVAutoSegLib.images.dicom.structures.items import NOT_CHECKED
-from GTVAutoSegLib.images.masks.following import following
 from GTVAutoSegLib.images.masks.structure import Review, Structure
-from GTVAutoSegLib.images.probability import Probability
+from GTVAutoSegLib.images.probability import Probability, following
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import check_outputs, write_mask

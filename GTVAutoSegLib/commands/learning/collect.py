@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import add_ct
+
 if TYPE_CHECKING:
     from ...images.masks.structure import Structure
     from ...training.data.collect import Provenance
@@ -13,11 +15,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("ct", metavar="CT", help="image file, or a folder with a DICOM series")
+    add_ct(parser)
     parser.add_argument("mask", metavar="MASK", type=Path, help="approved outline on the CT's grid")
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder of the data set, made if need be")
     parser.add_argument("--region", metavar="NAME", help="which segment, where MASK holds several")
-    parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
     parser.add_argument("--accept", action="store_true", help="take the outline although nobody has approved it")
     parser.epilog = (
         "Voxels, geometry and hashes are kept; names, dates and UIDs are not. A face can still be seen on a CT of the "

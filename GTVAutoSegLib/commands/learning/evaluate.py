@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..options import add_device
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--completer", type=Path, metavar="BUNDLE", help="with --drawn: folder or .zip (default: the shipped one)"
     )
     parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    add_device(parser)
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, a case each (1)")
     parser.add_argument(
         "--record", action="store_true", help="also write the figures into the model's description (one --model)"
@@ -106,7 +107,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     from ...completion.completer import load_completer
     from ...errors import InputError
     from ...evaluation.drawn import drawn_csv, drawn_json, drawn_table, evaluate_drawn, summarise_drawn
-    from ...system.files import make_folder, write_text
+    from ...system.files import make_folder, write_json, write_text
     from ...system.progress import progress_bar
     from ...training.data.dataset import find_cases
 
@@ -127,7 +128,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     written = [arguments.output / name for name in DRAWN_FILES]
     write_text(written[0], drawn_csv(figures))
     told_of = {"completer": completer.bundle.identity, "means": drawn_json(summaries)}
-    write_text(written[1], json.dumps(told_of, indent=2, allow_nan=False) + "\n")
+    write_json(written[1], told_of)
     print(f"{arguments.dataset.resolve().name}: interpolation -> completer, means over the cases")
     print(drawn_table(summaries))
     print("written: " + ", ".join(map(str, written)))
@@ -187,7 +188,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
     """Write the files and print the table; ``origin`` goes into the JSON as well."""
     from ...evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
     from ...model.store import record_metrics
-    from ...system.files import whole_file, write_text
+    from ...system.files import whole_file, write_json, write_text
 
     split = arguments.dataset.resolve().name
     if arguments.run is None:
@@ -197,7 +198,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
         summary = summarise_evaluation(measurements, split, FOLDS)
     written = [arguments.output / name for name in FILES]
     write_text(written[0], cases_csv(measurements))
-    write_text(written[1], json.dumps({**origin, **summary}, indent=2, allow_nan=False) + "\n")
+    write_json(written[1], {**origin, **summary})
     if find_spec("matplotlib") is None:
         print(
             f"warning: {written.pop()} was not drawn, which needs matplotlib; run: pip install 'gtvautoseg[report]'",

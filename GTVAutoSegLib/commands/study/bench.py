@@ -14,8 +14,7 @@ from ...model.precision import PRECISIONS
 from ...study.bench.opponents.systems import OPPONENTS
 from ...study.bench.scaling.growth import ScalingSettings
 from ...study.bench.settings import BenchSettings
-from ..counts import at_least
-from ..options import check_matplotlib
+from ..options import at_least, check_matplotlib
 
 DEFAULTS, GROWTH = BenchSettings(), ScalingSettings()
 SLOWER = CHECK_FAILED = 1

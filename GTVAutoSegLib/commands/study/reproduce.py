@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ...errors import Cancelled, InputError
 from ...system.resources import shipped
-from ..counts import at_least
 from ..learning.train import load_settings
-from ..options import check_matplotlib
+from ..options import at_least, check_matplotlib
 
 SOME_FAILED = 1
 TABLE_NAMES = ("table2", "table3", "table4", "table5", "table6")

@@ -30,10 +30,6 @@ def reading(path: Path, kind: str = "DICOM file") -> Iterator[None]:
     pydicom decodes a value when it is asked for, so what asks a data set stands in here as well. What it raises over
     damaged bytes is of many kinds (struct.error, BytesLengthException, zlib.error, RecursionError), none of them ours.
 
-    Args:
-        path: the file.
-        kind: what it is expected to be.
-
     Raises:
         InputError: the file may not be read, or is damaged.
     """
@@ -80,6 +76,20 @@ def open_dataset(
         return None
     if not whole and data.file_meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         raise EOFError("the file ends before its pixels")
+    return data
+
+
+def open_structure_set(path: Path) -> pydicom.FileDataset:
+    """Read an RTSTRUCT; to be called within `reading`.
+
+    Raises:
+        InputError: it is another file.
+    """
+    data = open_dataset(path)
+    if data is None:
+        raise InputError(f"{path} is not a DICOM file; expected an RTSTRUCT")
+    if data.get("Modality") != "RTSTRUCT":
+        raise InputError(f"{path} has the modality {data.get('Modality')}; expected an RTSTRUCT")
     return data
 
 

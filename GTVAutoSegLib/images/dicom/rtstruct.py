@@ -12,7 +12,7 @@ import pydicom
 
 from ...errors import InputError
 from ..volume import Volume
-from .dataset import open_dataset, reading
+from .dataset import open_structure_set, reading
 from .headers import Patient, read_patient
 from .outline.filling import Raster, rasterise
 from .structures.roi import Roi
@@ -60,11 +60,7 @@ def read_structure_set(path: Path) -> StructureSet:
         InputError: the file is no RTSTRUCT, or is damaged.
     """
     with reading(path, "RTSTRUCT"):
-        data = open_dataset(path)
-        if data is None:
-            raise InputError(f"{path} is not a DICOM file; expected an RTSTRUCT")
-        if data.get("Modality") != "RTSTRUCT":
-            raise InputError(f"{path} has the modality {data.get('Modality')}; expected an RTSTRUCT")
+        data = open_structure_set(path)
         references = list(data.get("ReferencedFrameOfReferenceSequence") or ())
         rois, remarks = _rois(data, path)
         return StructureSet(
@@ -85,10 +81,6 @@ def roi_mask(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str
 
     Each is drawn as `contours.rasterise` says: voxel centres inside, inner contours are holes, a
     contour goes to the slice nearest to it.
-
-    Args:
-        rois: of one structure set.
-        volume: the CT.
 
     Returns:
         uint8 (z, y, x), 1 is inside; and what could not be drawn as it is, a sentence each.

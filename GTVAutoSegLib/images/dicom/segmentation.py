@@ -12,7 +12,6 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from ...errors import InputError
-from ...system.files import check_writable, whole_file
 from ...system.tags import VERSION_TAG
 from ..masks.structure import Structure
 from ..volume import Volume
@@ -47,25 +46,6 @@ def check_dicom_seg(volume: Volume, path: Path) -> None:
     """
     check_highdicom(path)
     read_source(volume, path)
-
-
-def write_dicom_seg(structures: Sequence[Structure], volume: Volume, path: Path) -> None:
-    """Write masks as a binary DICOM segmentation, whole or not at all.
-
-    Args:
-        structures: at least one, on the volume's grid; each becomes a segment.
-        volume: the CT, read from DICOM.
-        path: where to; a file already there is replaced.
-
-    Raises:
-        InputError: as for `check_dicom_seg` and `make_dicom_seg`.
-        DiskError: writing failed; nothing is left behind.
-    """
-    check_writable(path)
-    check_dicom_seg(volume, path)
-    data = make_dicom_seg(structures, read_source(volume, path))
-    with whole_file(path) as temporary:
-        data.save_as(temporary, enforce_file_format=True)
 
 
 def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Dataset:

@@ -84,10 +84,6 @@ def stack(slices: Sequence[SliceHeader], source: str) -> Volume:
 
     A tilted gantry's geometry is kept exactly: the third direction then is not at right angles to the others.
 
-    Args:
-        slices: in any order.
-        source: where they came from, for messages.
-
     Returns:
         The volume, slices in the order of their position along the normal; HU for a CT.
 

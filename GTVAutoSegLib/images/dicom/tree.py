@@ -238,11 +238,6 @@ def drawn_here(
 ) -> tuple[tuple[Roi, ...], tuple[str, ...]]:
     """Those of some regions of interest whose contours lie in a CT's frame of reference (PS3.3 C.7.4.1).
 
-    Args:
-        structure_set: which they belong to.
-        series: the CT.
-        rois: of the structure set.
-
     Returns:
         The regions, and what is to be said of it.
 

@@ -36,10 +36,6 @@ class Single:
 def read_single(path: str | Path, ct: Volume) -> Single:
     """Read the only region of a file on the grid of a CT.
 
-    Args:
-        path: .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd or .seg.nrrd.
-        ct: the CT.
-
     Raises:
         InputError: it cannot be read, its grid is another one, or it holds several regions.
     """

@@ -44,13 +44,7 @@ class GatedJoin(nn.Module):
 
 
 class AttUNet(EncoderDecoder):
-    """Attention U-Net on ResNet18: see ``docs/networks.md`` for what differs from the original.
-
-    Args:
-        in_channels: channels of the input slice.
-        width: channels of the encoder's first stage.
-        classes: logits per pixel.
-    """
+    """Attention U-Net on ResNet18: see ``docs/networks.md`` for what differs from the original."""
 
     ORIGIN = Origin(
         "Oktay et al. 2018",

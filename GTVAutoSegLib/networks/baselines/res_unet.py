@@ -9,13 +9,7 @@ from .unet import EncoderDecoder, decoder_channels, join_channels
 
 
 class ResUNet(EncoderDecoder):
-    """Res-UNet on ResNet18: see ``docs/networks.md`` for what differs from the original.
-
-    Args:
-        in_channels: channels of the input slice.
-        width: channels of the encoder's first stage.
-        classes: logits per pixel.
-    """
+    """Res-UNet on ResNet18: see ``docs/networks.md`` for what differs from the original."""
 
     ORIGIN = Origin(
         "Xiao et al. 2018",

@@ -11,11 +11,6 @@ class SFNet(SANet):
 
     SANet's alignment is SFNet's flow alignment module, its decoder SFNet's; what SANet adds is the dilated last
     stage. The flow is read on SANet's consistent grid, so that the two differ in nothing else.
-
-    Args:
-        in_channels: channels of the input slice.
-        width: channels of the encoder's first stage.
-        classes: logits per pixel.
     """
 
     ORIGIN = Origin(

@@ -48,13 +48,7 @@ class TokenTransformer(nn.Module):
 
 
 class TransUNet(nn.Module):
-    """TransUNet with R50-ViT-B/16: see ``docs/networks.md`` for what differs from the original.
-
-    Args:
-        in_channels: channels of the input slice.
-        width: channels of the encoder's stem; 64 is the original.
-        classes: logits per pixel.
-    """
+    """TransUNet with R50-ViT-B/16: see ``docs/networks.md`` for what differs from the original."""
 
     ORIGIN = Origin(
         "Chen et al. 2021",

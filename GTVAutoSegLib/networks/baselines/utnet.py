@@ -109,10 +109,7 @@ class TransformerJoin(nn.Module):
 class UTNet(nn.Module):
     """UTNet: see ``docs/networks.md`` for what differs from the original.
 
-    Args:
-        in_channels: channels of the input slice.
-        width: 64 makes the first level 32 channels wide, as in the paper.
-        classes: logits per pixel.
+    ``width`` 64 makes the first level 32 channels wide, as in the paper.
     """
 
     ORIGIN = Origin(

@@ -6,7 +6,6 @@ Nothing here approves by itself: there is no approval without a person's name gi
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...images.masks.files import voxels_of
 from ...images.masks.structure import Review
-from ...system.files import write_text
+from ...system.files import write_json
 from ...system.json_text import read_json
 from ...system.settings import as_json, parse_settings
 from .audit import user
@@ -76,7 +75,7 @@ def approve_file(path: Path, reviewer: str) -> Approval:
         DiskError: writing failed.
     """
     approval = approve(reviewer, voxels_sha256(path))
-    write_text(_beside(path), json.dumps(as_json(approval), indent=2) + "\n")
+    write_json(_beside(path), as_json(approval))
     return approval
 
 

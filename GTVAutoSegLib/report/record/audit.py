@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...errors import DiskError, InputError
+from ...errors import InputError
+from ...system.files import written
 from ...system.lock import locked_file
 
 AUDIT = "audit.jsonl"
@@ -64,32 +65,20 @@ def append(path: Path, what: str, details: Mapping[str, Any], who: str = "") -> 
         DiskError: it could not be written.
         InputError: another process keeps the file locked.
     """
-    try:
-        with locked_file(path, PATIENCE_S) as file:
-            text = file.read()
-            kept, torn = _whole(text)
-            if torn:  # what a process that was killed had begun
-                file.truncate(len(kept))
-            added = next_line(kept.decode("utf-8", "replace"), what, details, who).encode()
-            file.seek(0, os.SEEK_END)
-            file.write(added)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise DiskError(
-            f"{path} could not be written ({error.strerror or error}); free space on the disk or choose another folder"
-        ) from error
+    with written(path), locked_file(path, PATIENCE_S) as file:
+        text = file.read()
+        kept = text[: text.rfind(b"\n") + 1]
+        if kept != text:  # what a process that was killed had begun
+            file.truncate(len(kept))
+        added = next_line(kept.decode("utf-8", "replace"), what, details, who).encode()
+        file.seek(0, os.SEEK_END)
+        file.write(added)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def next_line(text: str, what: str, details: Mapping[str, Any], who: str = "") -> str:
-    """The line that continues a trail, with its line break.
-
-    Args:
-        text: the trail so far, whole lines.
-        what: as for `append`.
-        details: the same.
-        who: the same.
-    """
+    """The line that continues a trail, with its line break."""
     lines = text.splitlines()
     last = _decode(lines[-1]) if lines else None
     record = {
@@ -136,12 +125,6 @@ def trail_of(path: Path) -> Path | None:
     """The trail of the results folder that a file lies in, or the one above it, as the cases of a batch; or None."""
     folder = path.absolute().parent
     return next((one / AUDIT for one in (folder, folder.parent) if (one / AUDIT).is_file()), None)
-
-
-def _whole(text: bytes) -> tuple[bytes, bool]:
-    """The whole lines of a trail, and whether something after them was cut off."""
-    stop = text.rfind(b"\n") + 1
-    return text[:stop], stop < len(text)
 
 
 def _decode(line: str) -> dict[str, Any] | None:

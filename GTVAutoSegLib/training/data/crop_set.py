@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...cascade.crops import crop_input, crop_rectangle, crop_target, loosened, random_slack
+from ...cascade.crops import crop_input, crop_rectangle, loosened, random_slack
+from ...cascade.preprocess import stretch_mask
 from ...images.region import IndexBox
 from ...system.settings import CropSettings, PreprocessSettings
 from .batches import TrainingSamples
@@ -67,7 +68,7 @@ class CropSet:
         hu, spacing = mapped(case.folder / "hu.npy"), case.spacing_mm[::-1]
         image = crop_input(hu, index=row, box=box, spacing=spacing, settings=settings)
         rectangle = crop_rectangle(box, settings.crops, spacing, hu.shape)
-        mask = crop_target(mapped(case.folder / "label.npy"), row, rectangle, settings.size)
+        mask = stretch_mask(mapped(case.folder / "label.npy")[row], rectangle, settings.size)
         return image.mul_(255).round_().to(torch.uint8), mask
 
     def _drawn_box(self, index: int, owner: int, row: int) -> IndexBox:

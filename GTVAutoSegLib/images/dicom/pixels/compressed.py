@@ -23,10 +23,6 @@ FRAMES = {0xC0 + kind for kind in range(16)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 def decoded_hu(storage: Storage, content: bytes) -> np.ndarray:
     """The rescaled pixels of a compressed slice.
 
-    Args:
-        storage: what its header says.
-        content: PixelData.
-
     Returns:
         (rows, columns), integers or floating point.
 

@@ -216,10 +216,6 @@ def check_end(data: pydicom.FileDataset, path: Path) -> None:
 def stored_values(storage: Storage, content: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
     """The values of uncompressed pixels (PS3.5 8.1.1).
 
-    Args:
-        storage: how they are stored.
-        content: PixelData.
-
     Returns:
         int32 or int64 (rows, columns), before rescaling, and why they are not certain.
 

@@ -12,7 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from ....errors import InputError
-from ..dataset import open_dataset, reading
+from ..dataset import open_dataset, open_structure_set, reading
 from ..rtstruct import read_structure_set
 from ..source import DicomSource, fill_empty
 
@@ -69,8 +69,7 @@ def _read_base(base: Path, source: DicomSource) -> Dataset:
     first = source.slices[0]
     if structures.patient.unlike(first.patient) or structures.patient.id != first.patient.id:
         raise InputError(f"{base} is of another patient than {source}; expected a structure set of this CT")
-    data = open_dataset(base)
-    assert data is not None  # noqa: S101 - it was read above
+    data = open_structure_set(base)
     syntax = data.file_meta.get("TransferSyntaxUID")
     if syntax is None or syntax.is_little_endian:  # the retired big-endian one stays as it is
         data.file_meta = data.file_meta or FileMetaDataset()
