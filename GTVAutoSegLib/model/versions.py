@@ -53,9 +53,18 @@ def versions(model_id: str, folder: Path | None = None) -> list[Version]:
     for path in _paths(model_id, user_folder() if folder is None else folder):
         try:
             bundle = read_bundle(path)
-            one = Version(model_id, bundle.info.version, bundle.digest, path, not found, is_shipped(path))
+            version, digest, problem = bundle.info.version, bundle.digest, ""
         except ModelError as error:
-            one = Version(model_id, "", "", path, not found, is_shipped(path), str(error))
+            version, digest, problem = "", "", str(error)
+        one = Version(
+            model_id,
+            version=version,
+            digest=digest,
+            path=path,
+            current=not found,
+            shipped=is_shipped(path),
+            problem=problem,
+        )
         found.setdefault(one.digest or str(path), one)
     if not found:
         raise ModelError(f"there is no version of a model '{model_id}'; expected an id of 'gtvautoseg model list'")
