@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load_model", "read_volume", "write_mask"]
 
 _HOMES = {"load_model": ".cascade.load", "read_volume": ".images.read", "write_mask": ".images.write"}
+
+
+# The module that programs import `write_mask` from since the first version.
+sys.modules[f"{__name__}.mask_writer"] = sys.modules[__name__]
 
 
 def __getattr__(name: str) -> Any:

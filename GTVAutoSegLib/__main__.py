@@ -8,7 +8,7 @@ def run() -> None:
     """Run the command line and end the process with its exit code."""
     # Ctrl+C while Python is still importing ends the process without a word; later, the run ends in order.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .cli import main
+    from .commands.cli import main
     from .system.allocator import keep_freed_memory
 
     keep_freed_memory()

@@ -49,7 +49,7 @@ class Plan:
     Attributes:
         case: the CT.
         folder: for its results.
-        formats: suffixes of the masks, keys of `mask_writer.FORMATS`.
+        formats: suffixes of the masks, keys of `images.write.FORMATS`.
         key: what the results depend on; those with another key are out of date.
         strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
         contours: of structure sets, "smooth" or "pixel".

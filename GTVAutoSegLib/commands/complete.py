@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .options import add_ct, add_device, add_json, check_apart, json_file, slice_list
 
 if TYPE_CHECKING:
-    from ..completion.record import CompletionRecord
+    from ..cascade.completion.record import CompletionRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Complete, write, and say what was made."""
+    from ..cascade.completion.record import completed_segment, summarise_completion
+    from ..cascade.completion.request import checked_request
+    from ..cascade.completion.run import Wish, load_or_explain, run_completion
     from ..cascade.load import load_model
-    from ..completion.record import completed_segment, summarise_completion
-    from ..completion.request import checked_request
-    from ..completion.run import Wish, load_or_explain, run_completion
     from ..images.masks.single import read_single
     from ..images.masks.structure import Structure
     from ..images.read import read_volume

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .earlier import Earlier
+from ..cascade.completion.earlier import Earlier
 from .options import (
     BOX_HELP,
     add_contours,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..completion.complete import COMPLETER, INTERPOLATION, complete
-from ..completion.person import WAYS
+from ..cascade.completion.complete import COMPLETER, INTERPOLATION, complete
+from ..cascade.completion.person import WAYS
 from ..images.metrics import added_path_length, compare
 from ..images.placement import tumour_slices
 from ..images.read import read_volume
@@ -24,7 +24,7 @@ from ..images.volume import Volume
 from ..training.data.dataset import Case, read_label
 
 if TYPE_CHECKING:
-    from ..completion.completer import Completer
+    from ..cascade.completion.completer import Completer
 
 FOUND = "found"
 WHOLE, OPEN = "whole", "untouched"

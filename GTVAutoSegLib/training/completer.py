@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from ..cascade.assembly import load_network
-from ..completion.features import CHANNELS
+from ..cascade.completion.features import CHANNELS
 from ..errors import InputError
 from ..model.bundle import DESCRIPTION, SCHEMA
 from ..model.completer import KIND, CompleterBundle, CompleterInfo

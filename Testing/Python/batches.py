@@ -12,7 +12,7 @@ from pathlib import Path
 import SimpleITK as sitk
 from phantoms import body_ct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (10, 64, 72)

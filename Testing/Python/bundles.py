@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from GTVAutoSegLib.completion.features import CHANNELS
+from GTVAutoSegLib.cascade.completion.features import CHANNELS
 from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
 from GTVAutoSegLib.networks import CLASSIFIERS, COMPLETERS, SEGMENTERS
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from batches import rows, run
 from test_batch_corrections import batch, bundle, cut, mask_of, regions, save  # noqa: F401  fixtures
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.report.record.approval import approval_of_file
 from GTVAutoSegLib.report.record.audit import read_trail
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.report.record.audit import AUDIT, EXPORT, RUN, append, read_trail
 
 

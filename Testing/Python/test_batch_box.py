@@ -11,7 +11,7 @@ from bundles import make_bundle
 from phantoms import body_ct
 
 from GTVAutoSegLib.batch.find import find_cohort
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 
 
 @pytest.fixture

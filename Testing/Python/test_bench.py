@@ -11,7 +11,7 @@ from torch import nn
 
 from GTVAutoSegLib import load_model
 from GTVAutoSegLib.cascade.int8.layers import missing_support
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError, RunError
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import read_bundle

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from bundles import make_bundle
 from phantoms import body_ct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.masks.packed import unpack
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 
@@ -229,7 +229,7 @@ def test_a_disk_that_fills_up_is_said_and_leaves_nothing(tmp_path, bundle):
     ct = write_ct(tmp_path / "ct.nrrd", noise)
     code = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
-    code += "from GTVAutoSegLib.cli import main; sys.exit(main(sys.argv[1:]))"
+    code += "from GTVAutoSegLib.commands.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["segment", ct, "--model", bundle, "--output", tmp_path / "o.nrrd"]
     found = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     assert found.returncode == 4, found.stderr

@@ -85,7 +85,7 @@ def test_what_ships_imports_nothing_that_does_not(installed):
 
 
 def test_the_installed_commands_start_and_those_of_the_study_say_that_they_are_not_there(installed):
-    from GTVAutoSegLib.cli import COMMANDS
+    from GTVAutoSegLib.commands.cli import COMMANDS
 
     for name, (module, _) in COMMANDS.items():
         if module.startswith("study."):

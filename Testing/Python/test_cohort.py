@@ -13,7 +13,7 @@ from dicom_samples import patient_array, slice_dataset, stack_positions, write_s
 from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from GTVAutoSegLib.batch.find import find_cohort
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.dicom.tree import scan
 from GTVAutoSegLib.images.read import read_volume

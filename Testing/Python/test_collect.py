@@ -15,7 +15,7 @@ from bundles import make_bundle
 from datasets import save
 from dicom_samples import patient_array, write_series
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.system.leftovers import sweep
@@ -147,7 +147,7 @@ def test_a_mask_on_another_grid_an_empty_one_and_a_strange_folder_are_refused(st
 
 KILLED = """
 import os, sys
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 steps = int(sys.argv[1])
 def trace(event, arguments):
     global steps

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from bundles import make_bundle, make_completer
 from phantoms import body_ct, phantom
 
-from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.completion.run import region_around
+from GTVAutoSegLib.cascade.completion.run import region_around
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.masks.files import read_structures
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.segment_info import SegmentInfo
@@ -175,7 +175,7 @@ def test_without_pytorch_shapes_are_interpolated_and_a_warning_says_so(ct, tmp_p
     drawn = write(tmp_path / "drawn.nrrd", ball(3, 5, 7))
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "from GTVAutoSegLib.cli import main\n"
+        "from GTVAutoSegLib.commands.cli import main\n"
         f"sys.exit(main(['complete', {str(ct)!r}, {str(drawn)!r}, '--output', {str(tmp_path / 'm.nrrd')!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -187,7 +187,7 @@ def test_without_pytorch_shapes_are_interpolated_and_a_warning_says_so(ct, tmp_p
 
 def test_the_worker_completes_and_sends_what_it_made(ct, tiny, tmp_path):
     drawn, output = write(tmp_path / "drawn.nrrd", ball(3, 7)), tmp_path / "m.nrrd"
-    command = [sys.executable, "-m", "GTVAutoSegLib.worker", "complete", "--input", ct, "--drawn", drawn]
+    command = [sys.executable, "-m", "GTVAutoSegLib.commands.worker", "complete", "--input", ct, "--drawn", drawn]
     command += ["--output", output, "--completer", tiny, "--first", 2, "--last", 8, "--slices", "3,7"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -11,9 +11,9 @@ import pytest
 from bundles import make_completer
 from datasets import write_case, write_dataset
 
-from GTVAutoSegLib.cli import main
-from GTVAutoSegLib.completion.completer import load_completer
-from GTVAutoSegLib.completion.features import CHANNELS
+from GTVAutoSegLib.cascade.completion.completer import load_completer
+from GTVAutoSegLib.cascade.completion.features import CHANNELS
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.evaluation.drawn import evaluate_drawn, summarise_drawn
 from GTVAutoSegLib.training.completer import load_completer_task, read_divided

@@ -7,12 +7,12 @@ import pytest
 from bundles import make_completer
 from phantoms import phantom
 
-from GTVAutoSegLib.completion.complete import complete
-from GTVAutoSegLib.completion.completer import load_completer
-from GTVAutoSegLib.completion.ends import run_around
-from GTVAutoSegLib.completion.interpolation import signed_distance
-from GTVAutoSegLib.completion.neighbours import Anchor, neighbours_of
-from GTVAutoSegLib.completion.person import ends, inside
+from GTVAutoSegLib.cascade.completion.complete import complete
+from GTVAutoSegLib.cascade.completion.completer import load_completer
+from GTVAutoSegLib.cascade.completion.ends import run_around
+from GTVAutoSegLib.cascade.completion.interpolation import signed_distance
+from GTVAutoSegLib.cascade.completion.neighbours import Anchor, neighbours_of
+from GTVAutoSegLib.cascade.completion.person import ends, inside
 from GTVAutoSegLib.errors import Cancelled, InputError, ModelError
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import read_bundle

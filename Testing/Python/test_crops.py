@@ -11,7 +11,7 @@ from phantoms import body_ct
 from GTVAutoSegLib.cascade.applicability import needs_box
 from GTVAutoSegLib.cascade.crops import crop_input, crop_rectangle, loosened, random_slack
 from GTVAutoSegLib.cascade.load import load_model
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.region import IndexBox, Region
 from GTVAutoSegLib.images.volume import Volume

@@ -11,7 +11,7 @@ from dicom_samples import patient_array, stack_positions, write_series
 from rtstruct_samples import square, write_rtstruct
 
 from GTVAutoSegLib.batch.find import find_cohort
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.dicom.headers import Patient
 from GTVAutoSegLib.images.dicom.tree import scan

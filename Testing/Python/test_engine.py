@@ -40,7 +40,7 @@ class Brought(importlib.machinery.PathFinder):
 
 
 sys.meta_path[:] = [Brought if one is importlib.machinery.PathFinder else one for one in sys.meta_path]
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from GTVAutoSegLib import cli
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands import cli
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import foreseen
 
 REFUSALS = [

@@ -18,7 +18,7 @@ from bundles import make_bundle
 from datasets import save, write_case, write_dataset
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import RunError
 from GTVAutoSegLib.evaluation.cases import CASCADE, PREDICTIONS, Measurement, Subject, evaluate
 from GTVAutoSegLib.evaluation.report import cases_csv, summarise_evaluation, table

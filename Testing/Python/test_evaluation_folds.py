@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from datasets import SIDE, save, write_case, write_dataset, write_preset, write_task
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.evaluation.cases import CASCADE, Subject, evaluate
 from GTVAutoSegLib.evaluation.folds import Part, evaluate_folds, held_out
 from GTVAutoSegLib.model.bundle import read_bundle

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from datasets import save, write_case, write_dataset
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.folds import FILE, as_folds, make_folds

@@ -18,7 +18,7 @@ from torch import nn
 from GTVAutoSegLib import load_model, read_volume
 from GTVAutoSegLib.cascade.assembly import in_precision
 from GTVAutoSegLib.cascade.inference import BatchRunner
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import OutOfMemoryError, RunError
 from GTVAutoSegLib.study.bench.gpu import masks, memory, training, worker
 from GTVAutoSegLib.study.bench.gpu.place import CheckFailedError, LeftOutError, Place

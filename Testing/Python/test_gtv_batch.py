@@ -13,7 +13,7 @@ from bundles import make_bundle
 from phantoms import body_ct
 from slicer_samples import MODULE
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from Testing.runtime.launcher import command
 
 ROOT = Path(__file__).resolve().parents[2]

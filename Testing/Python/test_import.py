@@ -15,7 +15,7 @@ import pytest
 from dicom_samples import patient_array, slice_dataset, stack_positions, write_series
 from rtstruct_samples import square, write_rtstruct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import DiskError
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.read import read_volume

@@ -6,7 +6,7 @@ import numpy as np
 from datasets import save, write_preset, write_task
 
 from GTVAutoSegLib import load_model, read_volume
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 
 SHAPE = (12, 48, 52)
 

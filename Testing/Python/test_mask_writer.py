@@ -298,3 +298,9 @@ def test_a_read_only_file_is_not_replaced(tmp_path):
     with pytest.raises(InputError, match="read-only"):
         write_mask(tumour(), ct(), path)
     assert path.read_bytes() == b"signed off"
+
+
+def test_programs_import_write_mask_from_where_it_was_first():
+    program = "from GTVAutoSegLib.mask_writer import write_mask; print(write_mask.__module__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "GTVAutoSegLib.images.write"

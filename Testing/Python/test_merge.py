@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from phantoms import phantom
 
-from GTVAutoSegLib.completion.merge import merge
+from GTVAutoSegLib.cascade.completion.merge import merge
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.tags import mine_of, mine_text

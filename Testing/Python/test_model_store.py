@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from bundles import make_bundle
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model import bundle as model_bundle
 from GTVAutoSegLib.model import store as model_store

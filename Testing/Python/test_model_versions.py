@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from bundles import make_bundle
 from phantoms import body_ct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model.bundle import find_model, read_bundle, user_folder, verify_model
 from GTVAutoSegLib.model.store import install_model

@@ -20,7 +20,7 @@ from GTVAutoSegLib.cascade import assembly
 from GTVAutoSegLib.cascade.assembly import chosen_precision, in_precision
 from GTVAutoSegLib.cascade.int8.convert import NotQuantisableError, quantise
 from GTVAutoSegLib.cascade.int8.layers import QuantisedConv, folded, max_pool, missing_support, rounded, sample
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError, ModelError
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.model.precision import Agreement

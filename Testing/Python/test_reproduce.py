@@ -23,7 +23,7 @@ from reproductions import prepared, request_of, write_inputs
 from scipy import stats
 
 from GTVAutoSegLib.cascade.load import load_model
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.study.reproduce.pages.caption import Caption

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 from structure_sets import GTV, ORIGIN, SHAPE, blobs, ct, read_back, write_rtstruct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
 from GTVAutoSegLib.images.dicom.source import read_source
 from GTVAutoSegLib.images.masks.structure import Review

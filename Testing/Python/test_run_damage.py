@@ -13,7 +13,7 @@ import torch
 from datasets import write_dataset, write_preset, write_task
 from safetensors.torch import load_file
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.training.checkpoint import save_state

@@ -13,7 +13,7 @@ from bundles import make_bundle
 from phantoms import body_ct
 
 from GTVAutoSegLib import load_model, read_volume
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.masks.single import read_single
 from GTVAutoSegLib.images.probability import read_probability
 
@@ -170,7 +170,7 @@ def test_the_earlier_mask_is_never_written_over(capsys, ct, bundle, tmp_path):
 
 def test_the_worker_takes_the_same_options(ct, unsure, tmp_path):
     earlier = write(tmp_path / "earlier.nrrd", np.pad(np.ones((1, 4, 4), np.uint8), ((8, 1), (0, 60), (0, 68))))
-    command = [sys.executable, "-m", "GTVAutoSegLib.worker", "segment", "--input", ct, "--model", unsure]
+    command = [sys.executable, "-m", "GTVAutoSegLib.commands.worker", "segment", "--input", ct, "--model", unsure]
     command += ["--output", tmp_path / "m.nrrd", "--box", *BOX, "--mask-threshold", 0.3]
     command += ["--probability", tmp_path / "p.nrrd", "--into", earlier, "--slices", "0:6", "--mine", "4"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from bundles import make_bundle
 from dicom_samples import write_series
 from phantoms import body_ct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images import read, volume, write
 from GTVAutoSegLib.images.dicom import source
 from GTVAutoSegLib.model import bundle as model_bundle

@@ -8,7 +8,7 @@ import pytest
 from dicom_scenes import SHAPE, draw, load_dicom
 from slicer_samples import ball
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.write import write_mask

@@ -50,7 +50,7 @@ def test_a_run_gives_the_mask_of_the_command_line_voxel_for_voxel(logic, finds_a
     from GTVAutoSegSlicer.scene.files import volume_of, write_ct
     from GTVAutoSegSlicer.scene.segmentation import tag
 
-    from GTVAutoSegLib.cli import main
+    from GTVAutoSegLib.commands.cli import main
 
     ct = add_ct(direction=oblique(), spacing=(0.9, 0.9, 2.5))
     ct.SetAndObserveTransformNodeID(linear_transform().GetID())

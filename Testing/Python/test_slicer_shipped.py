@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from slicer_samples import MODULE, ROOT, temporary_folders, voxels
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.model.bundle import read_bundle
 
 CASE = ROOT / "Testing" / "Data" / "sts-gtv" / "STS_036" / "data.nii.gz"

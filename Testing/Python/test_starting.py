@@ -11,7 +11,7 @@ from datasets import write_dataset, write_preset, write_task
 from safetensors.torch import save_file
 
 from GTVAutoSegLib import load_model
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.networks.efficientnet import EfficientNetLite0

@@ -12,7 +12,7 @@ from bundles import make_bundle
 
 PROGRAM = """
 import sys
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 try:
     code = main(sys.argv[1:])
 except SystemExit as end:
@@ -79,6 +79,6 @@ def test_a_model_loads_without_pytorchs_compiler(tmp_path):
 
 
 def test_help_and_model_list_do_not_wait_for_torch():
-    code = "import sys; from GTVAutoSegLib.cli import main\ntry: main(['model', 'list'])\nfinally: "
+    code = "import sys; from GTVAutoSegLib.commands.cli import main\ntry: main(['model', 'list'])\nfinally: "
     code += "assert not {'torch', 'SimpleITK', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -13,7 +13,7 @@ import pytest
 from batches import ROOT, rows, stamps, write_cts
 from bundles import make_bundle
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 
 
 @pytest.fixture(scope="module")

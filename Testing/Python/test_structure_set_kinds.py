@@ -12,7 +12,7 @@ import pytest
 from dicom_samples import patient_array, write_series
 from rtstruct_samples import square, write_rtstruct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.read import read_volume
 
 HEIGHTS = (-30, -27, -24, -21, -18)

@@ -16,7 +16,7 @@ from bundles import make_bundle
 from dicom_samples import patient_array, write_series
 from rtstruct_samples import square, write_rtstruct
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import DiskError, InputError
 from GTVAutoSegLib.images.itk import quiet_itk, write_image
 from GTVAutoSegLib.images.read import read_volume

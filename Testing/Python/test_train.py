@@ -19,7 +19,7 @@ from two_processes import main as train_alone
 
 from GTVAutoSegLib.cascade.applicability import applicability_warnings
 from GTVAutoSegLib.cascade.load import load_model
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.model.bundle import verify_model

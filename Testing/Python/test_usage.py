@@ -7,7 +7,7 @@ import sys
 import pytest
 from batches import write_cts
 
-from GTVAutoSegLib.cli import main
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.system.files import make_folder
 

@@ -30,7 +30,7 @@ def ct(tmp_path):
 
 
 def start(*arguments, **options):
-    command = [sys.executable, "-m", "GTVAutoSegLib.worker", *map(str, arguments)]
+    command = [sys.executable, "-m", "GTVAutoSegLib.commands.worker", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
@@ -148,7 +148,7 @@ def test_a_serving_worker_answers_a_request_it_cannot_parse_and_goes_on(wrong):
 
 
 def test_a_serving_worker_ends_itself_when_nothing_is_asked():
-    program = "from GTVAutoSegLib import worker; worker.IDLE_S = 0.2; raise SystemExit(worker.main(['serve']))"
+    program = "from GTVAutoSegLib.commands import worker; worker.IDLE_S = 0.2; raise SystemExit(worker.main(['serve']))"
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.wait(timeout=60) == 0
     child.stdin.close()
@@ -209,7 +209,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("module", ["GTVAutoSegLib.worker", "GTVAutoSegLib"])
+@pytest.mark.parametrize("module", ["GTVAutoSegLib.commands.worker", "GTVAutoSegLib"])
 def test_an_interrupt_amid_the_imports_is_no_traceback(module):
     command = [sys.executable, "-c", INTERRUPTED, module, "probe"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

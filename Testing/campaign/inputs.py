@@ -59,7 +59,7 @@ def make_inputs(folder: Path) -> None:
 
 def one(inputs: Path, kind: str, seed: int, work: Path) -> tuple[int | str, str]:
     """Give one damaged input to its command; the exit code, and what is wrong with what it said."""
-    from GTVAutoSegLib.cli import main
+    from GTVAutoSegLib.commands.cli import main
 
     chance = random.Random(f"{kind} {seed}")
     shutil.rmtree(work, ignore_errors=True)

@@ -43,7 +43,7 @@ def main() -> int:
         write_cts(folder / "in", 3, shape=(40, 256, 256))
         bundle = make_bundle(folder / "model", bias=50.0)
         child = subprocess.Popen(
-            [sys.executable, "-m", "GTVAutoSegLib.worker", "serve"],
+            [sys.executable, "-m", "GTVAutoSegLib.commands.worker", "serve"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from GTVAutoSegLib.completion.record import CompletionRecord
+from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 from GTVAutoSegLib.images.segment_info import is_gtv
 
 from ..run.failures import Failure

@@ -8,8 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from GTVAutoSegLib.completion.complete import COMPLETER
-from GTVAutoSegLib.completion.record import CompletionRecord
+from GTVAutoSegLib.cascade.completion.complete import COMPLETER
+from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 
 from ..run.failures import Failure
 from ..run.run import Outcome

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from GTVAutoSegLib.completion.record import CompletionRecord
-from GTVAutoSegLib.completion.request import checked_request
+from GTVAutoSegLib.cascade.completion.record import CompletionRecord
+from GTVAutoSegLib.cascade.completion.request import checked_request
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.volume import Volume, bounding_box
 from GTVAutoSegLib.images.write import write_mask

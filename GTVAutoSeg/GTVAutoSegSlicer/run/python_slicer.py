@@ -27,7 +27,7 @@ def python_slicer() -> str:
 
 def worker_command(*arguments: str) -> list[str]:
     """Command line of the library's worker process."""
-    return [python_slicer(), "-m", "GTVAutoSegLib.worker", *arguments]
+    return [python_slicer(), "-m", "GTVAutoSegLib.commands.worker", *arguments]
 
 
 def child_environment() -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from GTVAutoSegLib.cascade.applicability import check_box
+from GTVAutoSegLib.cascade.completion.merge import merge
 from GTVAutoSegLib.cascade.result import ResultRecord, describe_segment
-from GTVAutoSegLib.completion.merge import merge
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.probability import read_probability
 from GTVAutoSegLib.images.region import Region

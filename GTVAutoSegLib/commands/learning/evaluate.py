@@ -104,7 +104,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
         InputError: options that do not fit, or a case that cannot be used.
         ModelError: there is no completer.
     """
-    from ...completion.completer import load_completer
+    from ...cascade.completion.completer import load_completer
     from ...errors import InputError
     from ...evaluation.drawn import drawn_csv, drawn_json, drawn_table, evaluate_drawn, summarise_drawn
     from ...system.files import make_folder, write_json, write_text

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.completion.record import CompletionRecord
+from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 from GTVAutoSegLib.report.record.audit import COMPLETION, RUN, next_line
 from GTVAutoSegLib.system.tags import TRAIL_MARK
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from GTVAutoSegLib.completion.merge import merge
+from GTVAutoSegLib.cascade.completion.merge import merge
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.probability import Probability
 from GTVAutoSegLib.images.volume import bounding_box

@@ -17,7 +17,7 @@ from .place import CheckFailedError, Place
 
 # Together they leave a CUDA program without any kernel, as a GPU does that is newer than its PyTorch.
 WITHOUT_KERNELS = {"CUDA_FORCE_PTX_JIT": "1", "CUDA_DISABLE_PTX_JIT": "1"}
-WORKER = [sys.executable, "-m", "GTVAutoSegLib.worker"]
+WORKER = [sys.executable, "-m", "GTVAutoSegLib.commands.worker"]
 
 
 class Worker:

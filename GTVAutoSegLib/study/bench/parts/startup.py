@@ -53,7 +53,7 @@ def requests(folder: Path, model: str) -> list[tuple[float, float, int]]:
     sitk.WriteImage(image, str(folder / "ct.nrrd"))
     arguments = ["segment", "--input", str(folder / "ct.nrrd"), "--output", str(folder / "mask.nrrd"), "--model", model]
     started, figures, busy_before = time.perf_counter(), [], 0.0
-    worker = [sys.executable, "-m", "GTVAutoSegLib.worker", "serve"]
+    worker = [sys.executable, "-m", "GTVAutoSegLib.commands.worker", "serve"]
     with subprocess.Popen(worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None  # noqa: S101 - a pipe
         for _ in range(ROUNDS):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .... import __version__
-from ....completion.complete import complete
+from ....cascade.completion.complete import complete
 from ....errors import DiskError, GTVAutoSegError, InputError
 from ....images.dicom.rtstruct import roi_mask
 from ....images.dicom.series import stack

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from ..system.tags import MINE_TAG, mine_text
+from ...errors import InputError
+from ...system.tags import MINE_TAG, mine_text
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..cascade.result import CascadeResult
-    from ..images.segment_info import SegmentInfo
-    from ..images.volume import Volume
+    from ...images.segment_info import SegmentInfo
+    from ...images.volume import Volume
+    from ..result import CascadeResult
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Earlier:
             InputError: it is no mask on the CT's grid, or there are a person's slices and no file, or slices that are
                 not in the CT.
         """
-        from ..completion.merge import merge
-        from ..images.masks.single import read_single
+        from ...images.masks.single import read_single
+        from .merge import merge
 
         if path is None:
             if mine is not None:
@@ -53,7 +53,7 @@ class Earlier:
 
     def with_run(self, result: CascadeResult, volume: Volume, slices: range | None) -> CascadeResult:
         """A run's result with everything of before that it was not to change."""
-        from ..completion.merge import merge
+        from .merge import merge
 
         mask = merge(self.mask, result.mask, volume, slices=slices, mine=self.mine)
         return replace(result, mask=mask, reason="" if mask.any() else result.reason)

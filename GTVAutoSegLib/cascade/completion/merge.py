@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ..errors import InputError
-from ..images.volume import Volume
+from ...errors import InputError
+from ...images.volume import Volume
 
 
 def merge(

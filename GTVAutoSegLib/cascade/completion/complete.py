@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Cancelled, InputError
-from ..images.region import axial_spacing
-from ..images.volume import Volume
+from ...errors import Cancelled, InputError
+from ...images.region import axial_spacing
+from ...images.volume import Volume
 from .drawing import Drawing
 from .ends import end_of, run_around
 from .interpolation import mixed_distance

@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..networks.completer import FARTHEST_SHARE
+from ...networks.completer import FARTHEST_SHARE
 from .interpolation import mixed_distance
 from .neighbours import Anchor, Neighbours
 

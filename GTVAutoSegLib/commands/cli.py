@@ -15,10 +15,10 @@ from importlib import import_module
 from itertools import takewhile
 from typing import Any, NoReturn
 
-from . import __version__
-from .errors import Cancelled, GTVAutoSegError, InputError, broken_package, foreseen
-from .system.names import one_line
-from .system.streams import ready_streams, unbreakable_streams
+from .. import __version__
+from ..errors import Cancelled, GTVAutoSegError, InputError, broken_package, foreseen
+from ..system.names import one_line
+from ..system.streams import ready_streams, unbreakable_streams
 
 # name: (module in commands/ with add_arguments and run, help). Modules are imported only when their command is given.
 COMMANDS = {
@@ -99,10 +99,10 @@ def _main(arguments: list[str]) -> int:
 def _import_command(name: str, module: str) -> Any:
     """A command's module; Slicer's extension comes without those of study/."""
     try:
-        return import_module(f".commands.{module}", __package__)
+        return import_module(f".{module}", __package__)
     except ImportError as error:
         failure = broken_package(error)
-        if error.name == f"{__package__}.commands.study":
+        if error.name == f"{__package__}.study":
             failure = InputError(
                 f"{name} compares systems and measures time, which is not part of the Slicer extension; install the "
                 "library with pip, and run it there"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
-from ..images.placement import tumour_slices
-from ..images.volume import Volume, check_ct
+from ...errors import InputError
+from ...images.placement import tumour_slices
+from ...images.volume import Volume, check_ct
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The child process Slicer starts: ``python -m GTVAutoSegLib.worker serve|segment|complete|probe``.
+"""The child process Slicer starts: ``python -m GTVAutoSegLib.commands.worker serve|segment|complete|probe``.
 
 It answers on standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" |
 "result" | "error", ...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel
@@ -13,29 +13,26 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     # Ctrl+C ends the process without a word, also while the imports below still go on.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from .commands.earlier import Earlier
-from .commands.options import region_of, slice_list, slice_range
-from .errors import Cancelled, InputError, foreseen
-from .model.precision import PRECISIONS
-from .system.allocator import give_back_freed_memory, keep_freed_memory
-from .system.json_text import parse_json
-from .system.streams import StandardInput
+from ..cascade.completion.earlier import Earlier
+from ..errors import Cancelled, InputError, foreseen
+from ..system.allocator import give_back_freed_memory, keep_freed_memory
+from ..system.streams import StandardInput
+from .options import region_of
+from .requests import claim_standard_output, parse_arguments, read_request
 
 if TYPE_CHECKING:
-    from .cascade.cascade import Cascade
+    from ..cascade.cascade import Cascade
 
 # A second click comes soon or not at all, and the memory may be wanted for something else.
 IDLE_S = 300.0
@@ -43,7 +40,7 @@ IDLE_S = 300.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job, or jobs until there are no more, and return the exit code."""
-    worker = Worker(_claim_stdout())
+    worker = Worker(claim_standard_output())
     arguments = sys.argv[1:] if arguments is None else arguments
     return worker.serve() if list(arguments) == ["serve"] else worker.run(arguments)
 
@@ -67,7 +64,7 @@ class Worker:
         while (line := self._parent.next_line(IDLE_S)) is not None:
             self._label = {}
             try:
-                name, arguments = _request(line)
+                name, arguments = read_request(line)
             except InputError as error:
                 self._send_error(error.kind, str(error))
                 exit_code = error.exit_code
@@ -81,7 +78,7 @@ class Worker:
     def run(self, arguments: Sequence[str]) -> int:
         """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
-            values = _parser().parse_args(arguments)
+            values = parse_arguments(arguments)
             {"segment": self._segment, "complete": self._complete, "probe": self._probe}[values.action](values)
         except Exception as error:
             known = foreseen(error)
@@ -98,9 +95,9 @@ class Worker:
         cancelled = self._canceller(values)
         self._send("stage", stage="loading")
         _stop_if(cancelled())
-        from .cascade.result import summarise
-        from .images.read import read_volume
-        from .images.write import write_mask
+        from ..cascade.result import summarise
+        from ..images.read import read_volume
+        from ..images.write import write_mask
 
         model = self._load(values)
         _stop_if(cancelled())
@@ -132,11 +129,11 @@ class Worker:
         cancelled = self._canceller(values)
         self._send("stage", stage="loading")
         _stop_if(cancelled())
-        from .completion.record import summarise_completion
-        from .completion.run import Wish, load_or_explain, run_completion
-        from .images.masks.single import read_single
-        from .images.read import read_volume
-        from .images.write import write_mask
+        from ..cascade.completion.record import summarise_completion
+        from ..cascade.completion.run import Wish, load_or_explain, run_completion
+        from ..images.masks.single import read_single
+        from ..images.read import read_volume
+        from ..images.write import write_mask
 
         wish = Wish(
             values.slices, first=values.first, last=values.last, completer=values.completer, device=values.device
@@ -188,8 +185,8 @@ class Worker:
 
     def _load(self, values: argparse.Namespace) -> Cascade:
         """The model asked for: the one at hand, unless it is another one or has changed on disk."""
-        from .cascade.load import load_model
-        from .model.bundle import read_bundle
+        from ..cascade.load import load_model
+        from ..model.bundle import read_bundle
 
         options = {"device": values.device, "precision": values.precision}
         bundle = read_bundle(values.model)
@@ -202,12 +199,12 @@ class Worker:
 
     def _probe(self, _: argparse.Namespace) -> None:
         """Try every device with a tiny convolution and send what there is."""
-        from .cascade.load import check_torch
+        from ..cascade.load import check_torch
 
         check_torch()
         import torch
 
-        from .cascade import device
+        from ..cascade import device
 
         devices = []
         for candidate in [*device.gpus(), torch.device("cpu")]:
@@ -229,64 +226,6 @@ class Worker:
 
     def _send_error(self, kind: str, message: str) -> None:
         self._send("error", code=kind, message=message, details=traceback.format_exc())
-
-
-def _request(line: bytes) -> tuple[str, list[str]]:
-    """Id and arguments of a request; raises InputError for a line that is none."""
-    expected = 'expected one line of ASCII, {"id": "...", "arguments": ["segment", ...]}; send the next request'
-    try:
-        request = parse_json(line.decode("ascii"))
-    except ValueError as error:  # a UnicodeDecodeError is one
-        raise InputError(f"the request is no JSON ({error}), {expected}") from None
-    name = request.get("id") if isinstance(request, dict) else None
-    arguments = request.get("arguments") if isinstance(request, dict) else None
-    if not isinstance(name, str) or not isinstance(arguments, list):
-        raise InputError(f"the request has no id or no arguments, {expected}")
-    if not all(isinstance(argument, str) for argument in arguments):
-        raise InputError(f"an argument of request {name} is no text, {expected}")
-    return name, arguments
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"the request cannot be understood ({message}); give the arguments of {self.prog}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m GTVAutoSegLib.worker", add_help=False)
-    actions = parser.add_subparsers(dest="action", required=True)
-    segment, complete = (actions.add_parser(name, add_help=False) for name in ("segment", "complete"))
-    for name in ("--input", "--output"):
-        segment.add_argument(name, required=True)
-        complete.add_argument(name, required=True)
-    segment.add_argument("--model", required=True)
-    segment.add_argument("--threshold", type=float)
-    segment.add_argument("--slices", type=slice_range)
-    segment.add_argument("--box", nargs="+")
-    segment.add_argument("--mask-threshold", type=float)
-    segment.add_argument("--probability", type=Path)
-    segment.add_argument("--into", type=Path)
-    segment.add_argument("--mine", type=slice_list)
-    complete.add_argument("--model")
-    complete.add_argument("--drawn", required=True)
-    complete.add_argument("--slices", type=slice_list)
-    complete.add_argument("--first", type=int)
-    complete.add_argument("--last", type=int)
-    complete.add_argument("--completer", type=Path)
-    for job in (segment, complete):
-        job.add_argument("--device", default="auto")
-        job.add_argument("--precision", choices=PRECISIONS, default="auto")
-        job.add_argument("--cancel-file", type=Path)
-        job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
-    actions.add_parser("probe", add_help=False)
-    return parser
-
-
-def _claim_stdout() -> Callable[[dict[str, Any]], None]:
-    """Keep standard output for the protocol; whatever else prints goes to standard error."""
-    lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return lambda content: print(json.dumps(content, ensure_ascii=True), file=lines)
 
 
 def _give_back_memory() -> None:

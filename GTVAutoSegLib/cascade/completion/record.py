@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..cascade.result import InputRecord, ModelRecord, versions
-from ..images.placement import extent_mm, tumour_slices, volume_ml
-from ..images.segment_info import SegmentInfo
-from ..images.volume import Volume
-from ..system import tags
-from ..system.settings import as_json
+from ...images.placement import extent_mm, tumour_slices, volume_ml
+from ...images.segment_info import SegmentInfo
+from ...images.volume import Volume
+from ...system import tags
+from ...system.settings import as_json
+from ..result import InputRecord, ModelRecord, versions
 from .complete import COMPLETER, Completion
 
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..cascade.assembly import load_network
-from ..cascade.device import resolve_device
-from ..cascade.load import check_torch
-from ..model.completer import CompleterBundle, read_completer
-from ..networks import COMPLETERS
-from ..networks.completer import FARTHEST_LOGIT, FARTHEST_SHARE, CompleterUNet
+from ...model.completer import CompleterBundle, read_completer
+from ...networks import COMPLETERS
+from ...networks.completer import FARTHEST_LOGIT, FARTHEST_SHARE, CompleterUNet
+from ..assembly import load_network
+from ..device import resolve_device
+from ..load import check_torch
 from .drawing import Drawing
 from .features import Square, features, square_around
 from .interpolation import mixed_distance

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cascade.load import check_torch
-from ..errors import ModelError
-from ..images.region import IndexBox, Region, axial_spacing, triple
-from ..images.volume import Volume
+from ...errors import ModelError
+from ...images.region import IndexBox, Region, axial_spacing, triple
+from ...images.volume import Volume
+from ..load import check_torch
 from .complete import Completion, Progress, complete
 from .ends import FARTHEST_MM
 from .request import checked_request
 
 if TYPE_CHECKING:
-    from ..cascade.cascade import Cascade
+    from ..cascade import Cascade
     from .completer import Completer
 
 # A tumour is seldom much wider than where it was drawn; models trained on boxes know some slack.
