@@ -295,6 +295,44 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
         return approve_segment(segmentationNode, segmentID, ctNode or reference_volume(segmentationNode), reviewer)
 
+    def collect(
+        self,
+        segmentationNode: Any,
+        segmentID: str,
+        dataset: str | Path,
+        ctNode: Any = None,
+        *,
+        accept: bool = False,
+        on_finished: Callable[[Any], None] | None = None,
+        on_event: Callable[[dict], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Make a case of a data set of an approved outline and its CT, in a child process; without names, and once.
+
+        Args:
+            segmentationNode: vtkMRMLSegmentationNode.
+            segmentID: of a segment in it.
+            dataset: folder of the data set, made if need be.
+            ctNode: the CT; None takes the one the segmentation was made for.
+            accept: take the outline although nobody has approved it.
+            on_finished: as for `segment`.
+            on_event: as for `segment`.
+            on_line: as for `segment`.
+
+        Returns:
+            As `segment`; ``report`` has ``folder``, ``what`` ("added", "replaced" or "there") and ``case``.
+
+        Raises:
+            GTVAutoSegError: the request cannot be carried out, or, when waiting, the run failed.
+        """
+        from GTVAutoSegSlicer.run.collecting import CollectRequest
+        from GTVAutoSegSlicer.run.run import carry_out
+        from GTVAutoSegSlicer.scene.ownership import reference_volume
+
+        ct = ctNode or reference_volume(segmentationNode)
+        request = CollectRequest(ct, segmentationNode, segmentID, Path(dataset), accept)
+        return carry_out(request, on_finished, on_event, on_line)
+
 
 class GTVAutoSegTest(ScriptedLoadableModuleTest):
     """Self test in a running Slicer, with or without a window; where PyTorch is installed it runs the model."""

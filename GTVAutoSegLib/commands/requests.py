@@ -41,10 +41,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a job; raises InputError for wrong ones."""
     parser = _Parser(prog="python -m GTVAutoSegLib.commands.worker", add_help=False)
     actions = parser.add_subparsers(dest="action", required=True)
-    segment, complete = (actions.add_parser(name, add_help=False) for name in ("segment", "complete"))
-    for name in ("--input", "--output"):
-        segment.add_argument(name, required=True)
-        complete.add_argument(name, required=True)
+    names = ("segment", "complete", "collect")
+    segment, complete, collect = (actions.add_parser(name, add_help=False) for name in names)
+    for job in (segment, complete, collect):
+        job.add_argument("--input", required=True)
+        job.add_argument("--output", required=True)
+        job.add_argument("--cancel-file", type=Path)
+        job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     segment.add_argument("--model", required=True)
     segment.add_argument("--threshold", type=float)
     segment.add_argument("--slices", type=slice_range)
@@ -62,8 +65,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     for job in (segment, complete):
         job.add_argument("--device", default="auto")
         job.add_argument("--precision", choices=PRECISIONS, default="auto")
-        job.add_argument("--cancel-file", type=Path)
-        job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
+    collect.add_argument("--dataset", type=Path, required=True)
+    collect.add_argument("--wish", type=Path, required=True)
     actions.add_parser("probe", add_help=False)
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""The child process Slicer starts: ``python -m GTVAutoSegLib.commands.worker serve|segment|complete|probe``.
+"""The child process Slicer starts: ``python -m GTVAutoSegLib.commands.worker serve|segment|complete|collect|probe``.
 
 It answers on standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" |
 "result" | "error", ...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel
@@ -27,6 +27,7 @@ if __name__ == "__main__":
 from ..cascade.completion.earlier import Earlier
 from ..errors import Cancelled, InputError, foreseen
 from ..system.allocator import give_back_freed_memory, keep_freed_memory
+from ..system.settings import as_json
 from ..system.streams import StandardInput
 from .options import region_of
 from .requests import claim_standard_output, parse_arguments, read_request
@@ -79,7 +80,8 @@ class Worker:
         """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
             values = parse_arguments(arguments)
-            {"segment": self._segment, "complete": self._complete, "probe": self._probe}[values.action](values)
+            actions = (self._segment, self._complete, self._collect, self._probe)
+            {action.__name__[1:]: action for action in actions}[values.action](values)
         except Exception as error:
             known = foreseen(error)
             if known is not None:
@@ -159,6 +161,15 @@ class Worker:
         self._send("stage", stage="writing")
         write_mask(result.mask, volume, Path(values.output))
         self._send("result", output=str(values.output), **summarise_completion(result, volume).to_json())
+
+    def _collect(self, values: argparse.Namespace) -> None:
+        """Make a case of ``--input`` and ``--output``, which is the outline here, and send what became of it."""
+        _stop_if(self._canceller(values)())
+        self._send("stage", stage="collecting")
+        from ..training.data.collected.request import collect_files
+
+        record = collect_files(Path(values.input), Path(values.output), values.dataset, values.wish)
+        self._send("result", **as_json(record))
 
     def _canceller(self, values: argparse.Namespace) -> Callable[[], bool]:
         """Whether the parent wants this job to stop."""

@@ -19,7 +19,7 @@ from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.system.leftovers import sweep
-from GTVAutoSegLib.training.data.collect import read_collected
+from GTVAutoSegLib.training.data.collected.case import read_collected
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label, read_patients
 
 
@@ -155,9 +155,9 @@ def trace(event, arguments):
         steps -= 1
         if steps == 0:
             os.kill(os.getpid(), 9)
-import GTVAutoSegLib.training.data.collect, GTVAutoSegLib.batch.approving
+import GTVAutoSegLib.training.data.collected.collect, GTVAutoSegLib.batch.approving
 import numpy, SimpleITK
-from GTVAutoSegLib.training.data import collect as module
+from GTVAutoSegLib.training.data.collected import collect as module
 real = module.make_folder
 def started(folder):
     sys.addaudithook(trace)

@@ -99,7 +99,7 @@ def test_every_text_fits_into_a_panel_of_300_pixels(panel, until, monkeypatch, s
     if state in ("result", "failure"):
         run(panel, until)
     if state == "all sections open":
-        for section in ("setupSection", "logSection"):
+        for section in ("learningSection", "setupSection", "logSection"):
             getattr(panel.ui, section).collapsed = False
     widget = slicer.modules.gtvautoseg.widgetRepresentation()
     grab(widget)

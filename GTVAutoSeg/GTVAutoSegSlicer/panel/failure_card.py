@@ -27,13 +27,20 @@ ACTIONS = {
     "segment": "edit-segment",
     "no-dicom": "open-dicom",
     "export": "export-again",
+    "collect": "edit-segment",
     "box": "draw-box",
     "no-tumour": "draw-box",
     "doubtful": "draw-box",
     "unlike": "draw-box",
 }
 # What a second button does.
-SECOND_ACTIONS = {"box": "draw-slices", "no-tumour": "draw-slices", "doubtful": "draw-slices", "unlike": "go-on"}
+SECOND_ACTIONS = {
+    "box": "draw-slices",
+    "no-tumour": "draw-slices",
+    "doubtful": "draw-slices",
+    "unlike": "go-on",
+    "collect": "open-learning",
+}
 # For what went wrong on the CPU already.
 ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
 # A run's worker has PyTorch's files open.
@@ -120,6 +127,7 @@ def _title(code: str) -> str:
         "segment": _("The segment cannot be exported"),
         "no-dicom": _("The CT's DICOM slices are not at hand"),
         "export": _("The structure set was not written"),
+        "collect": _("The case was not added to the training set"),
         "box": _("This model needs a box around the tumour"),
         "no-tumour": _("No tumour was found"),
         "doubtful": _("Look at this result with care"),
@@ -141,6 +149,7 @@ def _label(action: str) -> str:
         "edit-segment": _("Open in Segment Editor"),
         "open-dicom": _("Open DICOM"),
         "export-again": _("Export again..."),
+        "open-learning": _("Open the training set"),
         "draw-box": _("Draw a box"),
         "draw-slices": _("Draw some slices"),
         "go-on": _("Go on without a box"),

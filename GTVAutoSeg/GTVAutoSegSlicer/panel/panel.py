@@ -31,6 +31,7 @@ from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
 from .failure_card import FailureCard
 from .history_part import HistoryPart
+from .learning.learning import Learning, LearningHost
 from .log_part import LogPart
 from .model_part import ModelPart
 from .models_section import ModelsSection
@@ -70,6 +71,7 @@ class Panel(VTKObservationMixin):
         self.steering = Steering(ui, self._steering_host())
         self.export = ExportPart(ui, self._output, self._export, self.log.add, self._show_failure)
         self.approval = ApprovePart(ui, self.log.add, self._show_failure)
+        self.learning = Learning(ui, LearningHost(logic, self._collect, self._say, self._show_failure))
         self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
@@ -98,6 +100,7 @@ class Panel(VTKObservationMixin):
         KEPT_WORKER.end()
         self.setup.abort()
         self.approval.stop()
+        self.learning.stop()
         self._follow(None)
         self._headers.follow(None)
         self.steering.stop()
@@ -126,6 +129,7 @@ class Panel(VTKObservationMixin):
             "edit-segment": self._on_edit,
             "open-dicom": lambda: slicer.util.selectModule("DICOM"),
             "export-again": lambda: self.export.ask(),
+            "open-learning": lambda: self.learning.open(),
             "draw-box": lambda: self.steering.box.draw(),
             "draw-slices": lambda: self.steering.draw(),
             "crop-ct": lambda: slicer.util.selectModule("CropVolume"),
@@ -183,6 +187,7 @@ class Panel(VTKObservationMixin):
         self.result.clear()
         self.export.clear()
         self.approval.stop()
+        self.learning.stop()
         self.card.hide()
 
     def _on_scene_replaced(self, _caller: Any = None, _event: Any = None) -> None:
@@ -221,13 +226,12 @@ class Panel(VTKObservationMixin):
                 slices=slices,
                 region=parameters.box,
             )
-            self.runs.start(begin, f"run: model {self.models.selected_id}, device {parameters.device}")
-            self._update()
+            self._begin(begin, f"run: model {self.models.selected_id}, device {parameters.device}")
 
     def _complete(self, first: int | None, last: int | None) -> None:
         """Complete the outline from the slices that are a person's."""
         parameters = self._parameters
-        if self._can_start("" if not self.setup.installing else self._what_is_missing(None)):
+        if self._can_start(self._installing()):
             steered = self.steering
             is_the_models = steered.segment_id == our_segments(steered.node).get(self.models.region)
             begin = partial(
@@ -240,8 +244,15 @@ class Panel(VTKObservationMixin):
                 model=self.models.selected if is_the_models else None,
                 device=parameters.device,
             )
-            self.runs.start(begin, f"completion: device {parameters.device}")
-            self._update()
+            self._begin(begin, f"completion: device {parameters.device}")
+
+    def _collect(self, begin: Any, line: str) -> None:
+        if self._can_start(self._installing()):
+            self._begin(begin, line)
+
+    def _begin(self, begin: Any, line: str) -> None:
+        self.runs.start(begin, line)
+        self._update()
 
     def _can_start(self, missing: str) -> bool:
         """Whether a run may be started; if so, what the last one said is put away."""
@@ -260,7 +271,9 @@ class Panel(VTKObservationMixin):
         self._start()
 
     def _finished(self, outcome: Outcome) -> None:
-        if outcome.failure is not None:
+        if self.learning.finished(outcome):
+            pass
+        elif outcome.failure is not None:
             self._show_failure(outcome.failure)
         else:
             self._show_result(outcome)
@@ -351,7 +364,8 @@ class Panel(VTKObservationMixin):
         ui.show3DButton.enabled = has_segment
         ui.editButton.enabled = has_segment and not self.running
         ui.exportButton.enabled = bool(candidates(output)) and ct is not None and not self.running
-        self.approval.follow(self.steering.node, self.steering.segment_id, ct, self.running)
+        for part in (self.approval, self.learning):
+            part.follow(self.steering.node, self.steering.segment_id, ct, self.running)
         self.history.lock(self.running)
         self._headers.follow(ct if has_segment and not self.running else None)
 
@@ -361,8 +375,11 @@ class Panel(VTKObservationMixin):
         return _("Segment GTV") if is_gtv(region) or not region else _("Segment {region}").format(region=region)
 
     def _what_is_missing(self, ct: Any) -> str:
-        if self.setup.installing:
-            return _("PyTorch is being installed.")
+        if installing := self._installing():
+            return installing
         if ct is None:
             return _("Select a CT.")
         return "" if self.models.selected is not None else _("Install a model.")
+
+    def _installing(self) -> str:
+        return _("PyTorch is being installed.") if self.setup.installing else ""

@@ -58,6 +58,7 @@ class ProgressPart:
             "segmenting": _("Outlining the tumour"),
             "completing": _("Completing the outline"),
             "writing": _("Writing the result"),
+            "collecting": _("Adding the case to the training set"),
         }
         return words.get(stage, stage)
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from pathlib import Path
 from typing import Any
 
+import slicer
+
+from GTVAutoSegLib.images.dicom.headers import read_header
 from GTVAutoSegLib.system.tags import CT_MARK
+from GTVAutoSegLib.training.data.collected.collect import Origin
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
 INSTANCES = "DICOM.instanceUIDs"
@@ -38,3 +43,20 @@ def identity(ct: Any) -> str:
     size = image.GetDimensions() if image is not None else (0, 0, 0)
     # Five digits: a saved scene does not keep all of them.
     return " ".join([name, "x".join(map(str, size)), "x".join(f"{length:.5g}" for length in ct.GetSpacing())])
+
+
+def dicom_origin(ct: Any) -> Origin:
+    """Which series of whom a CT is, as far as Slicer's DICOM database still has one of its slices.
+
+    Args:
+        ct: vtkMRMLScalarVolumeNode.
+    """
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not database.isOpen:
+        return Origin()
+    for instance in (ct.GetAttribute(INSTANCES) or "").split():
+        file = Path(database.fileForInstance(instance) or "")
+        header = read_header(file) if file.is_file() else None
+        if header is not None and header.instance == instance:
+            return Origin(header.series, header.patient.id)
+    return Origin()

@@ -10,7 +10,7 @@ from ..options import add_ct
 
 if TYPE_CHECKING:
     from ...images.masks.structure import Structure
-    from ...training.data.collect import Provenance
+    from ...training.data.collected.case import Provenance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ...errors import InputError
     from ...images.masks.files import read_structures
     from ...images.read import read_volume
-    from ...training.data.collect import collect
+    from ...training.data.collected.collect import collect
 
     volume = read_volume(arguments.ct, series=arguments.series)
     wanted = None if arguments.region is None else {arguments.region: arguments.region}
@@ -61,7 +61,7 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
     from ...errors import InputError
     from ...images.masks.structure import mask_sha256
     from ...system import tags
-    from ...training.data.collect import EditFigures, Provenance
+    from ...training.data.collected.case import EditFigures, Provenance
 
     approval, lapsed = approval_of(path)
     if approval is None and not accept:
@@ -76,14 +76,7 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
     if record is not None and record.current.result.mask_sha256 == mask_sha256(structure.mask):
         model = record.result.model
         if record.correction is not None:
-            edit = record.correction.edit
-            edited = EditFigures(
-                added_path_length_mm=edit.added_path_length_mm,
-                dsc=edit.dsc,
-                volume_before_ml=edit.volume_before_ml,
-                volume_after_ml=edit.volume_after_ml,
-                slices=len(edit.slices),
-            )
+            edited = EditFigures.of(record.correction.edit)
     return Provenance(
         region=structure.segment.name,
         model=model,

@@ -27,6 +27,7 @@ FIRST = "0" * 64
 PATIENCE_S = 30
 # What a record tells of.
 RUN, EDIT, COMPLETION, APPROVAL, LAPSE, EXPORT = "run", "edit", "completion", "approval", "lapse", "export"
+COLLECT = "collect"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import shutil
@@ -19,23 +18,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ...cascade.result import ModelRecord
-from ...errors import DiskError, InputError
-from ...images.dicom.headers import read_header
-from ...images.itk import write_image
-from ...images.masks.structure import mask_sha256
-from ...images.volume import Volume, check_ct
-from ...model.bundle import user_folder
-from ...report.record.audit import user
-from ...system.files import make_folder, restore_folder, whole_folder, write_text
-from ...system.json_text import read_json
-from ...system.lock import locked
-from ...system.settings import as_json, parse_settings
-from .dataset import PATIENTS
-from .imports.cases import as_int16
-from .imports.plan import case_name
+from ....errors import DiskError, InputError
+from ....images.dicom.headers import read_header
+from ....images.itk import write_image
+from ....images.masks.structure import mask_sha256
+from ....images.volume import Volume, check_ct
+from ....model.bundle import user_folder
+from ....report.record.audit import user
+from ....system.files import make_folder, restore_folder, whole_folder, write_json
+from ....system.json_text import read_json
+from ....system.lock import locked
+from ....system.settings import as_json
+from ..dataset import PATIENTS
+from ..imports.cases import as_int16
+from ..imports.plan import case_name
+from .case import RECORD, CollectedCase, Provenance, read_collected
 
-RECORD = "collect.json"
 CASES = "cases.json"
 EARLIER = ".earlier"
 KEY = "pseudonyms.key"
@@ -47,56 +45,11 @@ ADVICE = "free space on the disk or choose another folder, and collect the case 
 
 
 @dataclass(frozen=True)
-class EditFigures:
-    """How much a person changed of what a model proposed; see `report.record.edits.Edit`."""
+class Origin:
+    """Which series of whom a CT is: SeriesInstanceUID and PatientID, "" each where nobody knows. Neither is kept."""
 
-    added_path_length_mm: float
-    dsc: float
-    volume_before_ml: float
-    volume_after_ml: float
-    slices: int
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where an outline comes from.
-
-    Attributes:
-        region: its name.
-        model: that proposed it; None where none did.
-        edited: None where nobody knows.
-        approved_by: the qualified person; "" where the outline was accepted without an approval.
-        approved_at: ISO 8601; "" without an approval.
-    """
-
-    region: str
-    model: ModelRecord | None = None
-    edited: EditFigures | None = None
-    approved_by: str = ""
-    approved_at: str = ""
-
-
-@dataclass(frozen=True)
-class CollectedCase:
-    """What is kept of a case beside image and label.
-
-    Attributes:
-        patient: a pseudonym; "" where the CT names no patient.
-        ct_sha256: of its voxels and geometry.
-        mask_sha256: of the outline's bytes (z, y, x).
-        provenance: of the outline.
-        collected_by: login.
-        collected_at: ISO 8601.
-        earlier: how many outlines of the same CT it has replaced; they lie in ``.earlier``.
-    """
-
-    patient: str
-    ct_sha256: str
-    mask_sha256: str
-    provenance: Provenance
-    collected_by: str
-    collected_at: str
-    earlier: int = 0
+    series: str = ""
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +61,9 @@ class Collected:
     case: CollectedCase
 
 
-def collect(volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provenance) -> Collected:
+def collect(
+    volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provenance, origin: Origin | None = None
+) -> Collected:
     """Add a CT and its outline to a data set, once.
 
     Args:
@@ -116,6 +71,7 @@ def collect(volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provena
         mask: (z, y, x) on its grid; what is not 0 is tumour.
         dataset: folder in the layout of `dataset.find_cases`, made if need be.
         provenance: of the outline.
+        origin: which series of whom the CT is; None reads that from its DICOM files.
 
     Returns:
         What became of it. A newer outline of the same CT replaces the older one, which is kept aside.
@@ -132,14 +88,16 @@ def collect(volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provena
     with locked(dataset, PATIENCE_S):
         _check_is_dataset(dataset)
         there = read_collected(dataset)
-        series, patient = _identity(volume)
+        origin = origin or _origin(volume)
         digest = _content(volume)
-        name = next((known for known, case in there.items() if case.ct_sha256 == digest), case_name(series or digest))
+        known = (name for name, case in there.items() if case.ct_sha256 == digest)
+        name = next(known, case_name(origin.series or digest))
         folder = dataset / name
         restore_folder(folder)
         old = there.get(name)
         case = CollectedCase(
-            patient=_pseudonym(patient),
+            # A file without a header does not make somebody else's CT of it.
+            patient=_pseudonym(origin.patient) or (old.patient if old is not None else ""),
             ct_sha256=digest,
             mask_sha256=mask_sha256(label),
             provenance=provenance,
@@ -156,23 +114,6 @@ def collect(volume: Volume, mask: np.ndarray, dataset: Path, provenance: Provena
     return Collected(folder, what, case)
 
 
-def read_collected(dataset: Path) -> dict[str, CollectedCase]:
-    """The records of a data set's collected cases, by name of the case; those of others are not among them.
-
-    Raises:
-        InputError: one is damaged.
-    """
-    found = {}
-    for path in sorted(dataset.glob(f"[!.]*/{RECORD}")):
-        try:
-            found[path.parent.name] = parse_settings(CollectedCase, read_json(path), path.name, others=True)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path} is damaged ({error}); put back a copy of it, or remove the folder and collect the case again"
-            ) from error
-    return found
-
-
 def _check_is_dataset(dataset: Path) -> None:
     strangers = [
         path.name
@@ -185,10 +126,9 @@ def _check_is_dataset(dataset: Path) -> None:
         )
 
 
-def _identity(volume: Volume) -> tuple[str, str]:
-    """Series UID and PatientID of a CT from DICOM; "" each where there are none."""
+def _origin(volume: Volume) -> Origin:
     header = read_header(Path(volume.dicom_files[0])) if volume.dicom_files else None
-    return ("", "") if header is None else (header.series, header.patient.id)
+    return Origin() if header is None else Origin(header.series, header.patient.id)
 
 
 def _content(volume: Volume) -> str:
@@ -250,14 +190,14 @@ def _write(folder: Path, volume: Volume, label: np.ndarray, case: CollectedCase)
     with whole_folder(folder, ADVICE) as part:
         write_image(hu, volume, part / f"data{suffix}")
         write_image(label, volume, part / f"label{suffix}")
-        write_text(part / RECORD, json.dumps(as_json(case), indent=2) + "\n")
+        write_json(part / RECORD, as_json(case))
 
 
 def _write_lists(dataset: Path, cases: Mapping[str, CollectedCase]) -> None:
     """``cases.json`` from the records; ``patients.json`` keeps what it says of other cases."""
-    write_text(dataset / CASES, json.dumps({name: as_json(case) for name, case in cases.items()}, indent=2) + "\n")
+    write_json(dataset / CASES, as_json(cases))
     path = dataset / PATIENTS
     patients = read_json(path) if path.is_file() else {}
     patients |= {name: case.patient for name, case in cases.items() if case.patient}
     if patients:
-        write_text(path, json.dumps(patients, indent=2) + "\n")
+        write_json(path, patients)

@@ -1,0 +1,1 @@
+"""Corrected cases, trainings, and the models that come of them."""

@@ -1,0 +1,1 @@
+"""Cases that came from corrected outlines."""
