@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,7 +33,8 @@ from .data.folds import Fold, as_folds, make_folds, read_dataset
 from .engine.engine import Engine
 from .loop import Job, fit
 from .presets import TrainSettings
-from .progress.monitor import LiveMonitor, Monitor
+from .progress.plan import NetworkPlan, steps_of
+from .progress.reporter import Reporter
 from .results.bundles import halved
 from .stages import Stage, pixel_target
 
@@ -109,7 +110,7 @@ def train_completer(
     datasets: Sequence[Path],
     folder: Path,
     engine: Engine,
-    say: Callable[[str], None],
+    reporter: Reporter,
     *,
     resume: bool = False,
     start: CompleterBundle | None = None,
@@ -121,7 +122,7 @@ def train_completer(
         datasets: folders of data sets, each counts alike; with ``train`` and ``val`` in them, or divided here.
         folder: the run's own.
         engine: device, precision and processes.
-        say: prints a line for the user.
+        reporter: is told how the run goes on; one that says nothing for every process but the first.
         resume: continue a run that was begun.
         start: the completer whose weights the network begins with; random ones by default.
 
@@ -139,7 +140,7 @@ def train_completer(
     with engine.rank_zero_first():
         _begin(task, data, folder, resume)
     for part in data:
-        say(f"{part.name}: {len(part.training)} tumours to learn from, {len(part.validation)} to choose on")
+        reporter.say(f"{part.name}: {len(part.training)} tumours to learn from, {len(part.validation)} to choose on")
     arguments = {"in_channels": CHANNELS, "width": task.width}
     job = Job(
         stage=Stage(KIND, FIGURE, pixel_target),
@@ -153,11 +154,12 @@ def train_completer(
     network = folder / FOLDER
     make_folder(network)
     if not is_finished(network):
-        monitor = Monitor()
-        if engine.is_global_zero:
-            monitor = LiveMonitor(KIND, FIGURE, task.training.epochs, network / "tensorboard")
-        with closing(monitor):
+        steps = steps_of(task.samples, task.training.batch)
+        plan = NetworkPlan("", KIND, task.training.epochs, steps=steps, slices=task.samples, validation=task.validation)
+        reporter.begin([plan])
+        with closing(reporter.monitor(plan, FIGURE, network)) as monitor:
             fit(job, network, engine, monitor)
+    reporter.writing()
     bundle = folder / task.id
     if engine.is_global_zero:
         _write_bundle(bundle, task=task, arguments=arguments, data=data, network=network)

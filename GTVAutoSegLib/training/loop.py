@@ -26,12 +26,11 @@ from .engine.engine import Engine
 from .losses import LOSSES, output_loss
 from .presets import TrainSettings
 from .progress.monitor import Monitor
+from .progress.plan import SMALLEST_BATCH
 from .stages import Stage, f1_score
 from .weights import average_weights, parameter_groups
 
 CLIP_NORM = 20.0
-# Batch normalisation after a global pooling needs two slices.
-SMALLEST_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -197,8 +196,7 @@ class _Training:
                 self.monitor.samples(images, masks)
             total += self._step(images, masks, len(batch))
             self.monitor.step(epoch, number + 1, len(batches))
-            if self.monitor.cancelled():
-                raise Cancelled(f"the training of the {self.job.stage.name} was stopped; its last whole epoch is kept")
+            self._stop_if_cancelled()
         return float(self._sum(total)) / len(order)
 
     def _step(self, images: Tensor, masks: Tensor, batch: int) -> Tensor:
@@ -258,7 +256,12 @@ class _Training:
             with self.engine.autocast():
                 logits = self.kept(inputs).float()
             counts += self.job.stage.counts(logits, masks.to(self.engine.device))
+            self._stop_if_cancelled()
         return f1_score(self._sum(counts))
+
+    def _stop_if_cancelled(self) -> None:
+        if self.monitor.cancelled():
+            raise Cancelled(f"the training of the {self.job.stage.name} was stopped; its last whole epoch is kept")
 
     def _sum(self, value: Tensor) -> Tensor:
         """Over all processes."""

@@ -7,7 +7,8 @@ and of all folds), ``training.svg`` and ``report.html``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,21 +16,21 @@ from pathlib import Path
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
-from ..system.progress import progress_bar
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
 from .data.crop_set import samples_of
-from .data.dataset import read_patients
+from .data.dataset import Case, read_patients
 from .data.folds import FILE as FOLDS
-from .data.folds import Fold, check_fold, load_folds, read_dataset, save_folds
+from .data.folds import Fold, NamedCase, check_fold, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
 from .data.slices import StoredCase
 from .data.tasks import Task
 from .engine.engine import Engine
 from .loop import Job, fit
 from .presets import Preset
-from .progress.monitor import LiveMonitor, Monitor
+from .progress.plan import NetworkPlan, plan_networks
+from .progress.reporter import Reporter
 from .results.bundles import build_bundles, restore_bundles
 from .results.report import write_report
 from .stages import STAGES
@@ -65,13 +66,13 @@ class Run:
     encoder: Path | None = None
 
 
-def train(run: Run, engine: Engine, say: Callable[[str], None]) -> Path | None:
+def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
     """Do everything; see the module.
 
     Args:
         run: what to train, and where.
         engine: device, precision and processes.
-        say: prints a line for the user; called by the first process only.
+        reporter: is told how the run goes on; one that says nothing for every process but the first.
 
     Returns:
         The model bundle, or None while a stage is missing.
@@ -80,42 +81,47 @@ def train(run: Run, engine: Engine, say: Callable[[str], None]) -> Path | None:
         InputError: data set, task, preset or run folder cannot be used.
         DiskError: a file cannot be written.
         RunError: training failed.
+        Cancelled: ``reporter.cancelled`` returned True.
     """
     # The first process builds the store and writes the configuration, the others find both.
     with engine.rank_zero_first():
-        stored, folds = _prepare(run, show=engine.is_global_zero)
-    if engine.is_global_zero:
-        say(_describe(stored))
+        stored, folds = _prepare(run, reporter)
+    reporter.say(_describe(stored))
     cases = {case.name: case for case in stored}
-    for fold in _chosen(run, folds):
-        for stage in run.stages:
-            _train_one(run, fold=fold, stage=stage, cases=cases, folds=folds, engine=engine)
+    chosen = chosen_folds(run, folds)
+    plans = plan_networks(
+        run.task, run.preset, run.stages, folds=chosen, abnormal={case.name: case.abnormal for case in stored}
+    )
+    reporter.begin(plans)
+    for plan in plans:
+        _train_one(run, plan=plan, cases=cases, folds=folds, engine=engine, reporter=reporter)
     if not engine.is_global_zero:
         return None
+    reporter.writing()
     bundle = build_bundles(
-        run.task, preset=run.preset, folder=run.folder, folds=folds, cases=cases, device=engine.device
+        run.task,
+        preset=run.preset,
+        folder=run.folder,
+        folds=folds,
+        cases=cases,
+        device=engine.device,
+        cancelled=reporter.cancelled,
     )
     write_report(run.folder, task=run.task, preset=run.preset, folds=folds, cases=cases, bundle=bundle)
     return bundle
 
 
-def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
+def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]]:
     """Build the store and check everything before the run folder is marked as this run's."""
-    cases, split = read_dataset(run.dataset)
-    if split is not None and run.fold is not None:
-        raise InputError(f"{run.dataset} brings its own division in train and val; leave --fold out")
+    cases, split = cases_of(run)
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
     _check_strangers(run)
-    with progress_bar("case") as progress:
-        stored = build_store(cases, run.task.preprocessing, run.store, progress if show else None)
-    if split is not None:
-        folds = [split]
-    else:
-        patients = read_patients(run.dataset, [case.name for case in cases])
-        folds = load_folds(run.folder, stored=stored, count=run.preset.folds, seed=run.preset.seed, patients=patients)
+    with reporter.preparing() as progress:
+        stored = build_store(cases, run.task.preprocessing, run.store, progress)
+    folds = folds_of(run, stored, split)
     configuration = Configuration(
         run.task,
         run.preset,
@@ -123,7 +129,7 @@ def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
         {fold.name: fold.validation for fold in folds},
     )
     check_configuration(run.folder, configuration)
-    for fold in _chosen(run, folds):
+    for fold in chosen_folds(run, folds):
         check_fold(fold, {case.name: case for case in stored})
         if not run.resume:
             _check_untouched(run, fold)
@@ -136,33 +142,62 @@ def _prepare(run: Run, show: bool) -> tuple[list[StoredCase], list[Fold]]:
     return stored, folds
 
 
+def cases_of(run: Run) -> tuple[list[Case], Fold | None]:
+    """Cases of a run's data set, and the division that it brings along.
+
+    Raises:
+        InputError: it cannot be used, or a fold was asked for and it brings its own division.
+    """
+    cases, split = read_dataset(run.dataset)
+    if split is not None and run.fold is not None:
+        raise InputError(f"{run.dataset} brings its own division in train and val; leave --fold out")
+    return cases, split
+
+
+def folds_of(run: Run, stored: Sequence[NamedCase], split: Fold | None) -> list[Fold]:
+    """The folds of a run, those of its folder if it has any.
+
+    Raises:
+        InputError: the folder's do not fit the data set.
+    """
+    if split is not None:
+        return [split]
+    patients = read_patients(run.dataset, [case.name for case in stored])
+    return load_folds(run.folder, stored=stored, count=run.preset.folds, seed=run.preset.seed, patients=patients)
+
+
 def _train_one(
-    run: Run, fold: Fold, stage: str, cases: dict[str, StoredCase], folds: Sequence[Fold], engine: Engine
+    run: Run,
+    plan: NetworkPlan,
+    cases: dict[str, StoredCase],
+    folds: Sequence[Fold],
+    engine: Engine,
+    reporter: Reporter,
 ) -> None:
+    stage = plan.network
+    fold = next(fold for fold in folds if fold.name == plan.fold)
     folder = run.folder / fold.name / stage
     folder.mkdir(parents=True, exist_ok=True)
-    settings = CascadeStage(stage).of(run.preset)
     job = Job(
         stage=STAGES[stage],
         build=lambda: first_network(run.task, stage, run.start, run.encoder),
         training=samples_of(tuple(cases[name] for name in fold.training), run.task.preprocessing),
         validation=samples_of(tuple(cases[name] for name in fold.validation), run.task.preprocessing, fixed=0),
-        settings=settings,
+        settings=CascadeStage(stage).of(run.preset),
         theta=CascadeStage(stage).of(run.task).theta,
         seed=run.preset.seed + list(folds).index(fold),
         grey=run.task.preprocessing.grey_channels,
     )
-    if not engine.is_global_zero:
-        fit(job, folder, engine, Monitor())
-        return
-    monitor = LiveMonitor(f"{fold.name}, {stage}", STAGES[stage].figure, settings.epochs, folder / "tensorboard")
-    try:
+    with closing(reporter.monitor(plan, STAGES[stage].figure, folder)) as monitor:
         fit(job, folder, engine, monitor)
-    finally:
-        monitor.close()
 
 
-def _chosen(run: Run, folds: list[Fold]) -> list[Fold]:
+def chosen_folds(run: Run, folds: list[Fold]) -> list[Fold]:
+    """Those to train.
+
+    Raises:
+        InputError: the one asked for does not exist.
+    """
     if run.fold is None:
         return folds
     if not 0 <= run.fold < len(folds):

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
+from .following import Send, add_following_options, canceller, followed
 
 if TYPE_CHECKING:
     from ...training.data.tasks import Task
+    from ...training.engine.engine import Engine
     from ...training.presets import Preset
+    from ...training.progress.reporter import Reporter
+    from ...training.run import Run
 
-GPU_PRESET = "paper"
+AUTO, GPU_PRESET, CPU_PRESET = "auto", "paper", "small"
 COMPLETER = "completer"
+VERSION = r"[A-Za-z0-9][A-Za-z0-9.+-]{0,31}"
+STOPPED = "the training was stopped; run the same command with --resume to continue it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage", choices=(*map(str, CascadeStage), "both"), default="both", help="which network to train (both)"
     )
     parser.add_argument("--fold", type=fold_number, metavar="K|all", help="0, 1, ... or all (default)")
-    parser.add_argument("--preset", default="paper", help="paper (default), small, or a .json file of your own")
+    parser.add_argument(
+        "--preset",
+        default=AUTO,
+        help="paper, small, or a .json file of your own; auto (default) is that of the run where OUT is one, else "
+        "small on a CPU and paper on a GPU",
+    )
+    parser.add_argument(
+        "--model-version", metavar="V", help="version that the model bears (default: the run's own, else the task's)"
+    )
     parser.add_argument(
         "--start-from", metavar="MODEL", help="begin with this model's weights (id or path) instead of random ones"
     )
@@ -56,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bf16 is faster where the processor computes in it; auto (default) uses it on GPUs only",
     )
     parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what the training will take: cases, slices, steps, disk, and time by a few real steps; OUT stays as "
+        "it is",
+    )
+    add_following_options(parser)
 
 
 def fold_number(text: str) -> int | None:
@@ -69,19 +93,61 @@ def fold_number(text: str) -> int | None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
-    if arguments.task == COMPLETER:
-        _train_completer(arguments)
-        return
+    with followed(arguments) as send:
+        cancelled = canceller(arguments)
+        try:
+            if arguments.task == COMPLETER:
+                _train_completer(arguments, send, cancelled)
+            else:
+                _train(arguments, send, cancelled)
+        except KeyboardInterrupt:
+            raise Cancelled(STOPPED) from None
+
+
+def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
     if len(arguments.dataset) > 1:
         raise InputError(f"{len(arguments.dataset)} data sets were given for {arguments.task}; expected one")
-    task, preset = load_settings(arguments.task, arguments.preset)
-    from ...model.bundle import verify_model
+    if arguments.model_version is not None and not re.fullmatch(VERSION, arguments.model_version):
+        raise InputError(f"--model-version is '{arguments.model_version}'; expected a number such as 1.1.0")
+    work, preset = _planned(arguments)
     from ...training.engine.engine import make_engine
-    from ...training.run import Run, train
+    from ...training.run import train
+
+    engine = make_engine(arguments.device, arguments.precision)
+    if arguments.dry_run:
+        _estimate(work, engine, preset, send)
+        return
+    if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
+        print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset {CPU_PRESET}", file=sys.stderr)
+    bundle = train(work, engine, _reporter(engine, send, cancelled))
+    report = arguments.output / "report.html"
+    if send is not None:
+        send("result", model=None if bundle is None else str(bundle), report=str(report), run=str(arguments.output))
+    elif engine.is_global_zero:
+        print(f"report: {report}")
+        print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+
+
+def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
+    """What the arguments ask for, and the name of the preset."""
+    # A wrong name is said before PyTorch is imported, and so are wrong keys before what only training needs.
+    name = None if arguments.preset == AUTO else arguments.preset
+    task, preset = load_settings(arguments.task, name or CPU_PRESET)
+    from ...cascade.device import resolve_device
+    from ...model.bundle import verify_model
+    from ...training.configuration import FILE, read_configuration
+    from ...training.run import Run
     from ...training.stages import STAGES
     from ...training.starting import began_with, encoders_began_with, first_network
 
+    before = read_configuration(arguments.output) if (arguments.output / FILE).is_file() else None
+    if name is None and before is not None:
+        name, preset = "that of the run", before.preset
+    elif name is None and resolve_device(arguments.device).type != "cpu":
+        name, (task, preset) = GPU_PRESET, load_settings(arguments.task, GPU_PRESET)
     task = task.resized(preset.size, preset.width)
+    version = arguments.model_version or (before.task.version if before is not None else task.version)
+    task = replace(task, version=version)
     stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
     start = verify_model(arguments.start_from) if arguments.start_from else None
     if arguments.encoder_weights is not None:
@@ -104,41 +170,72 @@ def run(arguments: argparse.Namespace) -> None:
         start=start,
         encoder=arguments.encoder_weights,
     )
-    engine = make_engine(arguments.device, arguments.precision)
-    if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
-        print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset small", file=sys.stderr)
-    try:
-        bundle = train(work, engine, lambda text: print(text, file=sys.stderr, flush=True))
-    except KeyboardInterrupt:
-        raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
-    if engine.is_global_zero:
-        print(f"report: {arguments.output / 'report.html'}")
-        print(f"model: {bundle}" if bundle else "model: none yet, a fold needs both a classifier and a segmenter")
+    return work, name or CPU_PRESET
 
 
-def _train_completer(arguments: argparse.Namespace) -> None:
+def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) -> Reporter:
+    from ...training.progress.lines import LineReporter
+    from ...training.progress.reporter import PersonReporter, Reporter
+
+    if not engine.is_global_zero:
+        return Reporter()
+    return PersonReporter(cancelled) if send is None else LineReporter(send, cancelled)
+
+
+def _estimate(work: Run, engine: Engine, preset: str, send: Send | None) -> None:
+    from ...system.progress import progress_bar
+    from ...training.progress.estimate import estimate
+    from ...training.progress.monitor import clock
+
+    if send is not None:
+
+        def told(stage: str, done: int, total: int) -> None:
+            send("progress", stage=stage, done=done, total=total)
+
+        send("result", estimate=estimate(work, engine, preset, told).to_json())
+        return
+    with progress_bar("case") as progress:
+        found = estimate(work, engine, preset, progress)
+    print(
+        f"{found.cases} cases of {found.patients} patients, {found.slices} slices, {found.tumour_slices} of them with "
+        f"tumour; prepared slices take {found.store_mb:g} MB"
+    )
+    for one in found.networks:
+        seconds = one.epochs * one.steps * one.seconds_per_step
+        print(
+            f"{one.fold}, {one.network}: {one.epochs} epochs of {one.steps} steps, "
+            f"{one.seconds_per_step:.3g} s a step, {clock(seconds)}"
+        )
+    print(
+        f"at most {clock(found.seconds)} on {found.device} with the preset {found.preset}, by {found.measured}; "
+        "nothing was written"
+    )
+
+
+def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
     from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
     from ...training.engine.engine import make_engine
 
-    for option in ("fold", "encoder_weights", "store"):
+    for option in ("fold", "encoder_weights", "store", "model_version"):
         if getattr(arguments, option) is not None:
             raise InputError(f"--{option.replace('_', '-')} was given for the completer, which has none; leave it out")
-    task = load_completer_task(None if arguments.preset == GPU_PRESET else Path(arguments.preset))
+    if arguments.dry_run:
+        raise InputError("--dry-run was given for the completer, whose time is not estimated; leave it out")
+    task = load_completer_task(None if arguments.preset in (AUTO, GPU_PRESET) else Path(arguments.preset))
     engine = make_engine(arguments.device, arguments.precision)
-    try:
-        bundle = train_completer(
-            task,
-            datasets=arguments.dataset,
-            folder=arguments.output,
-            engine=engine,
-            say=lambda text: print(text, file=sys.stderr, flush=True) if engine.is_global_zero else None,
-            resume=arguments.resume,
-            start=None if arguments.start_from is None else read_completer(arguments.start_from),
-        )
-    except KeyboardInterrupt:
-        raise Cancelled("the training was stopped; run the same command with --resume to continue it") from None
-    if engine.is_global_zero:
+    bundle = train_completer(
+        task,
+        datasets=arguments.dataset,
+        folder=arguments.output,
+        engine=engine,
+        reporter=_reporter(engine, send, cancelled),
+        resume=arguments.resume,
+        start=None if arguments.start_from is None else read_completer(arguments.start_from),
+    )
+    if send is not None:
+        send("result", model=str(bundle), report=None, run=str(arguments.output))
+    elif engine.is_global_zero:
         print(f"completer: {bundle}")
 
 

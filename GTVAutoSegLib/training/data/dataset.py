@@ -85,6 +85,15 @@ def read_label(case: Case, image: Volume) -> np.ndarray:
     label = read_volume(case.label)
     if not label.same_grid(image):
         raise InputError(f"{case.label} lies on another grid than {case.image}; expected the same size and geometry")
+    return label_mask(case, label)
+
+
+def label_mask(case: Case, label: Volume) -> np.ndarray:
+    """Where a label that was read shows tumour, bool (z, y, x).
+
+    Raises:
+        InputError: it holds other values than 0 and 1.
+    """
     others = (label.array != 0) & (label.array != 1)  # ten times faster than sorting all voxels
     if others.any():
         values = np.unique(label.array).tolist()

@@ -14,7 +14,6 @@ from ...errors import InputError
 from ...system.files import write_text
 from ...system.json_text import read_json
 from .dataset import PATIENTS, Case, find_cases, read_patients
-from .slices import StoredCase
 
 FILE = "folds.json"
 SPLIT = "split"
@@ -158,7 +157,7 @@ def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> lis
     ]
 
 
-def check_fold(fold: Fold, cases: dict[str, StoredCase]) -> None:
+def check_fold(fold: Fold, cases: Mapping[str, NamedCase]) -> None:
     """Check that both sides of a fold show tumour.
 
     Raises:

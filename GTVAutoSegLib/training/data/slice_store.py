@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -200,8 +201,7 @@ def _check_duplicates(cases: Sequence[Case], hashes: dict[Path, str]) -> None:
 
 
 def _check_room(missing: Sequence[Case], settings: PreprocessSettings, folder: Path) -> None:
-    slice_bytes = settings.channels * settings.size**2 + settings.size**2 // 8 + 1
-    needed = sum(_axial_slices(case.image) for case in missing) * slice_bytes
+    needed = sum(stored_bytes(_axial_shape(case.image), settings) for case in missing)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DiskError(
@@ -210,20 +210,27 @@ def _check_room(missing: Sequence[Case], settings: PreprocessSettings, folder: P
         )
 
 
-def _axial_slices(path: Path) -> int:
-    """Axial slices by the file's header; 0 when it has none, which reading the file will explain."""
+def stored_bytes(shape: tuple[int, ...], settings: PreprocessSettings) -> int:
+    """Bytes that a CT of a shape (z, y, x), in axial order, takes in the store."""
+    if settings.crops is not None:  # the CT itself, int16, and its label
+        return 3 * math.prod(shape)
+    return shape[0] * (settings.channels * settings.size**2 + -(-(settings.size**2) // 8))
+
+
+def _axial_shape(path: Path) -> tuple[int, ...]:
+    """Shape (z, y, x) in axial order by the file's header; zeros when it has none, which reading the file explains."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         with reading_image():
             reader.ReadImageInformation()
     except RuntimeError:
-        return 0
+        return (0, 0, 0)
     if reader.GetDimension() != 3:
-        return 0
+        return (0, 0, 0)
     axes = Volume(np.empty((0, 0, 0)), direction=reader.GetDirection()).axial.axes
-    count: int = reader.GetSize()[::-1][axes[0]]
-    return count
+    size = reader.GetSize()[::-1]
+    return tuple(int(size[axis]) for axis in axes)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError
+from ...errors import Cancelled, InputError
 from ...model.bundle import DESCRIPTION, SCHEMA
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
@@ -25,6 +25,7 @@ from ..data.folds import SPLIT, Fold
 from ..data.slices import StoredCase
 from ..data.tasks import Task
 from ..presets import Preset
+from ..progress.monitor import never
 from ..stages import STAGES
 from .threshold import ByMask, best_thresholds, measure_case, threshold_curves
 
@@ -34,7 +35,13 @@ BOXES = 3  # of each validation case, where a network sees a box
 
 
 def build_bundles(
-    task: Task, preset: Preset, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
+    task: Task,
+    preset: Preset,
+    folder: Path,
+    folds: Sequence[Fold],
+    cases: dict[str, StoredCase],
+    device: torch.device,
+    cancelled: Callable[[], bool] = never,
 ) -> Path | None:
     """Write the bundle of every finished fold, ``<fold>/<task id>/``, and of all of them together, ``<task id>/``.
 
@@ -52,6 +59,7 @@ def build_bundles(
         folds: all of the run's.
         cases: by name.
         device: where networks run to choose the thresholds.
+        cancelled: asked after every case; nothing is written when it returns True.
 
     Returns:
         The folder of the bundle of all, or None when no fold has both networks.
@@ -59,15 +67,16 @@ def build_bundles(
     Raises:
         DiskError: they cannot be written.
         RunError: the files of a fold are damaged.
+        Cancelled: ``cancelled`` returned True.
     """
     # Without the lock, two machines that finish at the same time would each write a bundle without the other's fold.
     with locked(folder, PATIENCE_SECONDS):
         finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
         if not finished:
             return None
-        figures = (
-            _figures(task, folder=folder, folds=finished, cases=cases, device=device) if preset.choose_threshold else {}
-        )
+        figures: dict[str, list[ByMask]] = {}
+        if preset.choose_threshold:
+            figures = _figures(task, folder=folder, folds=finished, cases=cases, device=device, cancelled=cancelled)
         for fold in finished:
             others = [name for name in figures if name != fold.name] or list(figures)
             _write(
@@ -145,17 +154,24 @@ def _extents(task: Task, cases: Sequence[StoredCase]) -> list[tuple[float, ...]]
 
 
 def _figures(
-    task: Task, folder: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], device: torch.device
+    task: Task,
+    folder: Path,
+    folds: Sequence[Fold],
+    cases: dict[str, StoredCase],
+    device: torch.device,
+    cancelled: Callable[[], bool],
 ) -> dict[str, list[ByMask]]:
     """By fold, how its networks do on its validation cases."""
-    figures = {}
+    figures: dict[str, list[ByMask]] = {}
     for fold in folds:
         classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
-        figures[fold.name] = [
-            measure_case(samples_of((cases[name],), task.preprocessing, fixed=box), classifier, segmenter, device)
-            for name in fold.validation
-            for box in range(1 if task.preprocessing.crops is None else BOXES)
-        ]
+        figures[fold.name] = []
+        for name in fold.validation:
+            for box in range(1 if task.preprocessing.crops is None else BOXES):
+                samples = samples_of((cases[name],), task.preprocessing, fixed=box)
+                figures[fold.name].append(measure_case(samples, classifier, segmenter, device))
+            if cancelled():
+                raise Cancelled("the run was stopped while thresholds were chosen; its networks are trained and kept")
     return figures
 
 

@@ -1,0 +1,82 @@
+"""Options for a program that starts a command and follows it: one JSON object a line, and ways to stop it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ...errors import Cancelled, GTVAutoSegError, InputError, foreseen
+from ...system.streams import StandardInput
+from ..requests import claim_standard_output
+
+# Takes the name of an event, and its content as keyword arguments.
+Send = Callable[..., None]
+
+
+def add_following_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    group = parser.add_argument_group("for a program that follows the run")
+    group.add_argument(
+        "--progress",
+        choices=("json",),
+        help="standard output is one JSON object a line: stage, progress, epoch, note, warning, result or error",
+    )
+    group.add_argument("--watch-stdin", action="store_true", help="stop when standard input closes")
+    group.add_argument("--cancel-file", type=Path, metavar="FILE", help="stop as soon as this file exists")
+
+
+@contextmanager
+def followed(arguments: argparse.Namespace) -> Iterator[Send | None]:
+    """What sends an event; None where nobody asked for events. An error that ends the block is sent as well.
+
+    Args:
+        arguments: with those of `add_following_options`.
+    """
+    if arguments.progress is None:
+        yield None
+        return
+    write = claim_standard_output()
+
+    def send(event: str, **content: Any) -> None:
+        with suppress(OSError):  # nobody reads any more; whoever wants the run to stop closes its standard input
+            write({"event": event, **content})
+
+    try:
+        yield send
+    except BaseException as error:
+        known = _known(error)
+        send("error", code=known.kind, message=str(known), details=traceback.format_exc())
+        raise
+
+
+def canceller(arguments: argparse.Namespace) -> Callable[[], bool]:
+    """Whether the run is to be stopped, by the options of `add_following_options`.
+
+    Raises:
+        InputError: there are several processes, of which one would stop while the others wait for it.
+    """
+    if not arguments.watch_stdin and arguments.cancel_file is None:
+        return lambda: False
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "--watch-stdin or --cancel-file was given to several processes, which only end together; leave it out, and "
+            "stop torchrun with a signal"
+        )
+    parent = StandardInput()
+    return lambda: (
+        (arguments.watch_stdin and parent.closed())
+        or (arguments.cancel_file is not None and arguments.cancel_file.exists())
+    )
+
+
+def _known(error: BaseException) -> GTVAutoSegError:
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("cancelled; unfinished files were removed")
+    return foreseen(error) or GTVAutoSegError(
+        f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
+    )

@@ -1,0 +1,219 @@
+"""A training that a program starts, follows, stops and continues; and what it says in advance that it will take."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from bundles import make_bundle
+from datasets import write_dataset, write_preset, write_task
+
+from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.errors import Cancelled
+
+HERE = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), 4)
+
+
+def command(folder: Path, data: Path, *options: object, epochs: int = 2) -> list[str]:
+    """`gtvautoseg train` of one fold on tiny networks."""
+    task = write_task(folder / "task.json")
+    preset = write_preset(folder / "preset.json", epochs=epochs, ema=0.9)
+    return [
+        *("train", str(task), str(data), str(folder / "run")),
+        *("--preset", str(preset), "--device", "cpu", "--fold", "1", *map(str, options)),
+    ]
+
+
+class Followed:
+    """A training in a child process, as a window follows it."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "GTVAutoSegLib", *arguments, "--progress", "json", "--watch-stdin"],
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.timer = threading.Timer(120, self.child.kill)  # rather than waiting for ever for a line
+        self.timer.start()
+
+    def events(self):
+        for line in self.child.stdout:
+            yield json.loads(line.decode("ascii"))
+
+    def end(self) -> tuple[int, str]:
+        code = self.child.wait()
+        self.timer.cancel()
+        error = self.child.stderr.read().decode()
+        for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
+            stream.close()
+        return code, error
+
+
+def followed(arguments: list[str]) -> tuple[int, list[dict]]:
+    """Exit code and events of a command that runs in this process."""
+    events: list[dict] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("GTVAutoSegLib.commands.learning.following.claim_standard_output", lambda: events.append)
+        return main([*arguments, "--progress", "json"]), events
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run that nobody stopped: its folder and its events."""
+    folder = tmp_path_factory.mktemp("whole")
+    code, events = followed(command(folder, data))
+    assert code == 0
+    return folder, events
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("weights.safetensors"))}
+
+
+def test_every_line_is_an_event_and_the_last_one_says_where_the_model_is(whole):
+    folder, events = whole
+    stages = [one["stage"] for one in events if one["event"] == "stage"]
+    assert stages == ["preparing slices", "training", "writing"]
+    assert [one["done"] for one in events if one["event"] == "progress" and one["stage"] == stages[0]] == [1, 2, 3, 4]
+    assert {"event": "note", "message": "4 cases, 24 slices, 12 of them with tumour"} in events
+    last = events[-1]
+    assert last == {
+        "event": "result",
+        "model": str(folder / "run" / "phantom"),
+        "report": str(folder / "run" / "report.html"),
+        "run": str(folder / "run"),
+    }
+    assert all(Path(last[key]).exists() for key in ("model", "report", "run"))
+
+
+def test_steps_go_up_to_all_of_them_and_epochs_bring_figures(whole):
+    _, events = whole
+    steps = [one for one in events if one["event"] == "progress" and one["stage"] == "training"]
+    done = [one["done"] for one in steps]
+    # 9 abnormal slices in 3 cases and as many normal ones, eight a step, two epochs of two networks.
+    assert done == sorted(done) and {one["total"] for one in steps} == {12} and done[-1] == 12
+    epochs = [(one["fold"], one["network"], one["epoch"], one["step"]) for one in events if one["event"] == "epoch"]
+    assert epochs == [("fold_1", network, epoch, 3) for network in ("classifier", "segmenter") for epoch in (1, 2)]
+    first, *_, last = steps
+    assert first["loss"] is None and isinstance(last["loss"], float) and 0 <= last["validation"] <= last["best"] <= 1
+    assert [steps[index]["seconds_left"] is not None for index in (0, -1)] == [True, True] and last["seconds_left"] == 0
+
+
+def stop_by_stdin(run: Followed) -> None:
+    run.child.stdin.close()
+
+
+def stop_by_signal(run: Followed) -> None:
+    run.child.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [stop_by_stdin, stop_by_signal])
+def test_stopped_in_any_way_and_resumed_it_ends_with_the_same_weights(data, whole, tmp_path, stop):
+    arguments = command(tmp_path, data)
+    run, seen = Followed(arguments), []
+    for event in run.events():
+        seen.append(event)
+        if event["event"] == "epoch" and event["network"] == "segmenter":
+            stop(run)
+    code, error = run.end()
+    assert code == Cancelled.exit_code
+    assert seen[-1]["event"] == "error" and seen[-1]["code"] == "cancelled"
+    assert "stopped" in seen[-1]["message"] and error.count("\n") == 1
+    assert len([one for one in seen if one["event"] == "epoch"]) == 3  # the segmenter's second is gone through again
+    assert main([*arguments, "--resume"]) == 0
+    assert weights(tmp_path / "run") == weights(whole[0] / "run")
+
+
+def test_a_file_stops_it_as_well_also_while_slices_are_prepared(data, tmp_path, capsys):
+    (tmp_path / "stop").touch()
+    arguments = command(tmp_path, data, "--cancel-file", tmp_path / "stop")
+    code, (*_, first, last) = followed(arguments)
+    assert (code, first["event"], last["code"]) == (Cancelled.exit_code, "progress", "cancelled")
+    assert "stopped while slices were prepared" in last["message"]
+    assert main(arguments) == Cancelled.exit_code
+    assert "the training of the classifier was stopped" in capsys.readouterr().err
+    (tmp_path / "stop").unlink()
+    assert main([*arguments, "--stage", "classifier"]) == 0
+
+
+def test_what_cannot_be_trained_is_an_event_and_a_sentence(data, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.docx").touch()
+    code, (*_, last) = followed(command(tmp_path, data))
+    error = capsys.readouterr().err
+    assert (code, last["event"], last["code"]) == (2, "error", "input")
+    assert last["message"] in error and "is not empty and no training run" in error
+
+
+def test_several_processes_cannot_be_stopped_one_by_one(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(command(tmp_path, data, "--watch-stdin")) == 2
+    assert "stop torchrun with a signal" in capsys.readouterr().err
+
+
+def test_the_estimate_counts_what_is_then_trained_and_writes_nothing(data, whole, tmp_path):
+    code, (*labels, result) = followed(command(tmp_path, data, "--dry-run"))
+    assert code == 0
+    assert [one["done"] for one in labels] == [1, 2, 3, 4] and {one["stage"] for one in labels} == {"reading labels"}
+    found = result["estimate"]
+    counted = {key: found[key] for key in ("cases", "patients", "slices", "tumour_slices", "folds", "device")}
+    assert counted == {"cases": 4, "patients": 4, "slices": 24, "tumour_slices": 12, "folds": 1, "device": "cpu"}
+    assert [(one["network"], one["epochs"], one["steps"]) for one in found["networks"]] == [
+        ("classifier", 2, 3),
+        ("segmenter", 2, 3),
+    ]
+    assert found["measured"] == "3 steps of each network on this machine"
+    store = sum(path.stat().st_size for path in (whole[0] / "run" / "slices").rglob("*.npy")) / 1e6
+    assert found["store_mb"] == pytest.approx(store, abs=0.06)
+    steps = sum(one["epochs"] * one["steps"] * one["seconds_per_step"] for one in found["networks"])
+    assert 0 < steps < found["seconds"] < 60
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_a_run_that_was_begun_what_is_left_is_estimated_from_its_log(data, tmp_path, capsys):
+    assert main(command(tmp_path, data, "--stage", "classifier", epochs=1)) == 0
+    capsys.readouterr()
+    assert main(command(tmp_path, data, "--dry-run", epochs=1)) == 0
+    shown = capsys.readouterr().out
+    assert "fold_1, segmenter: 1 epochs of 3 steps" in shown and "classifier" not in shown
+    assert "nothing was written" in shown
+
+
+def test_without_a_preset_a_cpu_trains_the_small_one_and_a_run_its_own(data, tmp_path, capsys):
+    arguments = command(tmp_path, data, "--stage", "classifier", "--model-version", "1.1.0", epochs=1)
+    assert main(arguments) == 0
+    place = arguments.index("--preset")
+    without = [*arguments[:place], *arguments[place + 2 :]]
+    version = without.index("--model-version")
+    assert main([*without[:version], *without[version + 2 :], "--resume"]) == 0
+    configuration = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert configuration["preset"]["classifier"]["epochs"] == 1 and configuration["task"]["version"] == "1.1.0"
+    capsys.readouterr()
+    other = [str(tmp_path / "other") if one == str(tmp_path / "run") else one for one in without]
+    assert main([*other, "--dry-run"]) == 0
+    assert "with the preset small, by 3 steps of each network" in capsys.readouterr().out
+    assert main([*other, "--model-version", "v 2"]) == 2
+    assert "--model-version is 'v 2'; expected a number such as 1.1.0" in capsys.readouterr().err
+
+
+def test_a_training_that_begins_with_a_model_is_estimated_too(data, tmp_path, capsys):
+    task = json.loads(write_task(tmp_path / "task.json").read_text())
+    start = make_bundle(tmp_path / "start", size=32)
+    arguments = command(tmp_path, data, "--dry-run", "--stage", "segmenter", "--start-from", start)
+    assert task["width"] == 4
+    assert main(arguments) == 0
+    assert "fold_1, segmenter: 2 epochs" in capsys.readouterr().out
