@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -16,8 +15,9 @@ from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, reading_image
 from ..images.read import IMAGE_IO
 from ..images.region import Region
-from ..system.names import safe_name, short_hash, shown, tell_apart, without_paths
+from ..system.names import safe_name, short_hash, shown, tell_apart
 from ..system.progress import Progress
+from .cohort import Case, Cohort, Skipped, counted
 from .table import Row, read_rows
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.
@@ -26,77 +26,6 @@ FEWEST_SLICES = 5
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 EMPTY = "empty, 0 bytes"
 DAMAGED = "damaged DICOM"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A CT to segment.
-
-    Attributes:
-        name: of its folder in the output.
-        files: the file of a volume, or those of a series' slices, in no particular order.
-        is_dicom: whether it is a DICOM series.
-        source: what results call the input: a path below the input folder, or the name where a path may name a patient.
-        notes: remarks the user should see, one sentence each.
-        series: SeriesInstanceUID of a DICOM case, by which the archive finds the patient; "" for a volume.
-        region: the box that is looked in; None for all of the CT.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    is_dicom: bool
-    source: str
-    notes: tuple[str, ...] = ()
-    series: str = ""
-    region: Region | None = None
-
-    def neutral(self, text: str) -> str:
-        """A sentence about the case without the paths of its files."""
-        return without_paths(text, self.files, self.source)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """Something that is not segmented.
-
-    Attributes:
-        what: the kind of file and how many, without anything that may name a patient.
-        reason: why it is left aside.
-        path: of the file, or of the first of several; shown to the person at the screen only.
-        files: how many files.
-        lost: whether it may be a patient or a slice of one, as far as anybody can tell; the run then fails in part.
-    """
-
-    what: str
-    reason: str
-    path: str
-    files: int = 1
-    lost: bool = False
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """What a batch has to do with its input.
-
-    Attributes:
-        cases: by name.
-        skipped: what is left aside.
-        failed: rows of a table that name no CT: the case's name, and why.
-    """
-
-    cases: tuple[Case, ...]
-    skipped: tuple[Skipped, ...] = ()
-    failed: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def lost(self) -> bool:
-        """Whether something that is left aside may be a patient, or a slice of one."""
-        return any(one.lost for one in self.skipped)
-
-    @property
-    def skipped_files(self) -> str:
-        """How many files are left aside, in words."""
-        return _count(sum(one.files for one in self.skipped), "file")
 
 
 def find_cohort(
@@ -136,9 +65,9 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
     found, skipped = _volumes(volumes, root)
     more, unfit = _series_cases(tree, by_patient)
     skipped += unfit
-    skipped += [Skipped(_count(paths, "file"), reason, str(paths[0]), len(paths)) for reason, paths in others.items()]
+    skipped += [Skipped(counted(paths, "file"), reason, str(paths[0]), len(paths)) for reason, paths in others.items()]
     if empty:
-        skipped.append(Skipped(_count(empty, "file"), EMPTY, str(empty[0]), len(empty)))
+        skipped.append(Skipped(counted(empty, "file"), EMPTY, str(empty[0]), len(empty)))
     skipped += [_unread(problem) for problem in tree.problems]
     cases = [*found, *more]
     names = tell_apart([case.name for case in cases], [case.source for case in cases])
@@ -180,7 +109,7 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
             too_few = not reason and len(paths) < FEWEST_SLICES and headers[0].frames == 1
             if reason or too_few:
                 why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
-                skipped.append(Skipped(f"{label}, {_count(paths, 'image')}", why, paths[0], len(paths)))
+                skipped.append(Skipped(f"{label}, {counted(paths, 'image')}", why, paths[0], len(paths)))
                 continue
             name = f"case_{hashed}"
             if by_patient and safe_name(one.patient.id):
@@ -192,7 +121,7 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
             )
         if one.copies:
             copies = str(one.copies[0])
-            skipped.append(Skipped(f"{label}, {_count(one.copies, 'image')}", "copies", copies, len(one.copies)))
+            skipped.append(Skipped(f"{label}, {counted(one.copies, 'image')}", "copies", copies, len(one.copies)))
     return cases, skipped
 
 
@@ -206,7 +135,7 @@ def _notes(paths: tuple[str, ...], tree: DicomTree) -> tuple[str, ...]:
     for reason, files in ((EMPTY, tree.empty), (DAMAGED, damaged), ("no place in space", unplaced)):
         beside = [path for path in files if path.parent in folders]
         if beside:
-            notes.append(f"{_count(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")
+            notes.append(f"{counted(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")
     return tuple(notes)
 
 
@@ -255,11 +184,6 @@ def _volume_name(path: Path, root: Path) -> str:
 def _suffix(path: Path) -> str:
     name = path.name.lower()
     return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default="")
-
-
-def _count(files: Sequence[object] | int, unit: str) -> str:
-    number = files if isinstance(files, int) else len(files)
-    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def _from_table(table: Path) -> Cohort:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..images.dicom.headers import SliceHeader, read_header
 from ..images.write import FORMATS
-from .find import Case, Cohort
+from .cohort import Case, Cohort
 
 # Positions are often rounded to 0.1 mm: over less than this they tell no tilt, and over more no smaller one (0.6°).
 # What is missed here fails when it is read.

@@ -13,7 +13,7 @@ from ..images.headers import HEADER_READERS
 from ..images.masks.structure import SMOOTH
 from ..model.bundle import Bundle
 from ..system.settings import as_json
-from .find import Case
+from .cohort import Case
 
 RESULT, REPORT, THUMBNAIL, OUTDATED = "result.json", "report.html", "thumbnail.png", "outdated.zip"
 # Folder within a case's for what the model made, once a person has corrected it.

@@ -15,9 +15,9 @@ from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system.lock import locked
 from .case import Outcome, failure, read_case, refuse_doubts, write_or_fail
+from .cohort import Cohort
 from .correction import correct
 from .earlier import Earlier, look, set_aside
-from .find import Cohort
 from .plan import BatchSettings, Plan, plan_case
 from .summary import write_summary
 from .trail import note_edit, note_run

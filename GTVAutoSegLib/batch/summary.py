@@ -14,8 +14,8 @@ from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
 from ..report.record.edits import describe_edit
 from ..system.csv_text import to_csv
 from ..system.files import write_text
+from .cohort import Skipped
 from .earlier import look
-from .find import Skipped
 from .plan import REPORT, THUMBNAIL, Plan
 
 CSV, HTML = "summary.csv", "summary.html"

@@ -26,7 +26,7 @@ from .crops import crop_input, crop_rectangle
 from .device import describe
 from .inference import BatchRunner
 from .preprocess import Box, body_box, network_input, paste_back
-from .result import CascadeResult
+from .result import CascadeResult, reason_for_nothing
 
 if TYPE_CHECKING:
     from ..images.region import IndexBox, Region
@@ -171,7 +171,7 @@ class _Run:
             slice_probability=self._as_stored(probability),
             threshold=threshold,
             picked=self._as_stored(picked),
-            reason=self._reason(stored, self._as_stored(probability), int(picked.sum()), threshold),
+            reason=reason_for_nothing(stored, self._as_stored(probability), int(picked.sum()), threshold),
             warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *left_out, *ends),
             device=describe(self.runner.device),
             precision=self._precision(),
@@ -271,20 +271,6 @@ class _Run:
         parts = f"{more} smaller parts of {amount} in all were" if more > 1 else f"1 smaller part of {amount} was"
         largest = "the largest only" if keep == 1 else f"the {keep} largest"
         return mask, [f"{parts} left out: this model keeps {largest}"]
-
-    @staticmethod
-    def _reason(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
-        if mask.any():
-            return ""
-        if np.isnan(probability).all():
-            return f"the segmenter outlined nothing on the {picked} slices it was given"
-        if picked:
-            return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
-        best = int(np.nanargmax(probability))
-        return (
-            f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "
-            f"{probability[best]:.4f}, at slice {best}"
-        )
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

@@ -153,6 +153,21 @@ def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRe
     )
 
 
+def reason_for_nothing(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:
+    """Why a mask is empty; "" where it is not. ``probability`` is that of each slice, NaN where nobody asked for it."""
+    if mask.any():
+        return ""
+    if np.isnan(probability).all():
+        return f"the segmenter outlined nothing on the {picked} slices it was given"
+    if picked:
+        return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
+    best = int(np.nanargmax(probability))
+    return (
+        f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "
+        f"{probability[best]:.4f}, at slice {best}"
+    )
+
+
 def versions() -> dict[str, str]:
     """Of the software that made a result, by name; PyTorch's where it took part."""
     import SimpleITK

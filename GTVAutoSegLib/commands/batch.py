@@ -13,8 +13,8 @@ from .options import add_contours, add_device, add_model, at_least
 
 if TYPE_CHECKING:
     from ..batch.case import Outcome
+    from ..batch.cohort import Cohort
     from ..batch.earlier import Earlier
-    from ..batch.find import Cohort
     from ..batch.run import Batch, Engine
     from ..model.bundle import Bundle
 

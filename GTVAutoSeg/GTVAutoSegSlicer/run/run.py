@@ -18,11 +18,10 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 from ..scene.files import holds, volume_of, write_ct
 from ..scene.history import Undo
 from ..scene.steering.change import Change
-from .background import Background
+from .background import Background, Poller
 from .failures import CANCELLED, Failure, failure_of, not_valid
 from .job import Ended
 from .kept_worker import KEPT_WORKER
-from .poller import Poller
 from .request import Found, Request
 from .run_folder import RunFolder
 

@@ -13,7 +13,7 @@ import slicer
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.images.dicom.headers import read_header
 
-from ..run.poller import Poller
+from ..run.background import Poller
 from .ct_identity import INSTANCES
 
 # For so long the window stands still between two turns of its event loop.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ..run import python_slicer
+from ..run.background import Poller
 from ..run.child import Child
 from ..run.job import Ended, Job
-from ..run.poller import Poller
 
 
 class Steps:

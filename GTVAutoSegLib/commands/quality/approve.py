@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError
+from ...errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Approve what a person has looked at; nothing is approved unless all can be."""
-    from ..batch.approving import approve_case, check_case
-    from ..report.record.approval import approve, approve_file, voxels_sha256
-    from ..report.record.audit import APPROVAL, AUDIT, append, trail_of
+    from ...batch.approving import approve_case, check_case
+    from ...report.record.approval import approve, approve_file, voxels_sha256
+    from ...report.record.audit import APPROVAL, AUDIT, append, trail_of
 
     approve(arguments.reviewer, "")  # a name that does not fit is said before anything is written
     for target in arguments.targets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..errors import InputError
+from ...errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check the chain, and name the first record that was altered."""
-    from ..report.record.audit import AUDIT, read_trail
+    from ...report.record.audit import AUDIT, read_trail
 
     path = arguments.folder / AUDIT if arguments.folder.is_dir() else arguments.folder
     trail = read_trail(path)
