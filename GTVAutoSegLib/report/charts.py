@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from .axes import BOTTOM, RIGHT, Axes
+
 WIDTH, HEIGHT = 480, 260  # of a chart
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 30, 40  # margins around the lines
 COLOURS = ("#1f5a96", "#a15c00", "#23662f", "#b00020", "#6b4fa0", "#7a4b3a", "#b5478c", "#5c5c5c", "#7d7a00", "#007a87")
-MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,12 @@ def line_chart(
         legend: title of the list of the lines' names; "" leaves the list out.
     """
     everything = [point for line in lines for point in line.points if math.isfinite(point[1])]
-    lowest, highest = y or _range([value for _, value in everything])
     first, last = min(point[0] for point in everything), max(point[0] for point in everything)
     if first == last:
         first, last = first - 1, last + 1
-    right, bottom = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-
-    def at(point: tuple[float, float]) -> tuple[float, float]:
-        across = LEFT + (point[0] - first) / (last - first) * right
-        return across, TOP + (highest - point[1]) / (highest - lowest) * bottom
-
-    parts = [f'<text x="{LEFT}" y="18" font-weight="600">{escape(title)}</text>']
-    for value in ticks(lowest, highest):
-        height = at((first, value))[1]
-        parts.append(f'<path d="M{LEFT} {height:.1f}h{right}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in (tick for tick in ticks(first, last) if tick == round(tick)):
-        across = at((value, lowest))[0]
-        parts.append(f'<path d="M{across:.1f} {TOP}v{bottom}" stroke="#ddd"/>')
-        parts.append(f'<text x="{across:.1f}" y="{TOP + bottom + 15}" text-anchor="middle">{value:g}</text>')
-    parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{right}" height="{bottom}" fill="none" stroke="#999"/>')
-    parts.append(f'<text x="{LEFT + right / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x)}</text>')
+    axes = Axes((first, last), y or _range([value for _, value in everything]), (WIDTH, HEIGHT))
+    at = axes.at
+    parts = axes.frame(title, x, [tick for tick in axes.x_ticks() if tick[0] == round(tick[0])])
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
         path = _path([at(point) if math.isfinite(point[1]) else None for point in line.points])
@@ -78,24 +63,16 @@ def line_chart(
     return f"<g>{''.join(parts)}</g>"
 
 
-def sheet(charts: Sequence[str], columns: int = 2) -> str:
-    """Charts side by side as one SVG image, which may stand in a page or be a file of its own."""
+def sheet(charts: Sequence[str], columns: int = 2, size: tuple[int, int] = (WIDTH, HEIGHT)) -> str:
+    """Charts of one size side by side as one SVG image, which may stand in a page or be a file of its own."""
     rows = math.ceil(len(charts) / columns)
     placed = "".join(
-        f'<g transform="translate({number % columns * WIDTH} {number // columns * HEIGHT})">{chart}</g>'
+        f'<g transform="translate({number % columns * size[0]} {number // columns * size[1]})">{chart}</g>'
         for number, chart in enumerate(charts)
     )
-    size = f'viewBox="0 0 {WIDTH * columns} {HEIGHT * rows}"'
+    box = f'viewBox="0 0 {size[0] * columns} {size[1] * rows}"'
     style = 'font-family="system-ui, DejaVu Sans, sans-serif" font-size="12" fill="#1c1c1c"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {style}>{placed}</svg>'
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers within a range, at most `MOST_TICKS`."""
-    exponent = math.floor(math.log10(high - low)) - 1
-    steps = (base * 10.0**power for power in range(exponent, exponent + 4) for base in (1, 2, 5))
-    step = next(step for step in steps if (high - low) / step <= MOST_TICKS)
-    return [round(number * step, 12) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" {style}>{placed}</svg>'
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -1,0 +1,153 @@
+"""Charts of single points with names and levels, as SVG: agreement of two measurements, control charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from .axes import RIGHT, TOP, Axes
+
+SIZE = (640, 340)
+COLOURS = ("#1f5a96", "#a15c00", "#23662f", "#6b4fa0", "#007a87", "#7a4b3a")
+MARKED = "#b00020"
+ROOM = 0.06  # beyond the outermost points, as a share of their range
+LETTER = 6.2  # mean width of a letter of the charts' font
+LINE = 12.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point; ``colour`` counts through `COLOURS`, one that is marked is red and larger."""
+
+    x: float
+    y: float
+    label: str = ""
+    marked: bool = False
+    colour: int = 0
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line.
+
+    Attributes:
+        y: where.
+        text: written at its right end.
+        dashed: whether the line is.
+        band: lowest and highest value of its uncertainty, shaded.
+        span: from where to where along x; all of the chart by default.
+    """
+
+    y: float
+    text: str = ""
+    dashed: bool = False
+    band: tuple[float, float] | None = None
+    span: tuple[float, float] | None = None
+
+
+def point_chart(
+    title: str,
+    points: Sequence[Point],
+    levels: Sequence[Level] = (),
+    *,
+    x: str = "",
+    y: str = "",
+    joined: bool = False,
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+    log_x: bool = False,
+    size: tuple[int, int] = SIZE,
+) -> str:
+    """Points over two axes, as an SVG group of ``size``; see `charts.sheet`.
+
+    Args:
+        title: above it.
+        points: at least one; finite.
+        levels: horizontal lines; they and their bands always lie within the chart.
+        x: what the x axis counts.
+        y: what the y axis counts.
+        joined: whether a line goes from point to point.
+        x_ticks: value and text of each mark on the x axis; round numbers by default.
+        log_x: whether the x axis is logarithmic; every x is above 0 then.
+        size: width and height.
+    """
+    heights = [one.y for one in points]
+    heights += [value for one in levels for value in (one.y, *(one.band or ()))]
+    axes = Axes(_wide([one.x for one in points], log=log_x), _wide(heights), size, log_x)
+    parts = [_band(axes, level) for level in levels if level.band is not None]
+    parts += axes.frame(title, x, axes.x_ticks() if x_ticks is None else x_ticks, y)
+    parts += [_line(axes, level) for level in levels]
+    if joined and len(points) > 1:
+        path = "L".join("{:.1f} {:.1f}".format(*axes.at((one.x, one.y))) for one in points)
+        parts.append(f'<path d="M{path}" fill="none" stroke="#777"/>')
+    for one in points:
+        across, height = axes.at((one.x, one.y))
+        colour, radius = (MARKED, 4.5) if one.marked else (COLOURS[one.colour % len(COLOURS)], 3.2)
+        parts.append(f'<circle cx="{across:.1f}" cy="{height:.1f}" r="{radius}" fill="{colour}"/>')
+    return f"<g>{''.join([*parts, *_labels(axes, points, levels)])}</g>"
+
+
+def _wide(values: Sequence[float], log: bool = False) -> tuple[float, float]:
+    """The range of values with some room on both sides."""
+    low, high = min(values), max(values)
+    if log:
+        factor = max(1.25, (high / low) ** ROOM)
+        return low / factor, high * factor
+    room = ROOM * (high - low) or max(1.0, ROOM * abs(high))
+    return low - room, high + room
+
+
+def _ends(axes: Axes, level: Level) -> tuple[float, float]:
+    first, last = level.span or axes.x
+    return axes.at((max(first, axes.x[0]), level.y))[0], axes.at((min(last, axes.x[1]), level.y))[0]
+
+
+def _band(axes: Axes, level: Level) -> str:
+    (left, right), (low, high) = _ends(axes, level), level.band or (level.y, level.y)
+    top, bottom = (axes.at((axes.x[0], value))[1] for value in (high, low))
+    size = f'width="{right - left:.1f}" height="{bottom - top:.1f}"'
+    return f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="#e8e8e8"/>'
+
+
+def _line(axes: Axes, level: Level) -> str:
+    left, right = _ends(axes, level)
+    height = axes.at((axes.x[0], level.y))[1]
+    dashes = ' stroke-dasharray="6 4"' if level.dashed else ""
+    return f'<path d="M{left:.1f} {height:.1f}H{right:.1f}" stroke="#1c1c1c"{dashes}/>'
+
+
+def _labels(axes: Axes, points: Sequence[Point], levels: Sequence[Level]) -> list[str]:
+    """Words beside levels and points; one that would lie on another moves down or up, or to the point's other side."""
+    taken: list[tuple[float, float, float, float]] = []
+    parts = []
+    for level in levels:
+        if level.text:
+            right = _ends(axes, level)[1] - 4
+            height = axes.at((axes.x[0], level.y))[1] - 4
+            taken.append((right - LETTER * len(level.text), right, height - LINE, height))
+            parts.append(f'<text x="{right:.1f}" y="{height:.1f}" text-anchor="end">{escape(level.text)}</text>')
+    for one in points:
+        if one.label:
+            left, base = _free(axes, one, taken)
+            parts.append(f'<text x="{left:.1f}" y="{base:.1f}" font-size="10.5">{escape(one.label)}</text>')
+    return parts
+
+
+def _free(axes: Axes, point: Point, taken: list[tuple[float, float, float, float]]) -> tuple[float, float]:
+    """Left end and base line of a point's label where nothing is written yet, which is taken then."""
+    across, height = axes.at((point.x, point.y))
+    wide = LETTER * len(point.label)
+    places = [(left, height + 4 + shift) for shift in (0, -9, 9, -18, 18) for left in (across + 7, across - 7 - wide)]
+    inside = [
+        (left, base)
+        for left, base in places
+        if left >= 0 and left + wide <= axes.size[0] - RIGHT and TOP + LINE <= base <= axes.size[1]
+    ]
+    boxes = [(left, left + wide, base - LINE + 2, base) for left, base in inside or places]
+    box = next((one for one in boxes if not any(_overlap(one, other) for other in taken)), boxes[0])
+    taken.append(box)
+    return box[0], box[3]
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
