@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.study.rung import compare, main
+from GTVAutoSegLib.study.rung import compare, first_stage, main
 
 
 def write(path, rows):
@@ -30,3 +30,15 @@ def test_other_cases_and_other_boxes_are_not_compared(tmp_path):
         compare(one, write(tmp_path / "3.csv", [("a", "box_20_cascade", 0.5)]))
     with pytest.raises(InputError, match="expected the cases.csv"):
         compare(one, tmp_path / "away.csv")
+
+
+def test_one_file_tells_what_the_first_stage_gave(tmp_path, capsys):
+    rows = [("a", "box_20_cascade", 0.8), ("b", "box_20_cascade", 0.6)]
+    rows += [("b", "box_20_all_slices", 0.5), ("a", "box_20_all_slices", 0.7)]
+    one = write(tmp_path / "1.csv", [*rows, ("a", "box_20_true_slices", 0.9), ("b", "box_20_true_slices", 0.9)])
+    main([str(one)])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| box 20 mm: cascade | 2 | 0.600 | 0.700 | +0.100 [+0.100, +0.100] |"
+    ]
+    with pytest.raises(InputError, match="holds no cascade"):
+        first_stage(write(tmp_path / "2.csv", [("a", "predictions", 0.5)]))
