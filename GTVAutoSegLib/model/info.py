@@ -96,6 +96,9 @@ class TrainingData:
         spacing_mm: smallest and largest spacing of the axial x, y and z axes.
         extent_mm: smallest and largest extent along them; of the boxes, where the model was trained on crops.
         hu_percentiles: smallest and largest 1st, and smallest and largest 99th percentile of a patient's voxels, HU.
+        voxels_sha256: what the CTs are known by, 16 digits each, see `training.data.imports.voxels`: so that nobody
+            measures the model on what it has learned from.
+        every_ct: whether these are all of them, those that a model it began with has learned from included.
     """
 
     description: str
@@ -103,6 +106,14 @@ class TrainingData:
     spacing_mm: tuple[tuple[float, float], ...]
     extent_mm: tuple[tuple[float, float], ...]
     hu_percentiles: tuple[tuple[float, float], tuple[float, float]]
+    voxels_sha256: tuple[str, ...] = ()
+    every_ct: bool = False
+
+    def learned_from(self, voxels: str) -> bool | None:
+        """Whether a CT is among them; None where nobody knows."""
+        if voxels in self.voxels_sha256:
+            return True
+        return False if self.every_ct else None
 
 
 @dataclass(frozen=True)

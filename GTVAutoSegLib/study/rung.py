@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..evaluation.boxes import boxed, unboxed
 from ..evaluation.cases import ALL_SLICES, CASCADE
 from ..evaluation.report import heading
-from .reproduce.scoring.statistics import Difference, compare_systems
+from ..evaluation.statistics import Difference, compare_systems
 
 Row = tuple[float, float, Difference]  # mean before, mean after
 HEAD = "| | cases | DSC before | DSC after | difference, 95 % interval |\n|---|---:|---:|---:|---:|"

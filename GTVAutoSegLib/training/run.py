@@ -105,6 +105,7 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
         folds=folds,
         cases=cases,
         device=engine.device,
+        start=run.start,
         cancelled=reporter.cancelled,
     )
     write_report(run.folder, task=run.task, preset=run.preset, folds=folds, cases=cases, bundle=bundle)

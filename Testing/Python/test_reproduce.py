@@ -25,13 +25,13 @@ from scipy import stats
 from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.evaluation.statistics import compare_systems, summarise
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.study.reproduce.pages.caption import Caption
 from GTVAutoSegLib.study.reproduce.parts import Setup, make_part, plan_parts, shown_recipe
 from GTVAutoSegLib.study.reproduce.run import prepare, reproduce, shorten
 from GTVAutoSegLib.study.reproduce.scoring.predictions import pack, unpack
 from GTVAutoSegLib.study.reproduce.scoring.scores import Pair, mask_of
-from GTVAutoSegLib.study.reproduce.scoring.statistics import compare_systems, summarise
 from GTVAutoSegLib.study.reproduce.split import read_split
 from GTVAutoSegLib.study.reproduce.systems import HCF, TABLES
 from GTVAutoSegLib.study.reproduce.timing import Speed, epochs_within, makespan, network_of

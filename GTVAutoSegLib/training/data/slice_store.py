@@ -34,7 +34,8 @@ from ...system.json_text import read_json
 from ...system.progress import Progress
 from ...system.settings import PreprocessSettings
 from .dataset import Case, read_label
-from .slices import StoredCase, open_case
+from .imports.voxels import rounded_hu, voxels_sha256
+from .slices import VOXELS, StoredCase, open_case
 
 CHUNK = 4  # slices converted at a time: small arrays are reused by the allocator, large ones are mapped anew each time
 MOST_WORKERS = 4
@@ -80,6 +81,8 @@ def build_store(
             build.result()
             if progress is not None:
                 progress("preparing slices", number, len(cases))
+        for noting in [pool.submit(_note_voxels, case, target) for case, target in zip(cases, targets)]:
+            noting.result()
     finally:
         pool.shutdown(cancel_futures=True)
     return [open_case(target) for target in targets]
@@ -103,11 +106,18 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
         (part / "case.json").write_text(
             json.dumps(_describe(case, volume=volume, label=label, settings=settings, content=content))
         )
+        (part / VOXELS).write_text(voxels_sha256(volume), encoding="utf-8")
+
+
+def _note_voxels(case: Case, target: Path) -> None:
+    """Into a folder that was made before they were noted."""
+    if not (target / VOXELS).is_file():
+        write_text(target / VOXELS, voxels_sha256(read_volume(case.image)))
 
 
 def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:
     """For crops, which are cut when a batch is made: the CT and its label as they are, in axial order."""
-    for name, values in (("hu.npy", np.clip(np.rint(hu), -32768, 32767).astype(np.int16)), ("label.npy", label != 0)):
+    for name, values in (("hu.npy", rounded_hu(hu)), ("label.npy", label != 0)):
         with (part / name).open("wb") as file:
             np.save(file, np.ascontiguousarray(values))
             file.flush()

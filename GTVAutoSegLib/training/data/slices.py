@@ -14,6 +14,8 @@ from ...errors import DiskError
 from ...system.json_text import read_json
 from .sampling import balanced_indices
 
+VOXELS = "voxels.txt"
+
 
 @dataclass(frozen=True)
 class StoredCase:
@@ -39,6 +41,11 @@ class StoredCase:
     spacing_mm: tuple[float, ...]
     extent_mm: tuple[float, ...]
     hu_percentiles: tuple[float, float]
+
+    @property
+    def voxels(self) -> str:
+        """What the CT is known by, see `imports.voxels.voxels_sha256`."""
+        return (self.folder / VOXELS).read_text(encoding="utf-8")
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Some slices, uint8 (k, channels, N, N)."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import Cancelled, InputError
-from ...model.bundle import DESCRIPTION, SCHEMA
+from ...model.bundle import DESCRIPTION, SCHEMA, Bundle
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
 from ...system.files import restore_folder, sha256_of, whole_folder, write_text
@@ -41,6 +41,7 @@ def build_bundles(
     folds: Sequence[Fold],
     cases: dict[str, StoredCase],
     device: torch.device,
+    start: Bundle | None = None,
     cancelled: Callable[[], bool] = never,
 ) -> Path | None:
     """Write the bundle of every finished fold, ``<fold>/<task id>/``, and of all of them together, ``<task id>/``.
@@ -59,6 +60,7 @@ def build_bundles(
         folds: all of the run's.
         cases: by name.
         device: where networks run to choose the thresholds.
+        start: the model whose weights the networks began with.
         cancelled: asked after every case; nothing is written when it returns True.
 
     Returns:
@@ -86,6 +88,7 @@ def build_bundles(
                 folds=[fold],
                 cases=cases,
                 thresholds=_thresholds(figures, others),
+                start=start,
             )
         chosen = _thresholds(figures, figures)
         if figures:
@@ -93,7 +96,15 @@ def build_bundles(
             write_text(folder / CURVES, json.dumps({"chosen": asdict(chosen), **curves}, indent=2) + "\n")
         if len(finished) > 1:
             chosen = _unvoted(task, chosen)
-        return _write(task, folder=folder, target=folder / task.id, folds=finished, cases=cases, thresholds=chosen)
+        return _write(
+            task,
+            folder=folder,
+            target=folder / task.id,
+            folds=finished,
+            cases=cases,
+            thresholds=chosen,
+            start=start,
+        )
 
 
 def restore_bundles(folder: Path, name: str) -> None:
@@ -118,18 +129,33 @@ def _write(
     folds: Sequence[Fold],
     cases: dict[str, StoredCase],
     thresholds: Thresholds,
+    start: Bundle | None,
 ) -> Path:
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
     with whole_folder(target, "free space on the disk and run again with --resume") as part:
         files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
-        info = _describe(task, folder=folder, folds=folds, cases=cases, files=files, part=part, thresholds=thresholds)
+        data = training_data(task, _taught(folds, cases), start)
+        info = _describe(task, folder=folder, folds=folds, data=data, files=files, part=part, thresholds=thresholds)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     return target
 
 
-def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
-    """What the applicability check compares a CT with: ranges over all training cases."""
+def _taught(folds: Sequence[Fold], cases: dict[str, StoredCase]) -> list[StoredCase]:
+    return [cases[name] for name in sorted({name for fold in folds for name in fold.training})]
+
+
+def training_data(task: Task, cases: Iterable[StoredCase], start: Bundle | None = None) -> TrainingData:
+    """What the applicability check compares a CT with, ranges over all training cases; and which CTs those are.
+
+    Args:
+        task: its data's description and crops.
+        cases: that taught.
+        start: the model whose weights the networks began with, and whose CTs have taught them, too.
+    """
     cases = list(cases)
+    known = {case.voxels for case in cases}
+    if start is not None:
+        known |= set(start.info.training_data.voxels_sha256)
     low, high = _ranges([case.hu_percentiles for case in cases])
     return TrainingData(
         description=task.data,
@@ -137,6 +163,8 @@ def training_data(task: Task, cases: Iterable[StoredCase]) -> TrainingData:
         spacing_mm=_ranges([case.spacing_mm for case in cases]),
         extent_mm=_ranges(_extents(task, cases)),
         hu_percentiles=(low, high),
+        voxels_sha256=tuple(sorted(known)),
+        every_ct=start is None or start.info.training_data.every_ct,
     )
 
 
@@ -220,7 +248,7 @@ def _describe(
     task: Task,
     folder: Path,
     folds: Sequence[Fold],
-    cases: dict[str, StoredCase],
+    data: TrainingData,
     files: dict[str, tuple[str, ...]],
     part: Path,
     thresholds: Thresholds,
@@ -235,7 +263,6 @@ def _describe(
         )
         for stage in CascadeStage
     }
-    taught = sorted({name for fold in folds for name in fold.training})
     return ModelInfo(
         schema=SCHEMA,
         id=task.id,
@@ -247,7 +274,7 @@ def _describe(
         preprocessing=task.preprocessing,
         classifier=networks[CascadeStage.CLASSIFIER],
         segmenter=networks[CascadeStage.SEGMENTER],
-        training_data=training_data(task, [cases[name] for name in taught]),
+        training_data=data,
         sha256={path.name: sha256_of(path) for path in sorted(part.glob("*.safetensors"))},
         thresholds=thresholds,
         postprocessing=task.postprocessing,

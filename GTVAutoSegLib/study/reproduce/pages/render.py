@@ -6,10 +6,10 @@ import json
 import math
 from collections.abc import Sequence
 
+from ....evaluation.statistics import Difference, Summary
 from ....system.csv_text import to_csv
 from .. import paper
 from ..parts import Setup
-from ..scoring.statistics import Difference, Summary
 from ..systems import Table
 from .tables import METRICS, Row, scores_of
 

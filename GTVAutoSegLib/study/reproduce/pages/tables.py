@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ....evaluation.statistics import Difference, Summary, compare_systems, summarise
 from ....images.metrics import SliceCounts
 from ....model.stages import CascadeStage
 from ....networks import build_network
@@ -17,7 +18,6 @@ from ....training.data.tasks import REGISTRIES
 from ...cost import multiply_adds
 from ..parts import Part, Setup, parts_of
 from ..scoring.scores import Pair, read_scores
-from ..scoring.statistics import Difference, Summary, compare_systems, summarise
 from ..systems import HCF, VOLUME, Recipe, System, Table
 from ..training import read_failure, read_figures
 

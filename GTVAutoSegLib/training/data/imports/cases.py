@@ -23,6 +23,7 @@ from ....system.files import make_folder, whole_folder, write_text
 from ....system.json_text import read_json
 from ..dataset import PATIENTS, find_cases, read_patients
 from .plan import Outcome, Plan
+from .voxels import rounded_hu
 
 RECORD = "import.json"
 
@@ -184,7 +185,7 @@ def as_int16(hu: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     rounded = np.rint(hu)
     beyond = int(((rounded < limits.min) | (rounded > limits.max)).sum())
     notes = (f"{beyond} voxels beyond {limits.min} to {limits.max} HU were clipped",) if beyond else ()
-    return rounded.clip(limits.min, limits.max).astype(np.int16), notes
+    return rounded_hu(hu), notes
 
 
 def _hash(uid: str) -> str:

@@ -1,0 +1,83 @@
+"""A model tells which CTs it has learned from, whatever file they come from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+from bundles import make_bundle
+from datasets import write_dataset, write_preset, write_task
+
+from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.evaluation.learned import learned_from
+from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.system.settings import PreprocessSettings
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
+from GTVAutoSegLib.training.data.slice_store import build_store
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"), 4)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory) -> Path:
+    """The model of fold 0, which patient0 or others validate."""
+    return train(tmp_path_factory.mktemp("run"), data)
+
+
+def train(folder: Path, data: Path, *options: object, fold: int = 0) -> Path:
+    task, preset = write_task(folder / "task.json"), write_preset(folder / "preset.json", epochs=1)
+    arguments = [task, data, folder / "run", "--preset", preset, "--device", "cpu", "--fold", fold, *options]
+    assert main(["train", *map(str, arguments)]) == 0
+    return folder / "run" / f"fold_{fold}" / "phantom"
+
+
+def voxels_of(data: Path) -> dict[str, str]:
+    return {case.name: voxels_sha256(read_volume(case.image)) for case in find_cases(data)}
+
+
+def test_a_fold_has_learned_from_all_but_its_own_cases(data, trained):
+    known = learned_from(read_bundle(trained), voxels_of(data))
+    assert known.kind == "some" and len(known.cases) == 3
+    assert known.sentence("It").startswith("It has learned from 3 of these cases (patient")
+    taught = {name: one for name, one in voxels_of(data).items() if name in known.cases}
+    assert learned_from(read_bundle(trained), taught).kind == "all"
+    own = {name: one for name, one in voxels_of(data).items() if name not in known.cases}
+    assert learned_from(read_bundle(trained), own) == learned_from(read_bundle(trained), {"new": "0" * 16})
+    assert learned_from(read_bundle(trained), own).kind == "none"
+
+
+def test_a_model_that_tells_nothing_is_unknown_and_so_is_one_that_began_with_it(data, trained, tmp_path):
+    silent = make_bundle(tmp_path / "silent", size=32)
+    assert learned_from(read_bundle(silent), voxels_of(data)).kind == "unknown"
+    for name, start, new, ours in (("silent", silent, "unknown", "some"), ("telling", trained, "none", "all")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        model = read_bundle(train(tmp_path / name, data, "--start-from", start, fold=1))
+        assert learned_from(model, {"new": "0" * 16}).kind == new
+        assert learned_from(model, voxels_of(data)).kind == ours
+
+
+def test_a_ct_is_known_again_in_another_format_and_storage_order(data, tmp_path):
+    image = sitk.ReadImage(str(data / "patient1" / "data.nii.gz"))
+    sitk.WriteImage(sitk.Flip(image, [False, True, True]), tmp_path / "flipped.nrrd")
+    sitk.WriteImage(sitk.PermuteAxes(sitk.Cast(image, sitk.sitkFloat32), [2, 0, 1]), tmp_path / "permuted.mha")
+    known = voxels_of(data)
+    for name in ("flipped.nrrd", "permuted.mha"):
+        assert voxels_sha256(read_volume(tmp_path / name)) == known["patient1"]
+    assert len(set(known.values())) == 4
+
+
+def test_a_store_that_was_made_before_tells_them_too(data, tmp_path):
+    settings = PreprocessSettings(size=32)
+    cases = find_cases(data)[:2]
+    for case in build_store(cases, settings, tmp_path / "store"):
+        (case.folder / "voxels.txt").unlink()
+    again = build_store(cases, settings, tmp_path / "store")
+    assert [case.voxels for case in again] == [voxels_sha256(read_volume(case.image)) for case in cases]
+    shutil.rmtree(tmp_path / "store")
