@@ -33,6 +33,7 @@ COMMANDS = {
     "train": ("learning.train", "train a cascade on a data set, or continue to"),
     "samples": ("learning.samples", "draw what the networks see during training"),
     "evaluate": ("learning.evaluate", "measure models, or masks of any origin, on a data set"),
+    "compare": ("learning.compare", "compare a new model with the present one, case by case, on the same cases"),
     "bench": ("study.bench", "measure time and memory on this machine, also beside other systems"),
     "reproduce": ("study.reproduce", "train and compare every system of the paper on a data set"),
     "export-nnunet": ("study.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),

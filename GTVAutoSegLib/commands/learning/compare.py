@@ -1,0 +1,128 @@
+"""``gtvautoseg compare``: a new model against the present one on the same cases, case by case."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import Cancelled, InputError
+from .following import Send, add_following_options, canceller, followed
+
+if TYPE_CHECKING:
+    from ...evaluation.cases import Failure
+    from ...evaluation.comparison import Pair, Side
+
+SOME_FAILED = 1
+FILES = ("comparison.html", "comparison.json", "comparison.csv")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with <case>/data and <case>/label")
+    parser.add_argument("old", metavar="OLD", help="the present model: id or path; or the folder of a training run")
+    parser.add_argument(
+        "new",
+        metavar="NEW",
+        help="folder of a training run on DATASET, whose cases are each outlined by the fold that did not learn from "
+        "it; or a model: id or path",
+    )
+    parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder for " + ", ".join(FILES))
+    parser.add_argument(
+        "--box",
+        type=float,
+        metavar="MM",
+        help="let both look inside simulated boxes with this much slack, see 'evaluate'",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    add_following_options(parser)
+    parser.epilog = (
+        "Better or worse is said where the 95 %% interval of the mean difference in DSC (paired bootstrap over at "
+        "least 6 cases) leaves out zero. Whether a model has learned from these cases is said as far as its "
+        "description tells. Exit codes: 0 all cases compared; 1 some failed."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure both, write, and say what is shown."""
+    with followed(arguments) as send:
+        try:
+            return _compare(arguments, send)
+        except KeyboardInterrupt:
+            raise Cancelled("the comparison was stopped; nothing was written") from None
+
+
+def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
+    from ...evaluation.cases import Failure
+    from ...evaluation.comparison import measure_pairs, plan_comparison
+    from ...system.files import make_folder
+    from ...system.progress import progress_bar
+
+    if arguments.box is not None and not 0 <= arguments.box < 1000:
+        raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
+    cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)
+    make_folder(arguments.output)
+    with progress_bar("case") as bar:
+
+        def told(stage: str, done: int, total: int) -> None:
+            if send is not None:
+                send("progress", stage=stage, done=done, total=total)
+            elif bar is not None:
+                bar(stage, done, total)
+
+        found = list(
+            measure_pairs(
+                cases,
+                sides,
+                device=arguments.device,
+                slack_mm=arguments.box,
+                progress=told,
+                cancelled=canceller(arguments),
+            )
+        )
+    failures = [one for one in found if isinstance(one, Failure)]
+    pairs = sorted((one for one in found if not isinstance(one, Failure)), key=lambda pair: pair.case)
+    for failure in failures:
+        if send is not None:
+            send("warning", message=f"{failure.case}: {failure.text}")
+        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+    if not pairs:
+        raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be compared; see above")
+    _conclude(arguments, pairs=pairs, failures=failures, sides=sides, send=send)
+    return SOME_FAILED if failures else 0
+
+
+def _conclude(
+    arguments: argparse.Namespace,
+    pairs: list[Pair],
+    failures: list[Failure],
+    sides: dict[str, Side],
+    send: Send | None,
+) -> None:
+    """Write the files, the page last; say what is shown."""
+    from ... import __version__
+    from ...evaluation.comparison_page import comparison_page
+    from ...evaluation.verdict import judge, to_json, to_table
+    from ...system.files import write_json, write_text
+
+    verdict = judge(pairs, sides)
+    name = arguments.dataset.resolve().name
+    page, figures, table = (arguments.output / file for file in FILES)
+    content = {"gtvautoseg": __version__, "dataset": name, **to_json(verdict, pairs, sides)}
+    write_text(table, to_table(pairs))
+    write_json(figures, {**content, "failed": [failure.case for failure in failures]})
+    write_text(page, comparison_page(verdict, pairs, sides, name))
+    if send is not None:
+        send(
+            "result",
+            report=str(page),
+            comparison=str(figures),
+            verdict=verdict.verdict,
+            sentence=verdict.sentence,
+        )
+        return
+    print(verdict.sentence)
+    for remark in verdict.remarks:
+        print(f"note: {remark}")
+    print("written: " + ", ".join(map(str, (page, figures, table))))

@@ -1,0 +1,187 @@
+"""A new model against the present one on the same cases, which a training run has not learned from, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..cascade.cascade import Cascade
+from ..cascade.load import load_model
+from ..errors import InputError
+from ..images.metrics import Agreement, added_path_length, compare
+from ..images.read import read_volume
+from ..images.volume import Volume
+from ..model.bundle import find_model, verify_model
+from ..system.progress import Progress
+from ..training.configuration import FILE as RUN
+from ..training.data.dataset import Case, read_label
+from ..training.data.folds import read_dataset
+from ..training.data.imports.voxels import voxels_sha256
+from ..training.data.simulated_box import simulated_box
+from .cases import Failure
+from .folds import held_out
+
+COMPARING = "comparing"
+OLD, NEW = "old", "new"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Attributes:
+        given: how it was asked for: a model's id or path, or the folder of a run.
+        name: for people.
+        bundles: by case the path of the bundle that outlines it: of a run that of the fold that did not learn from it.
+        remarks: for whoever reads its figures.
+    """
+
+    given: str
+    name: str
+    bundles: Mapping[str, Path]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What one side makes of a case.
+
+    Attributes:
+        agreement: with the label.
+        added_path_length_mm: how much of the label would have to be drawn anew, in all slices.
+    """
+
+    agreement: Agreement
+    added_path_length_mm: float
+
+    @property
+    def dsc(self) -> float:
+        """Dice similarity coefficient."""
+        return self.agreement.dsc
+
+    @property
+    def hd95_mm(self) -> float:
+        """95th percentile of the surface distance, mm; NaN where mask or label is empty."""
+        return self.agreement.hd95_mm
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides on one case; `voxels` is what its CT is known by."""
+
+    case: str
+    voxels: str
+    old: Outlined
+    new: Outlined
+
+
+def plan_comparison(dataset: Path, old: str, new: str) -> tuple[list[Case], dict[str, Side]]:
+    """The cases that both are measured on, and which bundle outlines each.
+
+    Args:
+        dataset: folder; where a side is a run, the one that it was trained on.
+        old: the present model: id or path; or the folder of a run.
+        new: the new one, in the same way.
+
+    Returns:
+        The cases, and the sides by `OLD` and `NEW`. Runs leave the cases that a finished fold validates.
+
+    Raises:
+        InputError: the data set, or a run, cannot be used; both are the same; or two runs have no such case in common.
+        ModelError: there is no such model, or it is damaged.
+    """
+    cases, _ = read_dataset(dataset)
+    sides = {key: _side(dataset, cases, given) for key, given in ((OLD, old), (NEW, new))}
+    if sides[OLD].name == sides[NEW].name:
+        sides = {key: replace(side, name=f"{side.name} ({side.given})") for key, side in sides.items()}
+    chosen = [case for case in cases if all(case.name in side.bundles for side in sides.values())]
+    if not chosen:
+        raise InputError(
+            f"{old} and {new} have no case of {dataset} in common that they have not learned from; expected runs with "
+            "the same folds"
+        )
+    one, other = (sides[key].bundles for key in (OLD, NEW))
+    same = [case.name for case in chosen if _digest(one[case.name]) == _digest(other[case.name])]
+    if same:
+        raise InputError(f"{old} and {new} are the same model (for the case {same[0]}); expected two to compare")
+    return chosen, sides
+
+
+def measure_pairs(
+    cases: Sequence[Case],
+    sides: Mapping[str, Side],
+    *,
+    device: str = "auto",
+    slack_mm: float | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[Pair | Failure]:
+    """Let both sides outline every case; in the order of bundles, so that each is loaded once.
+
+    Args:
+        cases: of `plan_comparison`.
+        sides: of `plan_comparison`.
+        device: for the networks, which compute in float32.
+        slack_mm: of a simulated box around the label that both look inside; None for the whole CT.
+        progress: called with "comparing", cases done, and cases in all.
+        cancelled: asked between batches; the comparison stops when it returns True.
+
+    Raises:
+        ModelError: a model is damaged, or PyTorch is missing.
+        RunError: memory ran out.
+        Cancelled: ``cancelled`` returned True.
+    """
+    ordered = sorted(cases, key=lambda case: [str(sides[key].bundles[case.name]) for key in (OLD, NEW)])
+    loaded: dict[str, tuple[Path, Cascade]] = {}
+    for done, case in enumerate(ordered, 1):
+        for key, side in sides.items():
+            path = side.bundles[case.name]
+            if key not in loaded or loaded[key][0] != path:
+                # The reference, so that figures do not depend on the machine.
+                loaded[key] = path, load_model(path, device, "fp32")
+        try:
+            volume = read_volume(case.image)
+            reference = read_label(case, volume)
+            found = {
+                key: _outline(model, case=case, volume=volume, reference=reference, slack=slack_mm, stop=cancelled)
+                for key, (_, model) in loaded.items()
+            }
+            yield Pair(case.name, voxels_sha256(volume), found[OLD], found[NEW])
+        except InputError as error:
+            yield Failure(case.name, str(error))
+        if progress is not None:
+            progress(COMPARING, done, len(ordered))
+
+
+def _outline(
+    model: Cascade,
+    case: Case,
+    volume: Volume,
+    reference: np.ndarray,
+    slack: float | None,
+    stop: Callable[[], bool] | None,
+) -> Outlined:
+    region = None if slack is None else simulated_box(reference, volume, slack, case.name)
+    mask = model.segment(volume, region=region, cancelled=stop).mask
+    lengths = added_path_length(mask > 0, reference, volume)
+    return Outlined(compare(mask, reference, volume), float(lengths.sum()))
+
+
+def _side(dataset: Path, cases: Sequence[Case], given: str) -> Side:
+    if (Path(given) / RUN).is_file():
+        parts, remarks = held_out(Path(given), dataset)
+        bundles = {case.name: part.bundle for part in parts for case in part.cases}
+        info = verify_model(parts[0].bundle).info
+        several = (f"the model of all folds of {given} is not what was measured, but each fold's own",)
+        more = several if len(parts) > 1 else ()
+        return Side(given, f"{info.id} {info.version}", bundles, (*remarks, *more))
+    bundle = verify_model(find_model(given))
+    name = f"{bundle.info.id} {bundle.info.version}"
+    return Side(given, name, dict.fromkeys([case.name for case in cases], bundle.path))
+
+
+def _digest(path: Path) -> str:
+    return verify_model(path).digest

@@ -1,0 +1,103 @@
+"""The page of a comparison of two models: what is shown, why it may flatter, and every case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from .. import __version__
+from ..report.charts import sheet
+from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..report.points import SIZE, Level, Point, point_chart
+from .comparison import NEW, OLD, Pair, Side
+from .verdict import BETTER, FIGURES, WORSE, Figure, Verdict
+
+BADGES = {BETTER: "done", WORSE: "failed"}
+NOTHING = "–"  # noqa: RUF001 - an en dash, as tables have it
+
+
+def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str, Side], dataset: str) -> str:
+    """HTML, whole and self-contained.
+
+    Args:
+        verdict: of `verdict.judge`.
+        pairs: of all cases.
+        sides: by `OLD` and `NEW`.
+        dataset: name.
+    """
+    old, new = sides[OLD], sides[NEW]
+    badge = f'<span class="badge {BADGES.get(verdict.verdict, "not-done")}">{escape(verdict.verdict)}</span>'
+    parts = [
+        "<h1>New model and present model on the same cases</h1>",
+        f'<p class="notice">{RESEARCH_ONLY}</p>',
+        f"<p>{badge} {escape(verdict.sentence)}</p>",
+        *paragraphs(verdict.remarks, "warning"),
+        "<h2>Models</h2>",
+        table([_model(label, side) for label, side in (("old", old), ("new", new))], ["", "model", "given as"]),
+        "<h2>Means</h2>",
+        table(
+            [_mean(name, figure) for name, figure in verdict.figures.items()],
+            ["figure", "old", "new", "difference", "95 % interval", "cases"],
+        ),
+        "<h2>Every case</h2>",
+        sheet([_chart(pairs, verdict.figures["dsc"])], columns=1, size=SIZE),
+        table([_case(pair, verdict) for pair in sorted(pairs, key=_gain)], _head()),
+        f'<p class="small">Data set {escape(dataset)}; where a side is a training run, each case by networks that were '
+        "not trained on it. HD95: the larger of the two directed 95th percentiles of the surface distances, undefined "
+        "where an outline is empty. Added path length: how much of the label a person would have to draw anew. "
+        f"Interval: paired bootstrap over cases. GTVAutoSeg {__version__}.</p>",
+    ]
+    return page(f"Comparison: {new.name} and {old.name}", parts)
+
+
+def _model(label: str, side: Side) -> list[object]:
+    return [label, side.name, side.given]
+
+
+def _mean(name: str, figure: Figure) -> list[object]:
+    title, unit, decimals = FIGURES[name]
+    found = figure.difference
+    interval = NOTHING
+    if not math.isnan(found.low):
+        interval = f"{found.low:+.{decimals}f} to {found.high:+.{decimals}f}"
+    numbers = (_number(figure.old, decimals), _number(figure.new, decimals), _number(found.mean, decimals, sign="+"))
+    return [f"{title} {unit}".strip(), *numbers, Number(interval), found.cases]
+
+
+def _head() -> list[str]:
+    figures = [f"{title} {unit}".strip() for title, unit, _ in FIGURES.values()]
+    return ["case", *(f"{figure}, {key}" for figure in figures for key in (OLD, NEW)), "DSC difference", "learned from"]
+
+
+def _case(pair: Pair, verdict: Verdict) -> list[object]:
+    numbers = [
+        _number(float(getattr(side, name)), decimals)
+        for name, (_, _, decimals) in FIGURES.items()
+        for side in (pair.old, pair.new)
+    ]
+    by = ", ".join(key for key, one in verdict.learned.items() if pair.case in one.cases)
+    return [pair.case, *numbers, _number(_gain(pair), 3, sign="+"), Html(f"by {by}") if by else ""]
+
+
+def _gain(pair: Pair) -> float:
+    return pair.new.dsc - pair.old.dsc
+
+
+def _chart(pairs: Sequence[Pair], dsc: Figure) -> str:
+    found = dsc.difference
+    band = None if math.isnan(found.low) else (found.low, found.high)
+    worst = min(pairs, key=_gain)
+    points = [Point(pair.old.dsc, _gain(pair), pair.case if pair is worst else "") for pair in pairs]
+    levels = [Level(0.0, "as good"), Level(found.mean, "mean, with its 95 % interval", dashed=True, band=band)]
+    return point_chart(
+        "DSC of the new model minus that of the present one",
+        points,
+        levels,
+        x="DSC of the present model",
+        y="difference",
+    )
+
+
+def _number(value: float, decimals: int, sign: str = "") -> Number:
+    return Number(NOTHING if math.isnan(value) else f"{value:{sign}.{decimals}f}")

@@ -1,0 +1,161 @@
+"""What a comparison of two models shows: the difference with its interval, a verdict in one sentence, JSON and CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..model.bundle import read_bundle
+from ..system.csv_text import to_csv
+from .comparison import NEW, OLD, Pair, Side
+from .learned import ALL, LIMITS, NONE, SOME, UNKNOWN, Learned, learned_from
+from .statistics import Difference, compare_systems
+
+BETTER, WORSE, NOTHING = "better", "worse", "no difference shown"
+# With fewer no rank test reaches 5 %, and the interval of a bootstrap is too narrow.
+FEWEST_CASES = 6
+# Figure: what it is called, its unit, decimals.
+FIGURES = {
+    "dsc": ("DSC", "", 3),
+    "hd95_mm": ("HD95", "mm", 1),
+    "added_path_length_mm": ("added path length", "mm", 0),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of both sides: means over the cases for which both are defined, and the difference, new minus old."""
+
+    old: float
+    new: float
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is shown.
+
+    Attributes:
+        verdict: `BETTER`, `WORSE` or `NOTHING`, of the new model by the DSC.
+        sentence: the same for people.
+        figures: by the keys of `FIGURES`; those that are undefined for all cases are left out.
+        learned: what is known of the cases that each side has learned from.
+        remarks: for whoever reads the figures.
+    """
+
+    verdict: str
+    sentence: str
+    figures: dict[str, Figure]
+    learned: dict[str, Learned]
+    remarks: tuple[str, ...]
+
+
+def judge(pairs: Sequence[Pair], sides: Mapping[str, Side]) -> Verdict:
+    """Sum a comparison up.
+
+    Args:
+        pairs: at least one.
+        sides: of `comparison.plan_comparison`.
+    """
+    figures = {name: figure for name in FIGURES if (figure := _figure(pairs, name)) is not None}
+    learned = {key: _learned(pairs, side) for key, side in sides.items()}
+    verdict, sentence = _decide(figures["dsc"], learned[NEW])
+    remarks = [learned[key].sentence(f"the {key} model, {sides[key].name},") for key in (OLD, NEW)]
+    if any(one.kind != UNKNOWN for one in learned.values()):
+        remarks.append(f"what a model has learned from is known by its CTs' voxels: {LIMITS}")
+    remarks += [f"{sides[key].name}: {text}" for key in (OLD, NEW) for text in sides[key].remarks]
+    return Verdict(verdict, sentence, figures, learned=learned, remarks=tuple(text for text in remarks if text))
+
+
+def to_json(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str, Side]) -> dict[str, Any]:
+    """All of it, JSON-ready; None stands for undefined."""
+    return {
+        "verdict": verdict.verdict,
+        "sentence": verdict.sentence,
+        "learned": {key: one.kind for key, one in verdict.learned.items()},
+        "remarks": list(verdict.remarks),
+        "metrics": {
+            name: {"old": figure.old, "new": figure.new, **_difference(figure.difference)}
+            for name, figure in verdict.figures.items()
+        },
+        "cases": [
+            {"case": pair.case, **{key: _values(pair, key) for key in (OLD, NEW)}, "learned": _who(verdict, pair)}
+            for pair in pairs
+        ],
+        "models": {key: _identity(side) for key, side in sides.items()},
+    }
+
+
+def to_table(pairs: Sequence[Pair]) -> str:
+    """One line a case, as CSV; undefined values are left empty."""
+    rows: list[list[Any]] = [["case", *(f"{name}_{key}" for name in FIGURES for key in (OLD, NEW))]]
+    for pair in pairs:
+        values = [_value(pair, key, name) for name in FIGURES for key in (OLD, NEW)]
+        rows.append([pair.case, *("" if math.isnan(value) else f"{value:.6g}" for value in values)])
+    return to_csv(rows)
+
+
+def _figure(pairs: Sequence[Pair], name: str) -> Figure | None:
+    old, new = (np.array([[_value(pair, key, name) for pair in pairs]]) for key in (OLD, NEW))
+    difference = compare_systems(new, old)
+    if difference is None:
+        return None
+    both = ~np.isnan(old + new)
+    return Figure(float(old[both].mean()), float(new[both].mean()), difference)
+
+
+def _decide(dsc: Figure, new: Learned) -> tuple[str, str]:
+    found = dsc.difference
+    numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {found.cases} cases"
+    if new.kind in (SOME, ALL):
+        return NOTHING, f"Nothing is shown: the new model has learned from cases it was measured on ({numbers})."
+    if found.cases < FEWEST_CASES:
+        return NOTHING, f"No difference shown: {numbers}, and it takes at least {FEWEST_CASES} to show one."
+    interval = f"{numbers}, difference {found.mean:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
+    if found.low > 0:
+        return BETTER, f"The new model is better: {interval}."
+    if found.high < 0:
+        return WORSE, f"The new model is worse: {interval}."
+    return NOTHING, f"No difference shown: {interval}."
+
+
+def _learned(pairs: Sequence[Pair], side: Side) -> Learned:
+    """Over all bundles of a side, each asked about the cases that it outlines."""
+    parts = [
+        learned_from(read_bundle(path), {pair.case: pair.voxels for pair in pairs if side.bundles[pair.case] == path})
+        for path in dict.fromkeys(side.bundles[pair.case] for pair in pairs)
+    ]
+    known = tuple(case for part in parts for case in part.cases)
+    if known:
+        return Learned(ALL if len(known) == len(pairs) else SOME, known)
+    return Learned(UNKNOWN if any(part.kind == UNKNOWN for part in parts) else NONE)
+
+
+def _who(verdict: Verdict, pair: Pair) -> list[str]:
+    return [key for key, one in verdict.learned.items() if pair.case in one.cases]
+
+
+def _identity(side: Side) -> dict[str, Any]:
+    """Name and bundles; those of a run are its folds'."""
+    bundles = [read_bundle(path).identity for path in sorted(set(side.bundles.values()))]
+    return {"given": side.given, "name": side.name, "bundles": bundles}
+
+
+def _value(pair: Pair, key: str, name: str) -> float:
+    side = pair.old if key == OLD else pair.new
+    return float(getattr(side, name))
+
+
+def _values(pair: Pair, key: str) -> dict[str, float | None]:
+    values = {name: _value(pair, key, name) for name in FIGURES}
+    return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
+
+
+def _difference(found: Difference) -> dict[str, float | None]:
+    values = asdict(found)
+    values["difference"] = values.pop("mean")
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -1,0 +1,143 @@
+"""A new model against the present one, on cases that the new one has not learned from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundles import make_bundle
+from datasets import write_dataset, write_preset, write_task
+
+from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.evaluation.comparison import NEW, OLD, Outlined, Pair, Side
+from GTVAutoSegLib.evaluation.verdict import BETTER, NOTHING, WORSE, judge
+from GTVAutoSegLib.images.metrics import compare
+from GTVAutoSegLib.images.volume import Volume
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data") / "ward", 4)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory) -> Path:
+    """Four folds of one case."""
+    folder = tmp_path_factory.mktemp("run")
+    task, preset = write_task(folder / "task.json", version="1.1.0"), write_preset(folder / "preset.json", epochs=1)
+    arguments = ["train", task, data, folder / "run", "--preset", preset, "--device", "cpu"]
+    assert main([str(argument) for argument in arguments]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def present(tmp_path_factory) -> Path:
+    """Finds tumour everywhere, and tells nothing of its training."""
+    return make_bundle(tmp_path_factory.mktemp("models") / "phantom", size=32, bias=9.0)
+
+
+def compared(data: Path, old: Path, new: Path, out: Path, *options: str) -> int:
+    return main(["compare", str(data), str(old), str(new), "--output", str(out), "--device", "cpu", *options])
+
+
+def test_every_case_is_outlined_by_the_fold_that_did_not_learn_from_it(data, run, present, tmp_path, capsys):
+    assert compared(data, present, run, tmp_path) == 0
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert [case["case"] for case in found["cases"]] == [f"patient{n}" for n in range(4)]
+    assert found["learned"] == {"old": "unknown", "new": "none"}
+    # As `evaluate` measures the same folds.
+    assert main(["evaluate", str(data), "--run", str(run), "--output", str(tmp_path / "e"), "--device", "cpu"]) == 0
+    rows = list(csv.DictReader((tmp_path / "e" / "cases.csv").read_text().splitlines()))
+    ours = {row["case"]: float(row["dsc"]) for row in rows if row["variant"] == "cascade"}
+    assert {case["case"]: pytest.approx(case["new"]["dsc"], abs=1e-5) for case in found["cases"]} == ours
+    assert found["models"]["new"]["name"] == "phantom 1.1.0" and len(found["models"]["new"]["bundles"]) == 4
+    assert "the old model, phantom 1.0.0, does not tell which CTs it has learned from" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text().splitlines()))
+    assert float(rows[0]["dsc_old"]) == pytest.approx(found["cases"][0]["old"]["dsc"], abs=1e-5)
+    page = (tmp_path / "comparison.html").read_text()
+    assert found["sentence"] in page and "patient3" in page and not re.search(r"(?:src|href)=\"(?!data:)", page)
+
+
+def test_a_new_model_on_its_own_cases_shows_nothing(data, run, present, tmp_path, capsys):
+    assert compared(data, present, run / "phantom", tmp_path) == 0
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert found["learned"]["new"] == "all" and found["verdict"] == NOTHING
+    assert found["sentence"].startswith("Nothing is shown: the new model has learned from cases it was measured on")
+    assert found["cases"][2]["learned"] == ["new"]
+
+
+def test_of_a_run_with_one_finished_fold_its_cases_are_compared(data, run, present, tmp_path, capsys):
+    one = shutil.copytree(run, tmp_path / "run")
+    for number in (0, 2, 3):
+        shutil.rmtree(one / f"fold_{number}" / "phantom")
+    assert compared(data, present, one, tmp_path / "out") == 0
+    (case,) = json.loads((tmp_path / "out" / "comparison.json").read_text())["cases"]
+    assert [case["case"]] == json.loads((run / "folds.json").read_text())["folds"][1]
+    assert "and it takes at least 6 to show one" in capsys.readouterr().out
+
+
+def test_the_same_model_twice_and_a_wrong_box_are_refused(data, run, present, tmp_path, capsys):
+    assert compared(data, present, present, tmp_path) == 2
+    assert "are the same model (for the case patient0)" in capsys.readouterr().err
+    assert compared(data, run / "fold_0" / "phantom", run, tmp_path) == 2
+    assert "are the same model (for the case" in capsys.readouterr().err
+    assert compared(data, present, run, tmp_path, "--box", "-1") == 2
+    assert "--box is -1; expected mm from 0 to 1000" in capsys.readouterr().err
+
+
+def test_a_case_that_cannot_be_measured_is_named_and_the_others_are_compared(data, run, present, tmp_path, capsys):
+    ours = shutil.copytree(data, tmp_path / "ward")
+    (ours / "patient2" / "data.nii.gz").write_bytes(b"short")
+    assert compared(ours, present, run / "phantom", tmp_path / "out", "--box", "10") == 1
+    assert "failed: patient2: " in capsys.readouterr().err
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["failed"] == ["patient2"] and len(found["cases"]) == 3
+
+
+def test_a_program_follows_it_and_stops_it(data, run, present, tmp_path, monkeypatch):
+    events: list[dict] = []
+    monkeypatch.setattr("GTVAutoSegLib.commands.learning.following.claim_standard_output", lambda: events.append)
+    assert compared(data, present, run, tmp_path / "out", "--progress", "json") == 0
+    assert [one["done"] for one in events[:-1]] == [1, 2, 3, 4] and events[0]["stage"] == "comparing"
+    assert Path(events[-1]["report"]).is_file() and events[-1]["verdict"] == NOTHING
+    (tmp_path / "stop").touch()
+    stopped = ("--progress", "json", "--cancel-file", str(tmp_path / "stop"))
+    assert compared(data, present, run, tmp_path / "other", *stopped) == Cancelled.exit_code
+    assert events[-1]["code"] == "cancelled" and list((tmp_path / "other").iterdir()) == []
+
+
+def outlined(dsc: float) -> Outlined:
+    mask = np.zeros((3, 8, 8), np.uint8)
+    mask[1, 2:5, 2:5] = 1
+    return Outlined(replace(compare(mask, mask, Volume(mask.astype(np.int16))), dsc=dsc), 10 * (1 - dsc))
+
+
+def pairs(differences: list[float]) -> list[Pair]:
+    return [
+        Pair(f"case{number}", f"{number:016}", outlined(0.5), outlined(0.5 + one))
+        for number, one in enumerate(differences)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict", "sentence"),
+    [
+        ([0.1, 0.2, 0.1, 0.05, 0.1, 0.15], BETTER, "The new model is better: mean DSC 0.617 instead of 0.500"),
+        ([-0.1, -0.2, -0.1, 0.02, -0.1, -0.15], WORSE, "The new model is worse"),
+        ([0.1, -0.1, 0.1, -0.1, 0.1, -0.08], NOTHING, "No difference shown: mean DSC 0.503"),
+        ([0.3] * 5, NOTHING, "it takes at least 6 to show one"),
+    ],
+)
+def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differences, verdict, sentence):
+    side = Side("m", "m 1", {f"case{number}": present for number in range(len(differences))})
+    found = judge(pairs(differences), {OLD: side, NEW: side})
+    assert found.verdict == verdict and sentence in found.sentence
+    lengths = found.figures["added_path_length_mm"]
+    assert lengths.difference.mean == pytest.approx(-10 * np.mean(differences))
