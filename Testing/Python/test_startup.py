@@ -10,6 +10,11 @@ import pytest
 import SimpleITK as sitk
 from bundles import make_bundle
 
+from GTVAutoSegLib.study.bench.parts.startup import COMMANDS, command
+
+# Seconds of processor time from the start of Python to its end; wall time would count what else the machine does.
+MOST_SECONDS = {"import GTVAutoSegLib": 0.1, "gtvautoseg --help": 0.3}
+
 PROGRAM = """
 import sys
 from GTVAutoSegLib.commands.cli import main
@@ -76,6 +81,11 @@ def test_a_model_loads_without_pytorchs_compiler(tmp_path):
     program = "import sys, GTVAutoSegLib as g; g.load_model(sys.argv[1], 'cpu'); print('torch._dynamo' in sys.modules)"
     command = [sys.executable, "-c", program, str(make_bundle(tmp_path / "random"))]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", MOST_SECONDS)
+def test_the_library_and_its_help_are_there_at_once(name):
+    assert min(command(COMMANDS[name])[1] for _ in range(3)) < MOST_SECONDS[name]
 
 
 def test_help_and_model_list_do_not_wait_for_torch():

@@ -2,8 +2,8 @@
 
     python -m GTVAutoSegLib.study.bench.parts.startup --model sts-gtv
 
-`gtvautoseg --help` and `model list`, and the worker of the Slicer module: the first request, with the start of the
-process, PyTorch and the model, and the same request again.
+``import GTVAutoSegLib``, `gtvautoseg --help` and `model list`, and the worker of the Slicer module: the first request,
+with the start of the process, PyTorch and the model, and the same request again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ import SimpleITK as sitk
 from ..phantom import body_ct
 
 ROUNDS = 3
+# What is measured, by how it is called: options of a Python that is started for it.
+COMMANDS = {
+    "import GTVAutoSegLib": ["-c", "import GTVAutoSegLib"],
+    "gtvautoseg --help": ["-m", "GTVAutoSegLib", "--help"],
+    "gtvautoseg model list": ["-m", "GTVAutoSegLib", "model", "list"],
+}
 
 
 def main() -> None:
@@ -29,18 +35,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="sts-gtv")
     model = parser.parse_args().model
-    for arguments in (["--help"], ["model", "list"]):
-        wall, busy = min(command(arguments) for _ in range(ROUNDS))
-        print(f"gtvautoseg {' '.join(arguments)}: {wall:.2f} s, {busy:.2f} s of processor time")
+    for name, options in COMMANDS.items():
+        wall, busy = min(command(options) for _ in range(ROUNDS))
+        print(f"{name}: {wall:.2f} s, {busy:.2f} s of processor time")
     with tempfile.TemporaryDirectory() as folder:
         for name, (wall, busy, memory) in zip(("first", "second", "third"), requests(Path(folder), model)):
             print(f"{name} request: {wall:.2f} s, {busy:.2f} s of processor time, then {memory} MB")
 
 
-def command(arguments: list[str]) -> tuple[float, float]:
-    """Wall and processor time of a command, s."""
+def command(options: list[str]) -> tuple[float, float]:
+    """Wall and processor time of a Python process with these options, from its start to its end, s."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "GTVAutoSegLib", *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, *options], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     return time.perf_counter() - started, busy
