@@ -107,7 +107,7 @@ def doubts(plan: Plan, volume: Volume, bundle: Bundle) -> list[str]:
 
 def refuse_doubts(plan: Plan, volume: Volume, bundle: Bundle) -> None:
     """Raise InputError for a CT in doubt where the plan is strict."""
-    found = doubts(plan, volume, bundle) if plan.strict else []
+    found = doubts(plan, volume, bundle) if plan.settings.strict else []
     if found:
         raise InputError(f"refused by --strict: {'; '.join(found)}")
 
@@ -132,7 +132,7 @@ def _write(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) ->
     make_folder(plan.folder)
     clear(plan)
     record = _record(plan, volume, result, bundle)
-    structure = Structure(result.mask, describe_segment(bundle, record.result), contours=plan.contours)
+    structure = Structure(result.mask, describe_segment(bundle, record.result), contours=plan.settings.contours)
     structure = following(structure, result.probability)
     for path in plan.masks:
         write_structure(structure, volume, path)

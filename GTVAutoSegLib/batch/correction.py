@@ -80,7 +80,7 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
         own,
         segment=describe_segment(bundle, record.result),
         algorithm="SEMIAUTOMATIC" if edited else "AUTOMATIC",
-        contours=plan.contours,
+        contours=plan.settings.contours,
     )
     holds = record.approval is not None and record.approval.mask_sha256 == mask_sha256(own.mask) and not others
     if holds and record.approval is not None:
@@ -146,8 +146,10 @@ def _corrected(
                 "mask, so take the other one away"
             )
     most = max(changed, key=lambda path: len(read[path]))
-    others = [replace(one, contours=plan.contours) for one in read[most] if one is not own[most] and one.mask.any()]
-    return own[most], others, most.name
+    others = [
+        replace(one, contours=plan.settings.contours) for one in read[most] if one is not own[most] and one.mask.any()
+    ]
+    return own[most], [replace(one, contours=plan.settings.contours) for one in others], most.name
 
 
 def _read(path: Path, volume: Volume) -> list[Structure]:

@@ -172,7 +172,7 @@ def _missing(plan: Plan, record: CaseRecord, edited: bool) -> str:
     gone = [name for name in record.files if not (plan.folder / name).is_file()]
     if gone:
         return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing"
-    return "its CT is in doubt, which --strict refuses" if plan.strict and record.doubts else ""
+    return "its CT is in doubt, which --strict refuses" if plan.settings.strict and record.doubts else ""
 
 
 def _changed(plan: Plan, record: CaseRecord) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class BatchSettings:
     Attributes:
         formats: suffixes of the masks; () for .seg.nrrd, and .dcm as well where the CT is DICOM.
         threshold: slice probability from which a slice is segmented; None for the model's own.
-        strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
+        strict: whether a CT that is in doubt fails, see `case.doubts`.
         precision: as asked for, see `load_model`.
         contours: of structure sets, "smooth" or "pixel".
     """
@@ -49,23 +49,19 @@ class Plan:
     Attributes:
         case: the CT.
         folder: for its results.
-        formats: suffixes of the masks, keys of `images.write.FORMATS`.
+        settings: with the formats that fit the case.
         key: what the results depend on; those with another key are out of date.
-        strict: whether a CT that is in doubt fails, see `batch_case.doubts`.
-        contours: of structure sets, "smooth" or "pixel".
     """
 
     case: Case
     folder: Path
-    formats: tuple[str, ...]
+    settings: BatchSettings
     key: dict[str, Any]
-    strict: bool = False
-    contours: str = SMOOTH
 
     @property
     def masks(self) -> tuple[Path, ...]:
         """The files with the mask."""
-        return tuple(self.folder / f"{self.case.name}{suffix}" for suffix in self.formats)
+        return tuple(self.folder / f"{self.case.name}{suffix}" for suffix in self.settings.formats)
 
 
 def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings) -> Plan:
@@ -83,9 +79,7 @@ def plan_case(case: Case, output: Path, bundle: Bundle, settings: BatchSettings)
         key["contours"] = settings.contours
     if case.region is not None:
         key["box"] = as_json(case.region)
-    return Plan(
-        case, folder=output / case.name, formats=formats, key=key, strict=settings.strict, contours=settings.contours
-    )
+    return Plan(case, output / case.name, replace(settings, formats=formats), key)
 
 
 def _stamp(case: Case) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import platform
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,51 +78,28 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
-class ResultRecord:
-    """What a run found, in plain values; the fields are the keys in JSON.
+class MaskRecord:
+    """What can be said of any mask that was made; the fields are the keys in JSON.
 
     Attributes:
         input: the CT.
-        roi: name of the region.
         volume_ml: volume, mL.
         tumour_slices: slices with tumour, counted as in `CascadeResult`.
         extent_mm: the tumour's size along the axial x, y and z axes, mm.
-        slice_probability: of each slice; None for one that was left out.
-        threshold: slice probability from which a slice was segmented.
-        picked_slices: slices that were segmented.
-        reason: why nothing was found, or "" when something was.
         warnings: sentences for the user.
         mask_sha256: of the mask's bytes (z, y, x).
-        model: what made it.
-        device: where it ran.
-        precision: in which numbers.
         timings: seconds by step, "total" among them.
         versions: of the software, by name.
-        mask_threshold: probability from which a voxel is tumour.
     """
 
     input: InputRecord
-    roi: str
     volume_ml: float
     tumour_slices: tuple[int, ...]
     extent_mm: tuple[float, ...]
-    slice_probability: tuple[float | None, ...]
-    threshold: float
-    picked_slices: tuple[int, ...]
-    reason: str
     warnings: tuple[str, ...]
     mask_sha256: str
-    model: ModelRecord
-    device: str
-    precision: str
     timings: dict[str, float]
     versions: dict[str, str]
-    mask_threshold: float = 0.5
-
-    @classmethod
-    def from_json(cls, data: Any) -> ResultRecord:
-        """Read a record from decoded JSON; further keys are left aside. Raises ValueError for what is none."""
-        return parse_settings(cls, data, "the result", others=True)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON-ready values."""
@@ -129,28 +107,62 @@ class ResultRecord:
         return content
 
 
+@dataclass(frozen=True)
+class ResultRecord(MaskRecord):
+    """What a run found, in plain values; fields without a word here are as in `CascadeResult`.
+
+    Attributes:
+        roi: name of the region.
+        slice_probability: of each slice; None for one that was left out.
+        picked_slices: slices that were segmented.
+        model: what made it.
+    """
+
+    roi: str
+    slice_probability: tuple[float | None, ...]
+    threshold: float
+    picked_slices: tuple[int, ...]
+    reason: str
+    model: ModelRecord
+    device: str
+    precision: str
+    mask_threshold: float = 0.5
+
+    @classmethod
+    def from_json(cls, data: Any) -> ResultRecord:
+        """Read a record from decoded JSON; further keys are left aside. Raises ValueError for what is none."""
+        return parse_settings(cls, data, "the result", others=True)
+
+
 def summarise(result: CascadeResult, volume: Volume, bundle: Bundle) -> ResultRecord:
     """Measure a result on its CT, and say what made it."""
     return ResultRecord(
-        # No folders: they name patients and machines, and records are passed on.
-        input=InputRecord(Path(volume.source).name, volume.array.shape[::-1], tuple(volume.spacing)),
+        **measured(result.mask, volume, result.warnings, result.timings),
         roi=bundle.info.task.roi,
-        volume_ml=volume_ml(result.mask, volume),
-        tumour_slices=tuple(np.flatnonzero(tumour_slices(result.mask, volume)).tolist()),
-        extent_mm=tuple(extent_mm(result.mask, volume)),
         slice_probability=tuple(None if math.isnan(p) else round(float(p), 6) for p in result.slice_probability),
         threshold=result.threshold,
         picked_slices=tuple(np.flatnonzero(result.picked).tolist()),
         reason=result.reason,
-        warnings=tuple(result.warnings),
-        mask_sha256=mask_sha256(result.mask),
         model=ModelRecord(**bundle.identity),
         device=result.device,
         precision=result.precision,
-        timings={step: round(seconds, 4) for step, seconds in result.timings.items()},
-        versions=versions(),
         mask_threshold=result.mask_threshold,
     )
+
+
+def measured(mask: np.ndarray, volume: Volume, warnings: Iterable[str], timings: Mapping[str, float]) -> dict[str, Any]:
+    """The fields of a `MaskRecord`."""
+    return {
+        # No folders: they name patients and machines, and records are passed on.
+        "input": InputRecord(Path(volume.source).name, volume.array.shape[::-1], tuple(volume.spacing)),
+        "volume_ml": volume_ml(mask, volume),
+        "tumour_slices": tuple(np.flatnonzero(tumour_slices(mask, volume)).tolist()),
+        "extent_mm": tuple(extent_mm(mask, volume)),
+        "warnings": tuple(warnings),
+        "mask_sha256": mask_sha256(mask),
+        "timings": {step: round(seconds, 4) for step, seconds in timings.items()},
+        "versions": versions(),
+    }
 
 
 def reason_for_nothing(mask: np.ndarray, probability: np.ndarray, picked: int, threshold: float) -> str:

@@ -6,8 +6,6 @@ slices drawn lie at (i + 1/2) / K of the range; "found", the same slices are dra
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +19,7 @@ from ..images.metrics import added_path_length, compare
 from ..images.placement import tumour_slices
 from ..images.read import read_volume
 from ..images.volume import Volume
+from ..system.csv_text import to_csv
 from ..training.data.dataset import Case, read_label
 
 if TYPE_CHECKING:
@@ -210,12 +209,7 @@ def _mean(values: Sequence[float]) -> float:
 def drawn_csv(figures: Sequence[DrawnFigure]) -> str:
     """One line a figure; what is undefined stays empty."""
     columns = list(DrawnFigure.__dataclass_fields__)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for figure in figures:
-        writer.writerow([_cell(getattr(figure, column)) for column in columns])
-    return text.getvalue()
+    return to_csv([columns, *([_cell(getattr(figure, column)) for column in columns] for figure in figures)])
 
 
 def _cell(value: str | int | float) -> str:

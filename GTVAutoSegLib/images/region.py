@@ -72,16 +72,6 @@ class Region:
                 )
 
     @classmethod
-    def of_numbers(cls, numbers: Sequence[float]) -> Region:
-        """From XMIN XMAX YMIN YMAX ZMIN ZMAX, LPS, mm."""
-        if len(numbers) != 6:
-            raise InputError(
-                f"the box has {len(numbers)} numbers; expected six: XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS)"
-            )
-        x0, x1, y0, y1, z0, z1 = (float(number) for number in numbers)
-        return cls((x0, y0, z0), (x1, y1, z1))
-
-    @classmethod
     def of_words(cls, words: Sequence[str], folder: Path | None = None) -> Region:
         """From what a person writes: XMIN XMAX YMIN YMAX ZMIN ZMAX, or the path of a Markups file.
 
@@ -92,15 +82,13 @@ class Region:
         if len(words) == 1 and words[0].lower().endswith(MARKUPS):
             return cls.read(Path(words[0]) if folder is None else folder / words[0])
         try:
-            numbers = [float(word) for word in words]
+            x0, x1, y0, y1, z0, z1 = (float(word) for word in words)
         except ValueError:
-            numbers = []
-        if len(numbers) != 6:
             raise InputError(
                 f"the box is '{' '.join(words)}'; expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups "
                 "file (.mrk.json)"
-            )
-        return cls.of_numbers(numbers)
+            ) from None
+        return cls((x0, y0, z0), (x1, y1, z1))
 
     @classmethod
     def turned(cls, center: Sequence[float], size: Sequence[float], orientation: Sequence[float]) -> Region:

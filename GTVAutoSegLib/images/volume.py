@@ -131,6 +131,13 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     return first, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def check_shape(mask: np.ndarray, volume: Volume) -> None:
+    """Raise InputError unless a mask has the shape of a volume."""
+    if mask.shape != volume.array.shape:
+        sizes = [" x ".join(map(str, array.shape[::-1])) for array in (mask, volume.array)]
+        raise InputError(f"the mask has {sizes[0]} voxels and the CT {sizes[1]}; expected one on the CT's own grid")
+
+
 def check_geometry(volume: Volume) -> None:
     """Check what a reader found for size and place of a volume, whatever the format.
 

@@ -40,7 +40,7 @@ class MaskFormat:
     """
 
     write: Callable[[Structure, Volume, Path], None]
-    check: Callable[[Volume, Path], None]
+    check: Callable[[Volume, Path], None] = lambda volume, path: None  # noqa: ARG005
     needs_dicom: bool = False
     needs_right_angles: bool = False
     check_installed: Callable[[str | Path], None] = lambda what: None  # noqa: ARG005
@@ -121,10 +121,6 @@ def _inputs(volume: Volume) -> list[Path]:
     return [*([Path(volume.source)] if volume.source else []), *volume.dicom_files]
 
 
-def _check_any(volume: Volume, path: Path) -> None:  # noqa: ARG001  NRRD and MetaImage hold any geometry
-    return
-
-
 def _check_right_angles(volume: Volume, path: Path) -> None:
     if volume.sheared:
         raise InputError(
@@ -183,11 +179,11 @@ def _extent(mask: np.ndarray) -> list[int]:
 
 
 FORMATS: dict[str, MaskFormat] = {
-    ".seg.nrrd": MaskFormat(_write_segmentation, _check_any),
-    ".nrrd": MaskFormat(_write_image, _check_any),
+    ".seg.nrrd": MaskFormat(_write_segmentation),
+    ".nrrd": MaskFormat(_write_image),
     ".nii.gz": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
     ".nii": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
-    ".mha": MaskFormat(_write_image, _check_any),
+    ".mha": MaskFormat(_write_image),
     ".dcm": MaskFormat(_write_structure_set, _check_dicom, needs_dicom=True),
     ".seg.dcm": MaskFormat(
         _write_dicom_segmentation, check_dicom_seg, needs_dicom=True, check_installed=check_highdicom

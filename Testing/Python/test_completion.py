@@ -188,7 +188,7 @@ def test_without_a_network_ends_are_those_of_the_drawn_slices_and_a_warning_says
     ("change", "part"),
     [
         ({"mask": np.zeros(SHAPE, bool)}, "nothing is drawn"),
-        ({"mask": np.zeros((12, 40, 47), bool)}, "expected a mask on the CT's own grid"),
+        ({"mask": np.zeros((12, 40, 47), bool)}, "expected one on the CT's own grid"),
         ({"mask": only(cone(), 3).astype(np.uint8) + 2 * only(cone(), 5).astype(np.uint8)}, "2 labels"),
         ({"drawn": [3, 12]}, "slice 12 is not in the CT"),
         ({"drawn": [0, 11]}, "nothing is drawn on slices 0, 11"),

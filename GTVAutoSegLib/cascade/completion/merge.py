@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ...errors import InputError
-from ...images.volume import Volume
+from ...images.volume import Volume, check_shape
 
 
 def merge(
@@ -34,11 +34,7 @@ def merge(
         InputError: a slice is not in the CT, or a mask has another shape than the CT.
     """
     for mask in (before, new):
-        if mask.shape != volume.array.shape:
-            raise InputError(
-                f"a mask of {' x '.join(map(str, mask.shape[::-1]))} voxels cannot be put into a CT of "
-                f"{' x '.join(map(str, volume.array.shape[::-1]))}; expected one on the CT's own grid"
-            )
+        check_shape(mask, volume)
     axis = volume.axial.axes[0]
     count = volume.array.shape[axis]
     taken = np.ones(count, bool) if slices is None else np.zeros(count, bool)

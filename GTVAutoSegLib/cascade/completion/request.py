@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...images.placement import tumour_slices
-from ...images.volume import Volume, check_ct
+from ...images.volume import Volume, check_ct, check_shape
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def checked_request(
             or drawn ones outside of first and last.
     """
     check_ct(volume)
-    check_mask(volume, mask)
+    _check_mask(volume, mask)
     holds = tumour_slices(mask, volume)
     chosen = sorted({int(i) for i in (np.flatnonzero(holds) if drawn is None else drawn)})
     for name, index in (*(("slice", i) for i in chosen), ("first slice", first), ("last slice", last)):
@@ -68,17 +68,9 @@ def checked_request(
     return Request(tuple(chosen), shown, first, last)
 
 
-def check_mask(volume: Volume, mask: np.ndarray) -> None:
-    """Check that an array can be a mask on a CT.
-
-    Raises:
-        InputError: it has another shape, or other values than 0 and one label.
-    """
-    if mask.shape != volume.array.shape:
-        raise InputError(
-            f"the drawn mask has {' x '.join(map(str, mask.shape[::-1]))} voxels and the CT "
-            f"{' x '.join(map(str, volume.array.shape[::-1]))}; expected a mask on the CT's own grid"
-        )
+def _check_mask(volume: Volume, mask: np.ndarray) -> None:
+    """Raise InputError for an array of another shape than the CT's, or of other values than 0 and one label."""
+    check_shape(mask, volume)
     if mask.dtype == bool:
         return
     labels = [value for value in np.unique(mask).tolist() if value]

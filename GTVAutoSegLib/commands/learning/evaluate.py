@@ -98,12 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_drawn(arguments: argparse.Namespace) -> None:
-    """Measure completions, write them case by case, and print the means.
-
-    Raises:
-        InputError: options that do not fit, or a case that cannot be used.
-        ModelError: there is no completer.
-    """
+    """Measure completions, write them case by case, and print the means."""
     from ...cascade.completion.completer import load_completer
     from ...errors import InputError
     from ...evaluation.drawn import drawn_csv, drawn_json, drawn_table, evaluate_drawn, summarise_drawn
@@ -135,12 +130,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
 
 
 def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
-    """How models or predictions are measured on all cases, and what goes into the JSON about them.
-
-    Raises:
-        InputError: the options do not fit each other, or there is no data set.
-        ModelError: there is no such model.
-    """
+    """How models or predictions are measured on all cases, and what goes into the JSON about them."""
     from ...errors import InputError
     from ...evaluation.cases import Subject, evaluate, model_names
     from ...model.bundle import find_model
@@ -167,11 +157,7 @@ def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]
 
 
 def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
-    """How the folds of a run are measured, and what goes into the JSON about them.
-
-    Raises:
-        InputError: the folder is no run on this data set, or has no model yet.
-    """
+    """How the folds of a run are measured, and what goes into the JSON about them."""
     from ...errors import InputError
     from ...evaluation.folds import evaluate_folds, held_out
 
