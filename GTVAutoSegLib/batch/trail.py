@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..report.case_record import CaseRecord
 from ..report.record.audit import AUDIT, EDIT, LAPSE, RUN, append
+from ..report.record.figures import edit_figures, model_figures, run_figures
 from .earlier import Earlier, read_record
 from .plan import Plan
+
+
+def case_figures(record: CaseRecord) -> dict[str, Any]:
+    """What the model had proposed for a case, and what a person made of it."""
+    fix, result = record.correction, record.result
+    return {
+        **model_figures(result.model),
+        "scanner": result.input.scanner,
+        "proposed_sha256": result.mask_sha256,
+        **edit_figures(fix.edit if fix else None, result.volume_ml),
+    }
 
 
 def note_run(plan: Plan) -> None:
@@ -12,15 +27,7 @@ def note_run(plan: Plan) -> None:
     record = read_record(plan)
     if record is None:
         return
-    result = record.result
-    details = {
-        "case": plan.case.name,
-        "model": result.model.id,
-        "digest": result.model.digest,
-        "threshold": result.threshold,
-        "mask_sha256": result.mask_sha256,
-        "files": record.sha256,
-    }
+    details = {"case": plan.case.name, **run_figures(record.result), "files": record.sha256}
     append(plan.folder.parent / AUDIT, RUN, details)
 
 
@@ -36,7 +43,7 @@ def note_edit(plan: Plan, earlier: Earlier) -> None:
         "source": fix.source if fix else ", ".join(earlier.changed_masks),
         "mask_sha256": current.mask_sha256,
         "mask_sha256_before": before.current.result.mask_sha256,
-        "added_path_length_mm": fix.edit.added_path_length_mm if fix else 0.0,
+        **case_figures(record),
         "files": record.sha256,
     }
     append(trail, EDIT, details)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..images.dicom.scanner import scanner_of
 from ..images.masks.structure import mask_sha256
 from ..images.placement import extent_mm, tumour_slices, volume_ml
 from ..images.probability import Probability
@@ -61,11 +62,12 @@ class CascadeResult:
 
 @dataclass(frozen=True)
 class InputRecord:
-    """The CT: its path or name, voxels along x, y and z, and their distance in mm."""
+    """The CT: its path or name, voxels along x, y and z, their distance in mm, and its scanner ("" if unknown)."""
 
     source: str
     size: tuple[int, ...]
     spacing_mm: tuple[float, ...]
+    scanner: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def measured(mask: np.ndarray, volume: Volume, warnings: Iterable[str], timings:
     """The fields of a `MaskRecord`."""
     return {
         # No folders: they name patients and machines, and records are passed on.
-        "input": InputRecord(Path(volume.source).name, volume.array.shape[::-1], tuple(volume.spacing)),
+        "input": InputRecord(
+            Path(volume.source).name, volume.array.shape[::-1], tuple(volume.spacing), scanner_of(volume)
+        ),
         "volume_ml": volume_ml(mask, volume),
         "tumour_slices": tuple(np.flatnonzero(tumour_slices(mask, volume)).tolist()),
         "extent_mm": tuple(extent_mm(mask, volume)),

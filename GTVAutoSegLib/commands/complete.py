@@ -104,12 +104,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _note(arguments: argparse.Namespace, record: CompletionRecord) -> None:
-    """Add the completion to the audit trail of the folder it goes to or comes from, where there is one."""
-    from ..report.record.audit import COMPLETION, append, trail_of
+    """Add the completion to the audit trail of the folder it goes to or comes from, or begin one."""
+    from ..report.record.audit import COMPLETION, append, trail_for, trail_of
 
+    told = record.to_json()
+    kept = ("drawn", "first", "last", "found", "method", "completer", "volume_ml", "mask_sha256")
+    files = [path.name for path in arguments.output]
+    details = {"files": files, "scanner": record.input.scanner, **{name: told[name] for name in kept}}
     trail = next((one for path in (*arguments.output, arguments.drawn) if (one := trail_of(path))), None)
-    if trail is not None:
-        told = record.to_json()
-        kept = ("drawn", "first", "last", "found", "method", "completer", "volume_ml", "mask_sha256")
-        files = [path.name for path in arguments.output]
-        append(trail, COMPLETION, {"files": files, **{name: told[name] for name in kept}})
+    append(trail or trail_for(arguments.output[0]), COMPLETION, details)

@@ -17,6 +17,7 @@ from .options import add_contours
 if TYPE_CHECKING:
     from ..images.masks.structure import Structure
     from ..images.volume import Volume
+    from ..report.record.edits import Edit
 
 SEG_SUFFIX = ".seg.dcm"
 
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..images.dicom.source import read_source
     from ..images.read import read_volume
     from ..images.write import check_outputs
+    from ..report.record.edits import edit_of
     from ..system.files import whole_file
 
     is_seg = _is_seg(arguments)
@@ -97,19 +99,23 @@ def run(arguments: argparse.Namespace) -> None:
             data.save_as(temporary, enforce_file_format=True)
     else:
         write_rtstruct(structures, volume, arguments.output, base=arguments.add_to)
-    _say(arguments, structures, volume)
-    _note(arguments, structures)
+    edits = [edit_of(one, volume) for one in structures]
+    _say(arguments, structures, volume, edits)
+    _note(arguments, structures, volume, edits)
 
 
-def _note(arguments: argparse.Namespace, structures: list[Structure]) -> None:
+def _note(
+    arguments: argparse.Namespace, structures: list[Structure], volume: Volume, edits: Sequence[Edit | None]
+) -> None:
     """Add the export to the audit trail of the folder it goes to or comes from, where there is one."""
-    from ..images.masks.structure import mask_sha256
+    from ..images.dicom.scanner import scanner_of
     from ..report.record.audit import EXPORT, append, trail_of
+    from ..report.record.figures import region_figures
 
     trail = next((one for path in (arguments.output, *arguments.masks) if (one := trail_of(path))), None)
     if trail is not None:
-        regions = [{"name": one.segment.name, "mask_sha256": mask_sha256(one.mask)} for one in structures]
-        append(trail, EXPORT, {"file": arguments.output.name, "regions": regions})
+        regions = [region_figures(one, volume, edit) for one, edit in zip(structures, edits)]
+        append(trail, EXPORT, {"file": arguments.output.name, "scanner": scanner_of(volume), "regions": regions})
 
 
 def _is_seg(arguments: argparse.Namespace) -> bool:
@@ -229,20 +235,24 @@ def color(text: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _say(arguments: argparse.Namespace, structures: list[Structure], volume: Volume) -> None:
+def _say(
+    arguments: argparse.Namespace, structures: list[Structure], volume: Volume, edits: Sequence[Edit | None]
+) -> None:
     import numpy as np
 
     from ..images.dicom.rtstruct import read_structure_set
     from ..images.placement import tumour_slices, volume_ml
+    from ..report.record.edits import describe_edit
 
     rois = [] if arguments.output.name.lower().endswith(SEG_SUFFIX) else list(read_structure_set(arguments.output).rois)
     kept = rois[: len(rois) - len(structures)]
     names = [roi.name for roi in rois[len(kept) :]] or [one.segment.name for one in structures]
-    for one, name in zip(structures, names):
+    for one, name, edit in zip(structures, names, edits):
         count = int(np.count_nonzero(tumour_slices(one.mask, volume)))
         taken = f" (called so because {one.segment.name} is there already)" if name != one.segment.name else ""
         how = f", {one.algorithm}" if one.algorithm else ""
-        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {count} slices{how}{_edit(one, volume)}")
+        changed = f"; {describe_edit(edit)}" if edit else ""
+        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {count} slices{how}{changed}")
     if kept:
         print(f"kept as they are: {', '.join(roi.name for roi in kept)}")
     size = arguments.output.stat().st_size / 1024
@@ -259,23 +269,3 @@ def _approval(path: Path) -> str:
         data = open_dataset(path, ["ApprovalStatus", "ReviewerName"])
         status = "" if data is None else str(data.get("ApprovalStatus", ""))
         return f"{status} by {data.ReviewerName}" if data is not None and data.get("ReviewerName") else status
-
-
-def _edit(structure: Structure, volume: Volume) -> str:
-    """What a person changed of a model's result, where the result is still known."""
-    from ..images.masks.packed import unpack
-    from ..report.record.edits import describe_edit, measure_edit
-    from ..system.tags import AUTOMATIC_TAG
-
-    text = structure.segment.tags.get(AUTOMATIC_TAG, "")
-    if structure.algorithm != "SEMIAUTOMATIC" or not text:
-        return ""
-    try:
-        before = unpack(text)
-    except ValueError:
-        return ""
-    return (
-        f"; {describe_edit(measure_edit(before, structure.mask, volume))}"
-        if before.shape == structure.mask.shape
-        else ""
-    )

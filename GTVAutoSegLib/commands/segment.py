@@ -128,9 +128,19 @@ def run(arguments: argparse.Namespace) -> None:
         write_structure(structure, volume, path, checked=True)
     if arguments.probability is not None and result.probability is not None:
         result.probability.write(arguments.probability, volume)
+    _note(arguments, record)
     for path in json_file(arguments):
         write_json(path, record.to_json())
     _say(record, arguments)
+
+
+def _note(arguments: argparse.Namespace, record: ResultRecord) -> None:
+    """Add the run to the audit trail of the folder that the result goes to."""
+    from ..report.record.audit import RUN, append, trail_for
+    from ..report.record.figures import run_figures
+
+    files = [path.name for path in arguments.output]
+    append(trail_for(arguments.output[0]), RUN, {"files": files, **run_figures(record)})
 
 
 def _say(record: ResultRecord, arguments: argparse.Namespace) -> None:

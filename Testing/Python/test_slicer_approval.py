@@ -80,6 +80,32 @@ def test_an_approval_is_shown_exported_and_lapses_when_a_voxel_changes(panel, sl
     assert [record["what"] for record in found.records] == ["run", "approval", "export", "lapse", "export"]
 
 
+def test_records_of_a_scene_tell_the_scanner_the_model_and_what_was_edited(
+    panel, slicer_runtime, scan, tmp_path, names
+):
+    for path in scan.iterdir():
+        data = pydicom.dcmread(path)
+        data.Manufacturer, data.ManufacturerModelName = "ACME", "CT 5"
+        data.save_as(path)
+    ct = load_dicom(scan)
+    run(panel)
+    names.extend(["Meyer^Anna"])
+    panel.ui.approveButton.click()
+    node = panel.ui.outputSelector.currentNode()
+    edited = ball(SHAPE)
+    edited |= np.roll(edited, 2, axis=2)
+    draw(node, node.GetSegmentation().GetNthSegmentID(0), edited, ct)
+    export(panel, slicer_runtime, tmp_path / "rt.dcm")
+    found, approved, _, exported = trail().records
+    (region,) = exported["regions"]
+    assert approved["added_path_length_mm"] == 0 < region["added_path_length_mm"]
+    assert approved["volume_after_ml"] == region["volume_before_ml"] < region["volume_after_ml"]
+    assert approved["model"] == region["model"] != ""
+    assert found["mask_sha256"] == approved["proposed_sha256"] == region["proposed_sha256"]
+    assert {record["scanner"] for record in (found, approved, exported)} == {"ACME CT 5"}
+    assert len({record["ct"] for record in (found, approved, exported)}) == 1
+
+
 def test_a_name_that_does_not_fit_is_a_card(panel, scan, names):
     load_dicom(scan)
     run(panel)

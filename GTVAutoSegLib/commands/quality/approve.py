@@ -24,18 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Approve what a person has looked at; nothing is approved unless all can be."""
     from ...batch.approving import approve_case, check_case
+    from ...batch.trail import case_figures
     from ...report.record.approval import approve, approve_file, voxels_sha256
-    from ...report.record.audit import APPROVAL, AUDIT, append, trail_of
+    from ...report.record.audit import APPROVAL, append, trail_for
+    from ...report.record.figures import file_figures
 
     approve(arguments.reviewer, "")  # a name that does not fit is said before anything is written
     for target in arguments.targets:
         check_case(target) if target.is_dir() else voxels_sha256(_existing(target))
     for target in arguments.targets:
         approval = (approve_case if target.is_dir() else approve_file)(target, arguments.reviewer)
-        inside = target / "result.json" if target.is_dir() else target
-        trail = trail_of(inside) or inside.absolute().parent / AUDIT
-        details = {"case": target.resolve().name, "reviewer": approval.reviewer, "mask_sha256": approval.mask_sha256}
-        append(trail, APPROVAL, details)
+        figures = case_figures(check_case(target)) if target.is_dir() else file_figures(target)
+        named = {"case": target.resolve().name, "reviewer": approval.reviewer, "mask_sha256": approval.mask_sha256}
+        append(trail_for(target / "result.json" if target.is_dir() else target), APPROVAL, {**figures, **named})
         print(f"approved: {target}, by {approval}; it lapses when a voxel changes")
 
 

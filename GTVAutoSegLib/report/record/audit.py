@@ -128,6 +128,11 @@ def trail_of(path: Path) -> Path | None:
     return next((one / AUDIT for one in (folder, folder.parent) if (one / AUDIT).is_file()), None)
 
 
+def trail_for(path: Path) -> Path:
+    """The trail that a result's file belongs to: the one there is, or a new one beside the file."""
+    return trail_of(path) or path.absolute().parent / AUDIT
+
+
 def _decode(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...images.masks.packed import unpack
+from ...images.masks.structure import Structure
 from ...images.metrics import added_path_length, compare
 from ...images.placement import voxels_ml
 from ...images.volume import Volume
+from ...system.tags import AUTOMATIC_TAG
 
 NO_EDIT = "not edited"
 
@@ -75,6 +78,18 @@ def measure_edit(before: np.ndarray, after: np.ndarray, volume: Volume) -> Edit:
         volume_after_ml=round(agreement.volume_ml, 4),
         slices=slices,
     )
+
+
+def edit_of(structure: Structure, volume: Volume) -> Edit | None:
+    """What a person changed of a model's result; None where that is not known, or nothing was changed."""
+    text = structure.segment.tags.get(AUTOMATIC_TAG, "")
+    if structure.algorithm != "SEMIAUTOMATIC" or not text:
+        return None
+    try:
+        before = unpack(text)
+    except ValueError:  # changed by hand: no export depends on it
+        return None
+    return measure_edit(before, structure.mask, volume) if before.shape == structure.mask.shape else None
 
 
 def describe_edit(edit: Edit) -> str:

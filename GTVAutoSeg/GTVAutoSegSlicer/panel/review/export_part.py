@@ -107,8 +107,8 @@ class ExportPart:
         for one in exported.regions:
             how = one.algorithm or "not ours"
             self._log(f"export: RTSTRUCT, {how}, {one.slices} slices, read back with DSC 1.0")
-        regions = [{"name": one.name, "mask_sha256": one.mask_sha256} for one in exported.regions]
-        note(EXPORT, file=exported.path.name, regions=regions, approved=exported.approved)
+        regions = [one.figures for one in exported.regions]
+        note(EXPORT, file=exported.path.name, regions=regions, approved=exported.approved, **exported.ct)
         self._ui.exportStatus.text = describe_export(exported)
         self._ui.exportStatus.toolTip = str(exported.path)  # a long path does not fit into a narrow panel
         self._ui.exportStatus.visible = self._ui.sendButton.visible = True

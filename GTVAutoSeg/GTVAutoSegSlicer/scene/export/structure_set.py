@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,18 @@ import slicer
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 from GTVAutoSegLib.images.dicom.rtstruct_writer import check_name, check_target, make_rtstruct, save
 from GTVAutoSegLib.images.dicom.source import read_source
-from GTVAutoSegLib.images.masks.packed import unpack
-from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
+from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.masks.terms import describe, kind_of
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
-from GTVAutoSegLib.report.record.edits import Edit, measure_edit
+from GTVAutoSegLib.report.record.edits import Edit
 from GTVAutoSegLib.system.files import whole_file
-from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, COMPLETION_TAG
+from GTVAutoSegLib.system.tags import COMPLETION_TAG
 
 from ...run.failures import Failure
 from ..ownership import is_automatic, is_made_on, our_segments, reference_volume, tag, voxels_outside
 from ..record.approval import approval_of
+from ..record.figures import ct_figures, segment_figures
 from ..segmentation import check_output, segment_info
 from .candidates import Choice, candidates, is_ours
 from .dicom_source import check_place, dicom_volume
@@ -39,17 +39,15 @@ class Region:
         name: as it is called in the file.
         algorithm: AUTOMATIC; SEMIAUTOMATIC when a person changed or drew some of it; "" when no run made it.
         slices: how many of the CT's slices have contours.
-        mask_sha256: of its voxels.
+        figures: of it for the audit trail, see `report.record.figures`.
         edit: what a person changed of the run's result; None where nothing, or where no run made it.
-        reviewer: who has approved it, or "".
     """
 
     name: str
     algorithm: str
     slices: int
-    mask_sha256: str
+    figures: dict[str, Any]
     edit: Edit | None = None
-    reviewer: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,14 @@ class Exported:
         regions: what was put into it.
         base: the structure set that it continues, or None.
         approved: whether the file says that it is approved.
+        ct: which CT it was, for the audit trail.
     """
 
     path: Path
     regions: tuple[Region, ...]
     base: Path | None = None
     approved: bool = False
+    ct: dict[str, str] = field(default_factory=dict)
 
     @property
     def roi(self) -> str:
@@ -118,7 +118,7 @@ def export_structures(
     regions = tuple(
         _region(node, choice, one, name, source.volume) for choice, one, name in zip(choices, structures, names)
     )
-    return Exported(path, regions, base, data.ApprovalStatus == "APPROVED")
+    return Exported(path, regions, base, approved=data.ApprovalStatus == "APPROVED", ct=ct_figures(ct))
 
 
 @contextmanager
@@ -200,26 +200,10 @@ def _algorithm(node: Any, segment_id: str, ct: Any) -> str:
 
 
 def _region(node: Any, choice: Choice, structure: Structure, name: str, volume: Volume) -> Region:
-    return Region(
-        name,
-        structure.algorithm,
-        int(structure.mask.any(axis=(1, 2)).sum()),
-        mask_sha256(structure.mask),
-        _edit(node, choice.segment_id, structure, volume),
-        structure.review.reviewer if structure.review else "",
-    )
-
-
-def _edit(node: Any, segment_id: str, structure: Structure, volume: Volume) -> Edit | None:
-    """What a person changed of a run's result, where the result is still known."""
-    text = tag(node.GetSegmentation().GetSegment(segment_id), AUTOMATIC_TAG)
-    if structure.algorithm != "SEMIAUTOMATIC" or not text:
-        return None
-    try:
-        before = unpack(text)
-    except ValueError:  # changed by hand: the export does not depend on it
-        return None
-    return measure_edit(before, structure.mask, volume) if before.shape == structure.mask.shape else None
+    called = replace(structure, segment=replace(structure.segment, name=name))
+    figures, edit = segment_figures(node, choice.segment_id, volume, called)
+    slices = int(structure.mask.any(axis=(1, 2)).sum())
+    return Region(name, algorithm=structure.algorithm, slices=slices, figures=figures, edit=edit)
 
 
 def _voxels(node: Any, segment_id: str, ct: Any, name: str) -> np.ndarray:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.masks.structure import mask_sha256
+from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
+from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.report.record.approval import Approval, approve, lapsed
 from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE
 from GTVAutoSegLib.system.tags import APPROVAL_TAGS, LAPSED_TAG
 
-from ..ownership import own_mask, tag
+from ..files import volume_of
+from ..ownership import is_automatic, own_mask, tag
 from .audit import note
+from .figures import ct_figures, segment_figures
 
 
 def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Approval:
@@ -38,7 +41,10 @@ def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Appro
     for name, value in zip(APPROVAL_TAGS, values):
         segment.SetTag(name, value)
     segment.RemoveTag(LAPSED_TAG)
-    note(APPROVAL, segment=segment.GetName(), reviewer=approval.reviewer, mask_sha256=approval.mask_sha256)
+    algorithm = "AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC"
+    structure = Structure(mask, SegmentInfo(segment.GetName()), algorithm, review=approval.review)
+    figures, _ = segment_figures(node, segment_id, volume_of(ct), structure)
+    note(APPROVAL, segment=segment.GetName(), **{**figures, **ct_figures(ct)})
     return approval
 
 

@@ -8,7 +8,10 @@ import slicer
 
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 from GTVAutoSegLib.report.record.audit import COMPLETION, RUN, next_line
+from GTVAutoSegLib.report.record.figures import run_figures
 from GTVAutoSegLib.system.tags import TRAIL_MARK
+
+from .figures import ct_figures
 
 NODE_NAME = "GTVAutoSeg audit trail"
 
@@ -32,8 +35,7 @@ def note_run(outcome: Any) -> None:
         completer = report.completer.digest if report.completer else ""
         note(COMPLETION, method=report.method, digest=completer, drawn=report.drawn, mask_sha256=report.mask_sha256)
     elif report is not None:
-        model = {"model": report.model.id, "digest": report.model.digest}
-        note(RUN, **model, threshold=report.threshold, mask_sha256=report.mask_sha256)
+        note(RUN, **{**run_figures(report), **ct_figures(outcome.request.ct)})
 
 
 def trail_node() -> Any:
