@@ -100,7 +100,7 @@ def broken_package(error: ImportError) -> GTVAutoSegError | None:
 
 
 def foreseen(error: BaseException) -> GTVAutoSegError | None:
-    """What the system refused to a part of the program that does not ask for it, as a sentence; None for other errors.
+    """The sentence for an error that may happen anywhere in the program; None for all others.
 
     Args:
         error: OSError of a full or read-only disk, of a forbidden or too long name; MemoryError; ImportError

@@ -1,6 +1,6 @@
-"""Approving the result of a case: in its record, its report and its structure set, which are one step behind a person.
+"""A person's approval of a case put into its record, its report and its structure set.
 
-The structure set becomes another object, for what was sent of it before says UNAPPROVED; its contours stay.
+The structure set becomes a new object with the same contours: one that was sent before says UNAPPROVED.
 """
 
 from __future__ import annotations

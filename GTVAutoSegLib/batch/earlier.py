@@ -46,7 +46,7 @@ class Earlier:
 
     @property
     def uncorrected(self) -> bool:
-        """Whether a mask was changed since: the figures, the report and the other masks are not its own then."""
+        """Whether a mask was changed since, so that figures, report and other masks no longer belong to it."""
         return bool(self.changed_masks)
 
     @property

@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage
 from ..errors import InputError
 from ..images.dicom.headers import SliceHeader
 from ..images.dicom.tree import DicomTree, Problem, scan
-from ..images.itk import names_for_itk, reading_image
+from ..images.itk import names_for_itk, opened, reading_image
 from ..images.read import IMAGE_IO
 from ..images.region import Region
 from ..system.names import safe_name, short_hash, shown, tell_apart
@@ -156,12 +156,9 @@ def _unfit_volume(path: Path) -> str:
     suffix = _suffix(path)
     if path.name.lower().endswith(".seg.nrrd"):
         return "a segmentation"
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(IMAGE_IO[suffix])
     try:
         with reading_image(), names_for_itk([path]) as names:
-            reader.SetFileName(names[0])
-            reader.ReadImageInformation()
+            reader = opened(names[0], IMAGE_IO[suffix])
     except RuntimeError:
         return ""
     if reader.GetPixelID() in (sitk.sitkUInt8, sitk.sitkInt8):

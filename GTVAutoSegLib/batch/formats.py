@@ -13,8 +13,8 @@ from ..images.dicom.headers import SliceHeader, read_header
 from ..images.write import FORMATS
 from .cohort import Case, Cohort
 
-# Positions are often rounded to 0.1 mm: over less than this they tell no tilt, and over more no smaller one (0.6°).
-# What is missed here fails when it is read.
+# Positions are often rounded to 0.1 mm. Over a shorter stretch than this they show no tilt, over a longer one those
+# from 0.6° on. A tilt that is missed here is found when the CT is read.
 FAR_MM = 20.0
 TILTED = 0.01
 

@@ -155,7 +155,7 @@ class _Run:
         picked = fill_gaps(probability >= threshold, wanted, self.info.postprocessing.fill_gaps)
         if given is not None:
             picked = wanted & self._as_stored(given)
-        # First of probabilities, then the mask: for a large CT they are not to be there both.
+        # It holds the probabilities first and the mask afterwards, as a large CT has no room for both.
         stored = np.zeros(self.volume.array.shape, np.uint8)
         levels = self.volume.axial.of(stored)
         self._segment(np.flatnonzero(picked), levels)
@@ -185,7 +185,7 @@ class _Run:
         return self._as_stored(self._classify(self._wanted(None)))
 
     def _precision(self) -> str:
-        """In which numbers it ran: on the CPU, where it may have had to go, not in half precision."""
+        """The number format it ran in; one in half precision that had to move to the CPU went on in float32."""
         return "fp32" if self.cascade.precision == "fp16" and not self.runner.half else self.cascade.precision
 
     def _wanted(self, slices: range | None) -> np.ndarray:

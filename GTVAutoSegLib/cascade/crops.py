@@ -66,7 +66,7 @@ def crop_input(
     Args:
         hu: the volume (z, y, x) in axial order, HU.
         index: the slice.
-        box: that it is looked for in.
+        box: in which the tumour is looked for.
         spacing: mm, z, y and x.
         settings: with ``crops``.
 

@@ -12,7 +12,7 @@ from ..errors import DeviceError
 # Only CUDA has a class for it. "DefaultCPUAllocator: can't allocate memory" on Linux and macOS, "not enough memory" on
 # Windows; oneDNN, which computes convolutions on a CPU, only says what it could not make. That it has no descriptor for
 # a primitive means that it cannot compute such a thing at all. cuBLAS and cuDNN, which compute on an NVIDIA GPU, have a
-# status for it; cuDNN may also say no more than that none of its ways to compute a convolution can be taken.
+# status for it; cuDNN may also say only that it found no way to compute a convolution.
 OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|std::bad_alloc"
     r"|could not create a memory object|could not create a primitive(?! descriptor)"

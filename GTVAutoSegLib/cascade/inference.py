@@ -34,7 +34,7 @@ def vote(members: Tensor) -> Tensor:
         members: class probabilities (members, n, 2, ...).
     """
     tumour = members[:, :, 1]
-    # What is no number stays so: compared, it would pass for a vote against tumour.
+    # NaN stays NaN: compared with 0.5 it would pass for a vote against tumour.
     share = torch.where(tumour.isnan(), tumour, (tumour >= 0.5).to(tumour.dtype)).mean(dim=0)
     return torch.stack([1 - share, share], dim=1)
 

@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _check_option(self, word: str) -> None:
         options = list(self._option_string_actions)
-        # argparse takes what begins like an option for it, and what holds a space for no option.
+        # argparse accepts the beginning of an option, and takes a word with a space for a value.
         if not word.startswith("--") or " " in word or any(option.startswith(word) for option in options):
             return
         near = get_close_matches(word, options, 1)

@@ -72,6 +72,21 @@ def reading_image() -> Iterator[None]:
         yield
 
 
+def opened(name: str, image_io: str = "") -> sitk.ImageFileReader:
+    """ITK's reader of a file with the header read, to be called within `reading_image`; raises RuntimeError.
+
+    Args:
+        name: the file's, see `names_for_itk`.
+        image_io: ITK's class for the format; "" lets ITK look.
+    """
+    reader = sitk.ImageFileReader()
+    if image_io:
+        reader.SetImageIO(image_io)
+    reader.SetFileName(name)
+    reader.ReadImageInformation()
+    return reader
+
+
 def is_utf8(path: Path) -> bool:
     """Whether ITK can take a path: over other bytes, as disks of an earlier age have them, it ends the process."""
     try:
@@ -113,14 +128,12 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     Raises:
         OSError: it could not be written, or what was read back differs.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     suffix = next(suffix for suffix in HEADER_READERS if path.name.endswith(suffix))
     try:
         with quiet_itk():
             sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
         with reading_image():
-            reader.ReadImageInformation()
+            reader = opened(str(path))
         header = check_header(path, suffix)
     except (RuntimeError, InputError) as error:
         raise OSError(reason(error)) from error

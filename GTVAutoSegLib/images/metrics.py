@@ -164,9 +164,9 @@ def surface_distances(
 def added_path_length(before: np.ndarray, after: np.ndarray, volume: Volume) -> np.ndarray:
     """How much of an outline has to be drawn where there was none: added path length, by slice.
 
-    The pixels of the new outline, in axial slices, that are none of the former one (Vaassen et al., Phys Imaging Radiat
-    Oncol 13 (2020) 1, without a tolerance), each as long as the mean side of a pixel. An outline's pixels are those
-    inside that touch, by a side, one outside.
+    Counted are the pixels of the new outline, in axial slices, that do not belong to the former outline too (Vaassen et
+    al., Phys Imaging Radiat Oncol 13 (2020) 1, without a tolerance), each as long as the mean side of a pixel. A pixel
+    belongs to an outline when it lies inside and shares a side with one outside.
 
     Args:
         before: bool (z, y, x).

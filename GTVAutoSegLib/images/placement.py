@@ -40,7 +40,7 @@ def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
 
 
 def range_warnings(mask: np.ndarray, volume: Volume, slices: range | None) -> list[str]:
-    """One sentence for each end of the slices looked at, other than the scan's own, that a mask (z, y, x) reaches."""
+    """One sentence for each end of the range looked at that a mask (z, y, x) reaches, other than the scan's own."""
     if slices is None:
         return []
     reached = tumour_slices(mask, volume)

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.files import check_writable, temporary_folder, whole_file
-from .itk import reading_image, write_image
+from .itk import opened, reading_image, write_image
 from .masks.structure import Structure
 from .runs import keep_largest
 from .volume import Volume, bounding_box
@@ -166,11 +166,9 @@ def read_probability(path: str | Path) -> Probability:
         InputError: it is no such file.
     """
     path = Path(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
         with reading_image():
-            image = reader.Execute()
+            image = opened(str(path)).Execute()
         facts = json.loads(image.GetMetaData(HEADER))
         values = sitk.GetArrayFromImage(image)
         found = Probability(

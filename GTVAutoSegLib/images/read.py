@@ -19,7 +19,7 @@ from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
 from .headers.nifti import contradiction
-from .itk import is_utf8, reading_image
+from .itk import is_utf8, opened, reading_image
 from .stored_voxels import read_voxels
 from .volume import Volume, check_geometry, narrow
 
@@ -108,12 +108,9 @@ def _suffix(path: Path) -> str:
 def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, sitk.ImageFileReader]:
     """The voxels (z, y, x) of a file, and a reader that knows its geometry."""
     voxels = read_voxels(path, header)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(IMAGE_IO[suffix])
     try:
         with reading_image(), _readable_name(path, suffix) as readable:
-            reader.SetFileName(str(readable))
-            reader.ReadImageInformation()
+            reader = opened(str(readable), IMAGE_IO[suffix])
             _check_kind(path, reader)
             if voxels is not None and _stored_plainly(voxels, header, reader):
                 return voxels.reshape(reader.GetSize()[::-1]), reader

@@ -1,6 +1,6 @@
 """The voxels of NIfTI, NRRD and MetaImage files as they are stored: decompressed once, checked, and held once.
 
-ITK does not notice all damage, see `file_headers.py`, and would hold a copy of its own beside numpy's.
+ITK does not notice all damage, see `headers`, and would hold a copy of its own beside numpy's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .volume import not_finite
 PIECE = 1 << 18
 # How much smaller deflate makes bytes at the very best (https://zlib.net/zlib_tech.html).
 BEST_RATIO = 1032
-# So many bytes of padding may follow the voxels, less than a column of any CT takes: zeros, or the end of a line.
+# At most so many bytes of padding may follow the voxels, zeros or line ends: less than one column of any CT.
 SPARE = 64
 PADDING = b"\0\r\n \x1a"
 
@@ -33,7 +33,7 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
         where they are or of what type.
 
     Raises:
-        InputError: voxels are missing or damaged, or are no numbers where ITK would replace those.
+        InputError: voxels are missing or damaged, or are NaN or infinite in a format where ITK would replace these.
         MemoryError: they do not fit.
     """
     if header.data is None:

@@ -15,7 +15,7 @@ from ..errors import InputError
 # Files round positions, spacings and directions; two grids are one when no corner of theirs is further apart.
 GRID_TOLERANCE_MM = 0.02
 RIGHT_ANGLE_TOLERANCE = 1e-4
-# Nothing in a patient's scan is all below this; above it lie lung, fat and everything denser.
+# Every scan of a patient has voxels above this: lung, fat and everything denser.
 AIR_HU = -500
 LARGEST_BYTE = 255
 # Twice what 16 bits hold: metal, padding and wide scales lie below.

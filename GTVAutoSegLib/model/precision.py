@@ -1,4 +1,4 @@
-"""In which numbers the networks compute, and what shows that this leaves masks as they are. Does not need torch."""
+"""The number formats that networks compute in, and the figures that show that masks stay. Does not need torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Agreement:
     def close(self) -> bool:
         """Whether masks are practically unchanged, so that "auto" may choose 8-bit integers.
 
-        Two classifiers that pick nothing agree as well: without a slice of the label picked nothing is shown.
+        Two classifiers that pick nothing agree too, which shows nothing: float32 has to pick slices of the label.
         """
         alike = self.dsc_mean >= 0.995 and self.dsc_worst >= 0.98 and self.slices_equal >= 0.995
         return alike and self.recall_fp32 > 0 and round(self.recall_fp32 - self.recall_int8, DIGITS) <= RECALL_LOSS

@@ -89,7 +89,7 @@ def set_aside(target: Path) -> None:
 
 
 def displaced_model(source: str | Path, folder: Path | None = None) -> Bundle | None:
-    """The other model that its id stands for now, and no longer once a bundle is installed; to be asked about.
+    """The model that the id of a bundle stands for now, and no longer once the bundle is installed.
 
     Returns:
         That model, in whatever folder; None where there is none, or the same one.

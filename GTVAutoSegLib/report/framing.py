@@ -1,4 +1,4 @@
-"""What of a slice a picture shows: the body with a margin, for in a wide field of view a head is a few pixels."""
+"""The part of a slice that a picture shows: the body with a margin. In a wide field of view a head is a few pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..images.volume import bounding_box
 
 MARGIN_MM = 15.0
 BODY_HU = -500.0
-# The body is looked for in a coarse picture, and what is thinner than about 15 mm (the couch, sheets, tubes) is none.
+# The body is looked for in a coarse picture; parts thinner than about 15 mm (couch, sheets, tubes) do not count.
 STEP_MM = 3.0
 OPENING = np.ones((5, 5), bool)
 # The other leg is shown as well; smaller parts are cushions and cables.

@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Hand what `keep_freed_memory` kept to the system: after a step on whole CTs, or before waiting."""
+    """Give the system what `keep_freed_memory` has kept: after a step on whole CTs, or before a wait."""
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)

@@ -215,7 +215,7 @@ def files_below(
     def refused(error: OSError) -> None:
         problems.append((Path(error.filename), error))
 
-    # What is reached without a link comes first: a link beside it changes no path.
+    # Folders that are reached without a link come first, so that a link to one of them changes no path.
     starts = [root]
     for start in starts:
         for name, folders, files in os.walk(start, onerror=refused):

@@ -52,9 +52,9 @@ def short_hash(text: str) -> str:
 def tell_apart(names: Sequence[str], identities: Sequence[str]) -> list[str]:
     """Names of which no two are the same to a disk that ignores case.
 
-    A twin that comes later gives both a new name, so that neither is ever taken for the other. If the first kept its
-    name, which one that is would depend on the order: a new file that sorts before it, or a table sorted anew, would
-    put another patient's outline under a name that is known already. That the first is done once more is the price.
+    Where two names are the same, both get a new one. If the first kept its name, the order would decide which case that
+    is: after a new file that sorts before it, or in a table sorted anew, a known name would stand for another patient.
+    The price is that the first case is done again when its twin appears.
 
     Args:
         names: of the cases.

@@ -1,14 +1,14 @@
 """Jobs in other processes, with Dask: worker processes of our own, or the workers of a scheduler that runs already.
 
-One answer to a worker that dies: it is replaced, and its jobs are done again at the end, one by one: there is more
-memory then, and a job that only waited at a worker which another one killed is not blamed. What kills its worker even
-then ends with `WorkerDied`. (A scheduler that runs already first tries as often as its configuration says.)
+A worker that dies is replaced, and its jobs are done again at the end, one by one: there is more memory then, and a job
+that only waited in a worker while another job killed it is not blamed. A job that kills its worker even then ends with
+`WorkerDied`. (A scheduler that runs already first tries as often as its configuration says.)
 
 Whoever can connect to a scheduler or a worker can have it run any code. The processes of our own therefore listen on
 this machine only, and answer nobody without the key of this run (TLS with a certificate made for it).
 
-Dask only forgets a job that has begun. It would still write to its folder when that is another run's, so that each
-job says when it begins and ends, and is told when its run is stopped.
+Dask cannot stop a job that has begun, it only forgets it. The job would go on writing to its folder when another run
+already uses that. So each job says when it begins and ends, and can ask whether its run was stopped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is shipped in ``Resources``, and tasks and presets as files; a wrong name is told without PyTorch."""
+"""Files shipped in ``Resources``, and tasks and presets of a user's own; reading them needs no PyTorch."""
 
 from __future__ import annotations
 

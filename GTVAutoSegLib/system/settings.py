@@ -17,7 +17,7 @@ SMALLEST_SIZE, LARGEST_SIZE, MOST_CHANNELS = 32, 4096, 31
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How a network that sees a box and not whole slices is trained and used.
+    """How a network is trained and used that sees a box instead of whole slices.
 
     Attributes:
         margin_mm: by how much the box is widened in-plane for the network input.

@@ -27,7 +27,7 @@ def ready_streams() -> None:
     A program without a console (pythonw, a service) has no streams: what is said goes nowhere, and not into a file that
     happens to have their number.
     """
-    # A result would be opened under the number of a stream that is closed, and libraries that write to it into that.
+    # A file opened while a standard stream is closed gets its number, and with it whatever libraries print there.
     while (number := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
         pass
     os.close(number)

@@ -84,6 +84,7 @@ def test_a_drawn_mask_becomes_a_whole_one_with_the_drawn_slices_in_it(capsys, ct
     assert np.flatnonzero(mask.any(axis=(1, 2))).tolist() == [2, 3, 4, 5, 6, 7, 8]
     assert "Completed from 3 drawn slices by the completer" in out and "7 slices (2 to 8)" in out
     told = json.loads(record.read_text())
+    assert told["input"]["source"] == ct.name  # folders may name a patient
     assert (told["drawn"], told["first"], told["last"], told["found"]) == ([3, 5, 7], 2, 8, [])
     assert told["method"] == "completer" and told["completer"]["id"] == "tiny"
     assert told["volume_ml"] == pytest.approx(mask.sum() * 3 / 1000)

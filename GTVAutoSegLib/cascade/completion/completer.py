@@ -23,7 +23,7 @@ from .interpolation import mixed_distance
 from .neighbours import Neighbours
 
 BATCH = 8
-SCALE = 1.7  # side of the square, in that of the box around the nearest outlines
+SCALE = 1.7  # side of the square, as a multiple of the longer side of the box around the nearest outlines
 
 
 @dataclass(frozen=True)

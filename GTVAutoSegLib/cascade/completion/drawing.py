@@ -10,7 +10,7 @@ import numpy as np
 from .interpolation import signed_distance
 from .neighbours import Neighbours, neighbours_of
 
-# How far the window goes beyond what was drawn: half of the largest square that a network looks at, and a rest.
+# How far the window goes beyond what was drawn: half of the largest square that a network looks at, and some mm more.
 WINDOW_SHARE, WINDOW_MM = 0.75, 24.0
 
 

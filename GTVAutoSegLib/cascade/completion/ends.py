@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 FARTHEST_MM = 150.0
 STRIDE_MM = 25.0  # looked at in one go
-# The network sees a tumour fade rather than end: what is so much smaller than the largest outline, drawn or met on the
-# way, is none any more. Chosen on the validation patients of the completer's card.
+# The network sees a tumour fade rather than end: an outline below this share of the largest one, drawn or found on the
+# way, does not count any more. Chosen on the validation patients of the completer's card.
 SMALLEST_SHARE = 0.3
 
 

@@ -1,6 +1,6 @@
 """Shape interpolation: the signed distances of two outlines, mixed by how near each is.
 
-Nothing here imports torch: this is what is left without a network, and what a network has to be better than.
+Nothing here imports torch: it is used where there is no network, and a network has to be better than this.
 Source: Raya and Udupa, "Shape-based interpolation of multidimensional objects", IEEE Trans Med Imaging 9 (1990) 32.
 """
 

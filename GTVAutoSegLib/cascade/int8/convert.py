@@ -19,7 +19,7 @@ from ...networks.classifier import averaged
 from ...networks.efficientnet import InvertedResidual
 from ...networks.resnet import BasicBlock
 from ...networks.sanet import POOL_SIZES, PyramidPooling, SpatialAlignment
-from .layers import QuantisedConv, folded, level, sample, step, to_levels
+from .layers import QuantisedConv, conv_of, folded, level, sample, step, to_levels
 from .trunks import NotQuantisableError, Ranges, pair, quantised_trunk
 
 
@@ -74,7 +74,7 @@ class QuantisedPyramid(nn.Module):
         self.taken, self.zero, self.made = level(taken, zero), zero, step(made)
         self.branches = pyramid.branches
         self.mixes = weight[:, :pooled].split(size, dim=1)
-        self.direct = QuantisedConv(_convolution(weight[:, pooled:], bias), None, taken, taken_zero=zero)
+        self.direct = QuantisedConv(conv_of(weight[:, pooled:], bias), None, taken, taken_zero=zero)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map uint8 (N, in, H, W) to uint8 (N, out, H, W)."""
@@ -98,7 +98,7 @@ class QuantisedAlignment(nn.Module):
         flow = alignment.flow.weight
         on_fine = torch.einsum("omyx,mi->oiyx", flow[:, :half], alignment.squeeze_fine.weight[:, :, 0, 0])
         on_coarse = torch.einsum("omyx,mi->yxoi", flow[:, half:], alignment.squeeze_coarse.weight[:, :, 0, 0])
-        self.flow = QuantisedConv(_convolution(on_fine, padding=1), None, fine)
+        self.flow = QuantisedConv(conv_of(on_fine, padding=1), None, fine)
         # Resizing comes between the two kernels of the coarse side: products by tap first, then their shifted sum.
         self.products = (on_coarse.reshape(-1, on_coarse.shape[-1], 1, 1) * step(coarse)).contiguous()
         self.shifts = torch.eye(18).view(3, 3, 2, 18).permute(2, 3, 0, 1).contiguous()
@@ -172,10 +172,3 @@ def range_points(network: nn.Module) -> dict[str, tuple[nn.Module, bool]]:
     }
     smoothings = {name: module for name, (module, _) in points.items() if name.startswith("smoothings.")}
     return {**points, **{f"{name}.input": (module, True) for name, module in smoothings.items()}}
-
-
-def _convolution(weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> nn.Conv2d:
-    outputs, inputs, *kernel = weight.shape
-    conv = nn.Conv2d(inputs, outputs, tuple(kernel), padding=padding, bias=bias is not None)  # type: ignore[arg-type]
-    conv.weight.data, conv.bias = weight, None if bias is None else nn.Parameter(bias)
-    return conv.requires_grad_(False)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 LEVELS = 255
 LARGEST_WEIGHT = 127
-# Of what has no ReLU: its values lie on both sides of it.
+# The level that stands for 0 in tensors without ReLU, whose values lie on both sides of 0.
 MIDDLE = 128
 
 
@@ -39,14 +39,14 @@ def missing_support() -> str:
 def _largest_sum_is_exact() -> bool:
     """The largest products that occur, summed: 9 * 16 * 255 * 127."""
     images = torch.full((1, 16, 4, 4), LEVELS, dtype=torch.uint8)
-    found = QuantisedConv(_trial_conv(torch.ones(1, 16, 3, 3)), None, 1.0)(images)
+    found = QuantisedConv(conv_of(torch.ones(1, 16, 3, 3)), None, 1.0)(images)
     return bool(torch.allclose(found, torch.tensor(144.0), rtol=1e-5))
 
 
 def _agrees_with_float() -> bool:
     """Kernels of both signs, a shortcut, ReLU, and a result in 8 bits, against float32."""
     count = 16 * 16 * 9
-    conv = _trial_conv(torch.linspace(-1, 1, count)[torch.arange(count) * 7 % count].view(16, 16, 3, 3) / 16)
+    conv = conv_of(torch.linspace(-1, 1, count)[torch.arange(count) * 7 % count].view(16, 16, 3, 3) / 16)
     images = (torch.arange(16 * 64) * 37 % (LEVELS + 1)).view(1, 16, 8, 8).to(torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
     expected = torch.relu(F.conv2d(images * step(1.0), conv.weight) + images[:, :, 1:-1, 1:-1] * step(1.0))
@@ -56,12 +56,13 @@ def _agrees_with_float() -> bool:
     return bool((found * step(largest) - expected).abs().max() < 0.02 * largest)
 
 
-def _trial_conv(weight: Tensor) -> nn.Conv2d:
+def conv_of(weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> nn.Conv2d:
+    """A convolution with these numbers; none is drawn, so that loading a model leaves random numbers alone."""
     outputs, inputs, *kernel = weight.shape
-    conv = nn.Conv2d(inputs, outputs, tuple(kernel), bias=False, device="meta")  # type: ignore[arg-type]
-    conv.weight = nn.Parameter(
-        weight, requires_grad=False
-    )  # none is drawn: loading a model leaves random numbers alone
+    shape: tuple[int, ...] = tuple(kernel)
+    conv = nn.Conv2d(inputs, outputs, shape, padding=padding, bias=False, device="meta")  # type: ignore[arg-type]
+    conv.weight = nn.Parameter(weight, requires_grad=False)
+    conv.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
     return conv
 
 
@@ -76,7 +77,7 @@ class QuantisedConv(nn.Module):
         relu: apply one; a uint8 result without it is stored around `MIDDLE`.
         added: largest activation of the shortcut that `forward` is given.
         added_zero: the number that stands for 0 in it.
-        taken_zero: the number that stands for 0 in what it is given; a 1 x 1 kernel only, for padding is 0.
+        taken_zero: the number that stands for 0 in its input; other than 0 for 1 x 1 kernels only, as padding is 0.
     """
 
     def __init__(

@@ -27,8 +27,8 @@ _VRS = {vr.value.encode() for vr in VR}
 def reading(path: Path, kind: str = "DICOM file") -> Iterator[None]:
     """Turn whatever goes wrong over a file into a sentence that names it.
 
-    pydicom decodes a value when it is asked for, so what asks a data set stands in here as well. What it raises over
-    damaged bytes is of many kinds (struct.error, BytesLengthException, zlib.error, RecursionError), none of them ours.
+    pydicom decodes a value only when it is asked for, so code that asks a data set for one belongs into the block too.
+    Over damaged bytes it raises errors of many kinds (struct.error, BytesLengthException, zlib.error, RecursionError).
 
     Raises:
         InputError: the file may not be read, or is damaged.

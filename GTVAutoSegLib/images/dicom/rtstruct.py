@@ -17,7 +17,7 @@ from .headers import Patient, read_patient
 from .outline.filling import Raster, rasterise
 from .structures.roi import Roi
 
-# From this many slices on, how far contours lie beside the slices they are drawn on is said.
+# Contours that lie further than this beside the slice they are drawn on are remarked on.
 MOVED_SLICES = 0.1
 NAMED_AT_MOST = 8
 
@@ -35,7 +35,7 @@ class StructureSet:
         series: SeriesInstanceUIDs it refers to, in its order.
         rois: its regions of interest, in its order.
         frames: FrameOfReferenceUIDs it refers to.
-        remarks: what is not as the standard has it, a sentence each.
+        remarks: how it departs from the standard, a sentence each.
     """
 
     path: Path

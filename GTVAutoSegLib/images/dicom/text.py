@@ -1,7 +1,7 @@
 """Texts of another DICOM object, carried over byte for byte, and the character set they are in (PS3.3 C.12.1.1.2).
 
-What a text says is nobody's business who only passes it on: bytes that do not fit the set they claim to be in, or are
-in one that pydicom does not decode rightly, stay what they are.
+Texts that are only passed on are not decoded: bytes that do not fit the character set they claim to be in, or are in
+one that pydicom decodes wrongly, stay what they are.
 """
 
 from __future__ import annotations

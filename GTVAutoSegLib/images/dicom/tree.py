@@ -1,4 +1,4 @@
-"""Looking through a folder tree of DICOM files: the one walk that every command which takes such a tree goes."""
+"""Looking through a folder tree of DICOM files: one walk, for all commands that take such a tree."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class ImageSeries:
 
 @dataclass(frozen=True)
 class Problem:
-    """A file or folder of which nobody can tell what it holds.
+    """A file or folder whose content is not known.
 
     Attributes:
         path: where it lies.
         text: a sentence that names it.
-        damaged: whether it could be opened.
+        damaged: whether it could be opened and is damaged; else it could not be opened.
     """
 
     path: Path
@@ -227,7 +227,7 @@ def referenced_series(structure_set: StructureSet, tree: DicomTree, rois: Sequen
 
 
 def _most_drawn_on(candidates: Sequence[ImageSeries], instances: frozenset[str]) -> list[ImageSeries]:
-    """Those of some series that most of the instances belong to; none where they belong to no series."""
+    """The series that hold most of the instances; none where no series holds one."""
     counts = [len(series.instances & instances) for series in candidates]
     most = max(counts, default=0)
     return [series for series, count in zip(candidates, counts) if count == most and most]
@@ -236,10 +236,10 @@ def _most_drawn_on(candidates: Sequence[ImageSeries], instances: frozenset[str])
 def drawn_here(
     structure_set: StructureSet, series: ImageSeries, rois: Sequence[Roi]
 ) -> tuple[tuple[Roi, ...], tuple[str, ...]]:
-    """Those of some regions of interest whose contours lie in a CT's frame of reference (PS3.3 C.7.4.1).
+    """The regions of interest, of a structure set, whose contours lie in a CT's frame of reference (PS3.3 C.7.4.1).
 
     Returns:
-        The regions, and what is to be said of it.
+        The regions, and remarks, a sentence each.
 
     Raises:
         InputError: all of them lie in another frame.

@@ -1,9 +1,9 @@
 """What the headers of NIfTI, NRRD and MetaImage files say, read beside ITK: `check_header`.
 
-ITK replaces a spacing it cannot use by 1 mm, takes metres for millimetres and one of two places that contradict each
-other, fills what a truncated NIfTI file lacks with whatever lies in memory, returns damaged compressed data as if it
-were sound, and turns NaN in NIfTI files into 0. None of this may become a contour, so the raw header is read here, and
-`stored_voxels.py` reads what it tells of.
+ITK replaces a spacing it cannot use by 1 mm and takes metres for millimetres. Of two places that contradict each other
+it takes one. It fills what a truncated NIfTI file lacks with whatever lies in memory, returns damaged compressed data
+as if it were sound, and turns NaN in NIfTI files into 0. None of this may become a contour, so the raw header is read
+here, and the voxels in `stored_voxels.py`.
 """
 
 from __future__ import annotations

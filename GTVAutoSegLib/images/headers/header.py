@@ -1,4 +1,4 @@
-"""What every header says, and the sentences for what none may say."""
+"""What every header says, and the errors for what makes no sense in any of them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...system.tags import COMPLETION_TAG, MASK_TAG, MINE_TAG, MODEL_TAG
 from ..headers import check_header
 from ..headers.header import HEADER_LIMIT
-from ..itk import reading_image, reason
+from ..itk import opened, reading_image, reason
 from ..read import read_volume
 from ..segment_info import SegmentInfo
 from ..stored_voxels import read_voxels
@@ -205,12 +205,9 @@ def _layers(path: Path) -> list[Volume]:
     """The label maps of a segmentation; segments that overlap lie in different ones, stored as components."""
     header = check_header(path, ".nrrd")
     voxels = read_voxels(path, header)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("NrrdImageIO")
-    reader.SetFileName(str(path))
     try:
         with reading_image():
-            reader.ReadImageInformation()
+            reader = opened(str(path), "NrrdImageIO")
             # Only one component lies as it is stored for certain.
             whole = voxels is not None and reader.GetNumberOfComponents() == 1
             array = np.asarray(voxels) if whole else sitk.GetArrayFromImage(reader.Execute())

@@ -1,7 +1,7 @@
 """An audit trail: who did what when, one JSON object a line, only ever appended.
 
-Each record holds the hash of the one before it, so that one that was altered, removed or put in between shows; records
-taken off the end show only to somebody who has noted a later hash. There is no patient's name in it.
+Each record holds the hash of the one before it, so that a record that was altered, removed or put in between is found;
+records taken off the end are found only by somebody who has noted a later hash. There is no patient's name in it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def next_line(text: str, what: str, details: Mapping[str, Any], who: str = "") -
         "who": who or user(),
         "what": what,
         **details,
-        # Of a last line that is no record the bytes: the next check names that one.
+        # Where the last line is no record, the hash of its bytes: the next check then names that line.
         "previous": FIRST if not lines else last["sha256"] if last else hashlib.sha256(lines[-1].encode()).hexdigest(),
     }
     return json.dumps({**record, "sha256": _digest(record)}) + "\n"

@@ -31,11 +31,11 @@ class Raster:
     Attributes:
         mask: bool (z, y, x).
         outside: how many contours lie above or below the volume, or beyond its rows and columns.
-        unused: how many contours lie closer to a slice's neighbour plane than the plane that was taken for it.
+        unused: how many contours were left out because another plane of contours lies nearer to their slice.
         step: usual distance between slices that have contours, in slices; 1 when every slice has its own.
         gaps: slices without contours where the usual step would have one, between the lowest and the highest.
-        moved: how far a contour lies beside the slice it is drawn on, at most, in slices.
-        twice: how many contours are there once more, from whichever point and whichever way they are walked.
+        moved: the largest distance between a contour and the slice it is drawn on, in slices.
+        twice: how many contours repeat another one, wherever they begin and whichever way they go round.
         joined: how many contours overlap others of their plane and were joined to them.
     """
 
@@ -97,8 +97,8 @@ def rasterise(contours: Sequence[np.ndarray], volume: Volume, exclusive: bool = 
 def _fill_plane(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:
     """Fill the polygons of one plane, and count those that overlap others without lying within them.
 
-    Overlaps are looked for pixel by pixel. What sticks out of another polygon by no more than a pixel lies within it,
-    up to rounding.
+    Overlaps are looked for pixel by pixel. A polygon that sticks out of another one by no more than a pixel counts as
+    within it: that much is rounding.
     """
     if len(polygons) < 2:
         return fill_polygons(polygons, shape), 0

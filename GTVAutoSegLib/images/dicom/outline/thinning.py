@@ -1,8 +1,8 @@
 """Leaving out points of outlines that lie on the edges of the grid of pixel centres, without passing a centre.
 
-A piece between two points that stay (Douglas and Peucker 1973) replaces those between them only when it crosses the
-very edges of the grid they lay on, between the same two centres. Outlines then still pass the same cells in the same
-order: filling by pixel centres gives the same pixels, and no outline meets another or itself that did not before.
+The points between two that stay are left out (Douglas and Peucker 1973) only when the straight piece in their place
+crosses the same edges of the grid, between the same two centres. Outlines then still pass the same cells in the same
+order: filling by pixel centres gives the same pixels, and outlines that did not meet before do not meet now.
 """
 
 from __future__ import annotations

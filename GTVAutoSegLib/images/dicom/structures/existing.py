@@ -1,6 +1,6 @@
-"""Structure sets that are there already: adding to one, under an identity of its own, and never replacing an approved.
+"""Structure sets that exist: adding regions to one, under a new identity, and never replacing one that was approved.
 
-What is kept is kept as it is: its regions, their contours to the digit, their numbers and names.
+Its regions stay as they are: their contours to the digit, their numbers and names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..source import DicomSource, fill_empty
 # Its lengths have 32 bits; a long contour does not fit into the 16 bits of explicit VR (PS3.5 section 7.1.2).
 TRANSFER_SYNTAX = ImplicitVRLittleEndian
 APPROVED = "APPROVED"
-# What of an extended structure set is no longer true of the new one.
+# Attributes of the set that is added to which are not true of the new one.
 _OUTDATED = (
     "ReviewDate",
     "ReviewTime",

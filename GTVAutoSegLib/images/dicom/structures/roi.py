@@ -1,4 +1,4 @@
-"""A region of interest as a structure set has it: its contours, and what of them is not as in the standard."""
+"""A region of interest as a structure set has it: its contours, and how they depart from the standard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..dataset import reading
 # Types of contours as letters only, so that spellings such as "CLOSED PLANAR" are read; PS3.3 C.8.8.6.3.
 XOR = "CLOSEDPLANARXOR"
 OPEN = "OPENPLANAR"
-# Some systems mark so what they interpolated between contours that a person drew.
+# The type that some systems give to contours which they interpolated between those that a person drew.
 INTERPOLATED = "INTERPOLATEDPLANAR"
 # An open contour whose ends are no further apart than this many of its usual steps is closed in fact.
 USUAL_STEPS = 1.5
@@ -67,7 +67,7 @@ class Roi:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is not as the standard has it, a sentence each."""
+        """How it departs from the standard, a sentence each."""
         texts = {
             OPEN: "contours are called open, end where they begin and were taken as closed",
             INTERPOLATED: "contours were interpolated by the system that wrote them",
