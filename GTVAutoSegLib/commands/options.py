@@ -44,6 +44,31 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
 
 
+def add_label(parser: argparse.ArgumentParser) -> None:
+    """Declare the structure of a data set of nnU-Net, see `labelled`."""
+    parser.add_argument(
+        "--label", metavar="NAME", help="of a raw folder of nnU-Net with several structures: name or value of one"
+    )
+
+
+def labelled(dataset: Path, label: str | None) -> Path:
+    """What names a data set with one of its structures, see `training.data.imports.nnunet`.
+
+    Raises:
+        InputError: a label was given for a data set that is no raw folder of nnU-Net.
+    """
+    if label is None:
+        return dataset
+    from ..training.data.imports.nnunet import raw_folder
+
+    if raw_folder(dataset) is None:
+        raise InputError(
+            f"--label was given for {dataset}, which is no raw folder of nnU-Net (dataset.json, imagesTr, labelsTr); "
+            "leave it out"
+        )
+    return dataset / label
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare where the JSON goes, see `json_file`."""
     parser.add_argument("--json", metavar="FILE", help="also write what was found as JSON; - for standard output")

@@ -68,11 +68,11 @@ def export_nnunet(
             not writable or has a data set of that number.
         DiskError: the disk is full or went away.
     """
-    cases, split = read_dataset(dataset)
+    cases, brought = read_dataset(dataset)
     if not 1 <= number <= LARGEST_ID:
         raise InputError(f"the id is {number}; expected 1 to {LARGEST_ID}")
-    if run is not None and split is not None:
-        raise InputError(f"{dataset} brings its own division in train and val; leave --run out")
+    if run is not None and brought:
+        raise InputError(f"{dataset} brings its own division along; leave --run out")
     if run is not None and not (run / FOLDS).is_file():
         raise InputError(f"{run} has no {FOLDS}; expected the folder of a run of 'gtvautoseg train'")
     make_folder(output)
@@ -82,9 +82,9 @@ def export_nnunet(
     target = output / f"Dataset{number:03d}_{_name(dataset)}"
     with whole_folder(target, "free space on the disk, or give another folder") as part:
         exported = _write_cases(cases, part, progress)
-        folds = [split] if split is not None else _folds(dataset, exported, run)
-        if split is not None:
-            _copy_test(split, part)
+        folds = brought or _folds(dataset, exported, run)
+        if len(brought) == 1:
+            _copy_test(brought[0], part)
         _write_json(part / SPLITS, [{"train": list(fold.training), "val": list(fold.validation)} for fold in folds])
         _write_json(part / "dataset.json", _describe(target.name, len(cases)))
     return target

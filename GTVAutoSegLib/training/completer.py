@@ -181,9 +181,8 @@ def read_divided(dataset: Path, seed: int) -> DividedData:
     Raises:
         InputError: it cannot be used, or one side shows no tumour.
     """
-    cases, fold = read_dataset(dataset)
-    if fold is None:
-        fold = _held_out(dataset, cases, seed)
+    cases, brought = read_dataset(dataset)
+    fold = brought[0] if brought else _held_out(dataset, cases, seed)
     by_name = {case.name: case for case in cases}
     sides = {}
     for side, names in (("training", fold.training), ("validation", fold.validation)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ class Configuration:
         preset: hyper-parameters.
         cases: hash of image and label of each case, by name; see `slice_store.content_of`.
         folds: names of the validation cases of each fold, by its folder's name.
+        training: names of those that teach, of folds where those are not all others.
     """
 
     task: Task
     preset: Preset
     cases: dict[str, str]
     folds: dict[str, tuple[str, ...]]
+    training: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def save_configuration(folder: Path, configuration: Configuration) -> None:

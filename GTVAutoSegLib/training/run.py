@@ -22,7 +22,7 @@ from .configuration import Configuration, check_configuration, read_configuratio
 from .data.crop_set import samples_of
 from .data.dataset import Case, read_patients
 from .data.folds import FILE as FOLDS
-from .data.folds import Fold, NamedCase, check_fold, load_folds, read_dataset, save_folds
+from .data.folds import Fold, NamedCase, check_fold, chosen_training, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
 from .data.slices import StoredCase
 from .data.tasks import Task
@@ -87,6 +87,11 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
     with engine.rank_zero_first():
         stored, folds = _prepare(run, reporter)
     reporter.say(_describe(stored))
+    left_out = sorted(
+        {case.name for case in stored} - {name for fold in folds for name in fold.training + fold.validation}
+    )
+    if left_out:
+        reporter.say(f"{len(left_out)} cases are in none of the folds that {run.dataset} brings: {', '.join(left_out)}")
     cases = {case.name: case for case in stored}
     chosen = chosen_folds(run, folds)
     plans = plan_networks(
@@ -114,7 +119,7 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
 
 def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]]:
     """Build the store and check everything before the run folder is marked as this run's."""
-    cases, split = cases_of(run)
+    cases, brought = cases_of(run)
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -122,12 +127,13 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
     _check_strangers(run)
     with reporter.preparing() as progress:
         stored = build_store(cases, run.task.preprocessing, run.store, progress)
-    folds = folds_of(run, stored, split)
+    folds = folds_of(run, stored, brought)
     configuration = Configuration(
-        run.task,
-        run.preset,
-        {case.name: case.content for case in stored},
-        {fold.name: fold.validation for fold in folds},
+        task=run.task,
+        preset=run.preset,
+        cases={case.name: case.content for case in stored},
+        folds={fold.name: fold.validation for fold in folds},
+        training=chosen_training(folds, [case.name for case in stored]),
     )
     check_configuration(run.folder, configuration)
     for fold in chosen_folds(run, folds):
@@ -135,7 +141,7 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
         if not run.resume:
             _check_untouched(run, fold)
     if not (run.folder / CONFIGURATION).exists():
-        if split is None:
+        if not brought:
             save_folds(run.folder, folds, run.preset.seed)
         # Last, because what a killed run lacks is written only while this is not there.
         save_configuration(run.folder, configuration)
@@ -143,26 +149,26 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
     return stored, folds
 
 
-def cases_of(run: Run) -> tuple[list[Case], Fold | None]:
-    """Cases of a run's data set, and the division that it brings along.
+def cases_of(run: Run) -> tuple[list[Case], list[Fold]]:
+    """Cases of a run's data set, and the folds that it brings along.
 
     Raises:
-        InputError: it cannot be used, or a fold was asked for and it brings its own division.
+        InputError: it cannot be used, or a fold was asked for and it brings a single one.
     """
-    cases, split = read_dataset(run.dataset)
-    if split is not None and run.fold is not None:
+    cases, brought = read_dataset(run.dataset)
+    if len(brought) == 1 and run.fold is not None:
         raise InputError(f"{run.dataset} brings its own division in train and val; leave --fold out")
-    return cases, split
+    return cases, brought
 
 
-def folds_of(run: Run, stored: Sequence[NamedCase], split: Fold | None) -> list[Fold]:
+def folds_of(run: Run, stored: Sequence[NamedCase], brought: Sequence[Fold]) -> list[Fold]:
     """The folds of a run, those of its folder if it has any.
 
     Raises:
         InputError: the folder's do not fit the data set.
     """
-    if split is not None:
-        return [split]
+    if brought:
+        return list(brought)
     patients = read_patients(run.dataset, [case.name for case in stored])
     return load_folds(run.folder, stored=stored, count=run.preset.folds, seed=run.preset.seed, patients=patients)
 

@@ -58,7 +58,7 @@ def test_folds_of_the_users_own_must_not_divide_a_patient(tmp_path):
 def test_train_and_val_must_not_share_a_patient(tmp_path):
     write_dataset(tmp_path / "train", 2)
     write_case(tmp_path / "val" / "other", 7)
-    assert read_dataset(tmp_path)[1].validation == ("other",)
+    assert read_dataset(tmp_path)[1][0].validation == ("other",)
     (tmp_path / "patients.json").write_text('{"other": "patient1"}')
     with pytest.raises(InputError, match="patient1 and other are of one patient .* in train and in val"):
         read_dataset(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
+from ..options import add_label, labelled
 from .following import Send, add_following_options, canceller, followed
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ FILES = ("comparison.html", "comparison.json", "comparison.csv")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with <case>/data and <case>/label")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
+    )
+    add_label(parser)
     parser.add_argument("old", metavar="OLD", help="the present model: id or path; or the folder of a training run")
     parser.add_argument(
         "new",
@@ -61,6 +68,7 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
 
     if arguments.box is not None and not 0 <= arguments.box < 1000:
         raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
+    arguments.dataset = labelled(arguments.dataset, arguments.label)
     cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)
     make_folder(arguments.output)
     with progress_bar("case") as bar:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_device
+from ..options import add_device, add_label, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
@@ -24,7 +24,13 @@ FILES = ("cases.csv", "metrics.json", "evaluation.png")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with <case>/data and <case>/label")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
+    )
+    add_label(parser)
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument(
         "--model", action="append", help="id or path of a model; repeat it for the standard deviation over models"
@@ -71,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
+    arguments.dataset = labelled(arguments.dataset, arguments.label)
     if arguments.drawn is not None:
         run_drawn(arguments)
         return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ...system.files import check_writable
-from ..options import check_matplotlib
+from ..options import add_label, check_matplotlib, labelled
 from .train import load_settings
 
 COUNT = 16
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("task", metavar="TASK", help="name of a task, or a .json file of your own")
     parser.add_argument("dataset", metavar="DATASET", type=Path, help="data set folder, see 'train'")
+    add_label(parser)
     parser.add_argument("output", metavar="OUT.png", type=Path, help="picture to write")
     parser.add_argument("--preset", default="paper", help="its augmentation is shown (paper)")
 
@@ -28,5 +29,6 @@ def run(arguments: argparse.Namespace) -> None:
     from ...training.data.samples import write_samples
 
     task = task.resized(preset.size, preset.width)
-    write_samples(arguments.dataset, task=task, preset=preset, output=arguments.output, count=COUNT)
+    dataset = labelled(arguments.dataset, arguments.label)
+    write_samples(dataset, task=task, preset=preset, output=arguments.output, count=COUNT)
     print(f"written: {arguments.output}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
+from ..options import labelled
 from .following import Send, add_following_options, canceller, followed
 
 if TYPE_CHECKING:
@@ -39,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         help="folder with <case>/data.nii.gz and <case>/label.nii.gz; or with such folders named train and val, which "
-        "are used as they are; several for the completer only",
+        "are used as they are; or a raw folder of nnU-Net with its folds; several for the completer only",
+    )
+    parser.add_argument(
+        "--label",
+        action="append",
+        metavar="NAME[=ROI]",
+        help="of a raw folder of nnU-Net: name or value of the structure that is tumour, and what the model calls it "
+        "(1=GTVp); repeat it to train a model for each, in OUT/<ROI>",
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="folder of the run; the model lands in OUT/<task id>")
     parser.add_argument(
@@ -79,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="say what the training will take: cases, slices, steps, disk, and time by a few real steps; OUT stays as "
         "it is",
     )
+    parser.set_defaults(roi="", suffix="")
     add_following_options(parser)
 
 
@@ -99,9 +108,36 @@ def run(arguments: argparse.Namespace) -> None:
             if arguments.task == COMPLETER:
                 _train_completer(arguments, send, cancelled)
             else:
-                _train(arguments, send, cancelled)
+                for one in _labelled(arguments):
+                    _train(one, send, cancelled)
         except KeyboardInterrupt:
             raise Cancelled(STOPPED) from None
+
+
+def _labelled(arguments: argparse.Namespace) -> list[argparse.Namespace]:
+    """The arguments of each training: one for every structure of the data set that was asked for."""
+    if not arguments.label:
+        return [arguments]
+    pairs = [label.partition("=")[::2] for label in arguments.label]
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", roi or name).strip("-") for name, roi in pairs]
+    if len(set(map(str.lower, words))) < len(words) or not all(words):
+        raise InputError(f"--label gives the names {', '.join(words)}; expected different ones, such as 1=GTVp 2=GTVn")
+    found = []
+    for (name, roi), word in zip(pairs, words):
+        several = len(pairs) > 1
+        dataset = [labelled(one, name) for one in arguments.dataset]
+        output = arguments.output / word if several else arguments.output
+        changes = {"dataset": dataset, "output": output, "roi": roi, "suffix": f"-{word.lower()}" if several else ""}
+        found.append(argparse.Namespace(**{**vars(arguments), **changes}))
+    return found
+
+
+def _named(task: Task, roi: str, suffix: str) -> Task:
+    """The task for one of several structures."""
+    try:
+        return replace(task, id=task.id + suffix, roi=roi or task.roi)
+    except ValueError as error:
+        raise InputError(f"--label: {error}") from error
 
 
 def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
@@ -147,7 +183,7 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
         name, (task, preset) = GPU_PRESET, load_settings(arguments.task, GPU_PRESET)
     task = task.resized(preset.size, preset.width)
     version = arguments.model_version or (before.task.version if before is not None else task.version)
-    task = replace(task, version=version)
+    task = replace(_named(task, arguments.roi, arguments.suffix), version=version)
     stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
     start = verify_model(arguments.start_from) if arguments.start_from else None
     if arguments.encoder_weights is not None:
@@ -217,7 +253,7 @@ def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled
     from ...training.completer import load_completer_task, train_completer
     from ...training.engine.engine import make_engine
 
-    for option in ("fold", "encoder_weights", "store", "model_version"):
+    for option in ("fold", "encoder_weights", "store", "model_version", "label"):
         if getattr(arguments, option) is not None:
             raise InputError(f"--{option.replace('_', '-')} was given for the completer, which has none; leave it out")
     if arguments.dry_run:

@@ -49,10 +49,10 @@ def read_split(dataset: Path, count: int | None, seed: int) -> Split:
     cases, division = read_dataset(dataset)
     patients = read_patients(dataset, [case.name for case in cases])
     generator = np.random.default_rng((seed, 1))
-    if division is None:
+    if len(division) != 1:
         test = _draw(cases, max(1, round(TEST_SHARE * len(cases))), patients, generator)
     else:
-        test = [case for case in cases if case.name in division.validation]
+        test = [case for case in cases if case.name in division[0].validation]
     training = [case for case in cases if case not in test]
     if count is not None:
         tested = min(max(1, round(count * len(test) / len(cases))), len(test))

@@ -1,4 +1,4 @@
-"""Data sets on disk (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``, StructSeg 2019's layout)."""
+"""Data sets on disk: StructSeg 2019's layout (``<root>/<case>/data.nii.gz`` + ``label.nii.gz``), or nnU-Net's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...images.read import read_volume
 from ...images.volume import Volume
 from ...system.json_text import read_json
+from .imports.nnunet import Structure, raw_cases, raw_folder, structure_of
 
 SUFFIXES = (".nii.gz", ".nrrd")
 PATIENTS = "patients.json"
@@ -19,19 +20,27 @@ PATIENTS = "patients.json"
 
 @dataclass(frozen=True)
 class Case:
-    """One patient: where the CT and its label are."""
+    """One patient: where the CT and its label are, and what is tumour in a label with several values."""
 
     name: str
     image: Path
     label: Path
+    structure: Structure | None = None
 
 
 def find_cases(root: Path) -> list[Case]:
     """List the cases of a data set folder, by name.
 
+    Args:
+        root: the folder; or what names a data set of nnU-Net, see `imports.nnunet`.
+
     Raises:
         InputError: the folder does not exist, or holds no case, or a case has no label.
     """
+    raw = raw_folder(root)
+    if raw is not None:
+        structure = structure_of(raw)
+        return [Case(one.name, one.image, one.label, structure) for one in raw_cases(raw)]
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected a data set with one folder per case")
     cases = []
@@ -59,7 +68,8 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
         InputError: the file is damaged, or names a case that is not there.
     """
     patients = {name: name for name in names}
-    path = root / PATIENTS
+    raw = raw_folder(root)
+    path = (root if raw is None else raw.root) / PATIENTS
     if not path.is_file():
         return patients
     try:
@@ -70,6 +80,8 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
         raise InputError(
             f'{path} does not map cases to patients; expected {{"case": "patient", ...}}, all of them texts'
         )
+    if raw is not None:  # of its training and test cases
+        listed = {name: patient for name, patient in listed.items() if name in patients}
     strangers = sorted(listed.keys() - patients.keys())
     if strangers:
         raise InputError(f"{path} names the case {strangers[0]}, which is not in the data set; correct or remove it")
@@ -80,7 +92,7 @@ def read_label(case: Case, image: Volume) -> np.ndarray:
     """Read the label of a case as bool (z, y, x).
 
     Raises:
-        InputError: its grid is not the image's, or it holds other values than 0 and 1.
+        InputError: its grid is not the image's, or it holds other values than it may.
     """
     label = read_volume(case.label)
     if not label.same_grid(image):
@@ -92,13 +104,31 @@ def label_mask(case: Case, label: Volume) -> np.ndarray:
     """Where a label that was read shows tumour, bool (z, y, x).
 
     Raises:
-        InputError: it holds other values than 0 and 1.
+        InputError: it holds other values than 0 and 1, or than its structure's description has.
     """
+    if case.structure is not None:
+        return _structure_mask(case, case.structure, label.array)
     others = (label.array != 0) & (label.array != 1)  # ten times faster than sorting all voxels
     if others.any():
         values = np.unique(label.array).tolist()
         raise InputError(f"{case.label} holds the values {values[:6]}; expected only 0 and 1")
     return label.array.astype(bool)
+
+
+def _structure_mask(case: Case, structure: Structure, values: np.ndarray) -> np.ndarray:
+    mask = np.isin(values, structure.values)
+    strange = ~mask & ~np.isin(values, structure.others)
+    if strange.any():
+        there = np.unique(values[strange]).tolist()
+        if structure.ignored in there:
+            raise InputError(
+                f"{case.label} has voxels that are to be ignored (value {structure.ignored}), which training and "
+                "figures cannot do; complete the label, or leave the case out"
+            )
+        expected = ", ".join(map(str, sorted((*structure.values, *structure.others))))
+        held = ", ".join(f"{value:g}" for value in there[:6])
+        raise InputError(f"{case.label} holds the values {held}; dataset.json names only {expected}")
+    return np.asarray(mask)
 
 
 def _find(folder: Path, stem: str) -> Path | None:

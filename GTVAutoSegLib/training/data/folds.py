@@ -1,4 +1,4 @@
-"""Which cases teach and which validate: five seeded folds of patients, or the folders ``train`` and ``val``."""
+"""Which cases teach and which validate: five seeded folds of patients, or those that a data set brings along."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ...errors import InputError
 from ...system.files import write_text
 from ...system.json_text import read_json
 from .dataset import PATIENTS, Case, find_cases, read_patients
+from .imports.nnunet import RawFolder, raw_folder, raw_splits
 
 FILE = "folds.json"
 SPLIT = "split"
@@ -40,15 +41,19 @@ class Fold:
     validation: tuple[str, ...]
 
 
-def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
-    """Cases of a data set, and the division it brings along as folders ``train`` and ``val``, if it does.
+def read_dataset(dataset: Path) -> tuple[list[Case], list[Fold]]:
+    """Cases of a data set, and the folds it brings along: folders ``train`` and ``val``, or nnU-Net's splits.
 
     Raises:
-        InputError: the folder holds no cases, or a case or a patient is in both.
+        InputError: the folder holds no cases, or a case or a patient is on both sides of a fold.
     """
+    raw = raw_folder(dataset)
+    if raw is not None:
+        cases = find_cases(dataset)
+        return cases, _raw_folds(dataset, raw, cases)
     parts = (dataset / "train", dataset / "val")
     if not all(part.is_dir() for part in parts):
-        return find_cases(dataset), None
+        return find_cases(dataset), []
     training, validation = (find_cases(part) for part in parts)
     both = {case.name for case in training} & {case.name for case in validation}
     if both:
@@ -58,7 +63,29 @@ def read_dataset(dataset: Path) -> tuple[list[Case], Fold | None]:
     fold = Fold(SPLIT, tuple(case.name for case in training), tuple(case.name for case in validation))
     patients = read_patients(dataset, [*fold.training, *fold.validation])
     check_patients([fold.training, fold.validation], patients, f"{dataset}, in train and in val")
-    return [*training, *validation], fold
+    return [*training, *validation], [fold]
+
+
+def _raw_folds(dataset: Path, raw: RawFolder, cases: Sequence[Case]) -> list[Fold]:
+    found = raw_splits(raw)
+    if found is None:
+        return []
+    path, splits = found
+    names = [case.name for case in cases]
+    patients = read_patients(dataset, names)
+    folds = []
+    for number, (training, validation) in enumerate(splits):
+        name = SPLIT if len(splits) == 1 else f"fold_{number}"
+        strangers = sorted({*training, *validation} - {*names})
+        if strangers:
+            raise InputError(f"{path} names the case {strangers[0]}, which is not in {raw.root}; correct or remove it")
+        both = sorted({*training} & {*validation})
+        if both or not training or not validation:
+            wrong = f"has {both[0]} on both sides" if both else "has no cases on one side"
+            raise InputError(f"{path}: {name} {wrong}; expected cases that teach and other cases that validate")
+        check_patients([training, validation], patients, f"{path}, {name}")
+        folds.append(Fold(name, tuple(training), tuple(validation)))
+    return folds
 
 
 def make_folds(
@@ -155,6 +182,13 @@ def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> lis
         Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
         for number, fold in enumerate(folds)
     ]
+
+
+def chosen_training(folds: Sequence[Fold], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Who teaches in each fold, by its name, where that is not everybody but those who validate."""
+    return {
+        fold.name: tuple(sorted(fold.training)) for fold in folds if {*fold.training} != {*names} - {*fold.validation}
+    }
 
 
 def check_fold(fold: Fold, cases: Mapping[str, NamedCase]) -> None:

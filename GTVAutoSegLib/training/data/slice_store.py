@@ -68,7 +68,7 @@ def build_store(
     _remove_leftovers(folder)
     hashes = _file_hashes(cases, folder)
     _check_duplicates(cases, hashes)
-    contents = [_hash(hashes[case.image], hashes[case.label]) for case in cases]
+    contents = [_content(case, hashes[case.image], hashes[case.label]) for case in cases]
     keys = [_hash(content, json.dumps(asdict(settings)), _code_version()) for content in contents]
     targets = [folder / f"{case.name}-{key}" for case, key in zip(cases, keys)]
     missing = [job for job in zip(cases, targets, contents) if not job[1].is_dir()]
@@ -90,7 +90,12 @@ def build_store(
 
 def content_of(case: Case) -> str:
     """Hash of a case's image and label, as in `StoredCase.content`."""
-    return _hash(sha256_of(case.image), sha256_of(case.label))
+    return _content(case, sha256_of(case.image), sha256_of(case.label))
+
+
+def _content(case: Case, image: str, label: str) -> str:
+    """Of the hashes of both files; the same files with another structure are another case."""
+    return _hash(image, label, *([] if case.structure is None else [str(case.structure.values)]))
 
 
 def _build(case: Case, settings: PreprocessSettings, target: Path, content: str) -> None:

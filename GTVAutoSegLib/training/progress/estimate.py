@@ -126,12 +126,12 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         InputError: data set or run folder cannot be used.
         RunError: a step failed.
     """
-    cases, split = cases_of(run)
+    cases, brought = cases_of(run)
     seen = [
         _look(run, case=case, number=number, total=len(cases), progress=progress)
         for number, case in enumerate(cases, 1)
     ]
-    folds = folds_of(run, seen, split)
+    folds = folds_of(run, seen, brought)
     chosen = chosen_folds(run, folds)
     by_name = {one.name: one for one in seen}
     for fold in chosen:
