@@ -250,33 +250,47 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         *,
         segments: Any = (),
         addTo: str | Path | None = None,
+        on_finished: Callable[[Any], None] | None = None,
+        on_event: Callable[[dict], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Any:
-        """Write segments, as they are now, as a DICOM structure set that refers to the slices of their CT.
+        """Write segments, as they are now, as a DICOM file that refers to the slices of their CT.
 
         The file appears only when its contours, read back and filled, give every segment's voxels on the CT.
 
         Args:
             segmentationNode: vtkMRMLSegmentationNode.
-            path: the file; one already there is replaced, unless it was approved.
+            path: the file; .dcm is a structure set (RTSTRUCT), .seg.dcm a segmentation (SEG). One already there is
+                replaced, unless it was approved.
             ctNode: the CT, loaded from DICOM with its files still known to Slicer's DICOM database; None takes the
                 one the segmentation was made for.
             segmentID: which segment; "" takes the result of the last run of the only region.
             segments: several segments instead: ids, or `Choice` with id, name and type.
             addTo: a structure set of this CT; the file then holds its regions, as they are, and the new ones.
+            on_finished: called once with the Outcome; the call then returns at once, and a child process writes the
+                file. Without it the call writes the file itself, and waits.
+            on_event: as for `segment`.
+            on_line: as for `segment`.
 
         Returns:
-            The Exported, with ``path``, ``regions`` and ``approved``. The algorithm of a region is AUTOMATIC,
-            SEMIAUTOMATIC when the segment is not as the run left it, and "" when no run made it.
+            The Exported, or with ``on_finished`` the Run; its Outcome has the Exported as ``report``. It has ``path``,
+            ``regions`` and ``approved``. The algorithm of a region is AUTOMATIC, SEMIAUTOMATIC when the segment is not
+            as the run left it, and "" when no run made it.
 
         Raises:
             GTVAutoSegError: nothing was written; its sentence says why.
         """
+        from GTVAutoSegSlicer.run.export import ExportRequest, export_now
+        from GTVAutoSegSlicer.run.run import carry_out
         from GTVAutoSegSlicer.scene.export.candidates import Choice
-        from GTVAutoSegSlicer.scene.export.structure_set import export_structures
 
         wanted = segments or ((segmentID,) if segmentID else ())
         choices = tuple(Choice(one) if isinstance(one, str) else one for one in wanted)
-        return export_structures(segmentationNode, Path(path), ctNode, choices, Path(addTo) if addTo else None)
+        base = Path(addTo).absolute() if addTo else None
+        request = ExportRequest(segmentationNode, Path(path).absolute(), ct=ctNode, choices=choices, base=base)
+        if on_finished is None:
+            return export_now(request)
+        return carry_out(request, on_finished, on_event, on_line)
 
     def approve(self, segmentationNode: Any, segmentID: str, reviewer: str, ctNode: Any = None) -> Any:
         """Put a qualified person's approval on a segment as it is; it lapses when a voxel changes.

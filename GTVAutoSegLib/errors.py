@@ -79,6 +79,20 @@ class DiskError(RunError):
     kind = "disk"
 
 
+class ExportError(GTVAutoSegError):
+    """An export that gave no file.
+
+    Args:
+        kind: "segment" or "no-dicom" when a segment or the CT's slices are the reason; "export" for everything else.
+        message: the sentence.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.exit_code = GTVAutoSegError.exit_code if kind == "export" else InputError.exit_code
+
+
 class Cancelled(GTVAutoSegError):
     """The user asked the run to stop."""
 

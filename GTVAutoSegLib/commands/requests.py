@@ -41,11 +41,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a job; raises InputError for wrong ones."""
     parser = _Parser(prog="python -m GTVAutoSegLib.commands.worker", add_help=False)
     actions = parser.add_subparsers(dest="action", required=True)
-    names = ("segment", "complete", "collect")
-    segment, complete, collect = (actions.add_parser(name, add_help=False) for name in names)
+    names = ("segment", "complete", "collect", "export")
+    segment, complete, collect, export = (actions.add_parser(name, add_help=False) for name in names)
     for job in (segment, complete, collect):
         job.add_argument("--input", required=True)
         job.add_argument("--output", required=True)
+    for job in (segment, complete, collect, export):
         job.add_argument("--cancel-file", type=Path)
         job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     segment.add_argument("--model", required=True)
@@ -62,6 +63,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     complete.add_argument("--first", type=int)
     complete.add_argument("--last", type=int)
     complete.add_argument("--completer", type=Path)
+    export.add_argument("--order", type=Path, required=True)
     for job in (segment, complete):
         job.add_argument("--device", default="auto")
         job.add_argument("--precision", choices=PRECISIONS, default="auto")

@@ -137,11 +137,12 @@ def read_all(arguments: argparse.Namespace, volume: Volume) -> list[Structure]:
     from ..batch.approving import approval_of
     from ..images.dicom.rtstruct_writer import check_name
     from ..images.masks.files import read_structures
+    from ..images.probability import following_tags
 
     labels = _labels(arguments)
     found = []
     for path in arguments.masks:
-        structures = read_structures(path, volume, labels)
+        structures = [following_tags(one, one.segment.tags) for one in read_structures(path, volume, labels)]
         approval, lapsed = approval_of(path)
         if lapsed:
             print(f"warning: {lapsed}", file=sys.stderr)

@@ -1,8 +1,9 @@
-"""The child process Slicer starts: ``python -m GTVAutoSegLib.commands.worker serve|segment|complete|collect|probe``.
+"""The child process Slicer starts: ``python -m GTVAutoSegLib.commands.worker serve``.
 
-It answers on standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" |
-"result" | "error", ...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel
-file, which is looked for between batches, or by closing the child's standard input.
+For one job it is ``segment``, ``complete``, ``collect``, ``export`` or ``probe`` instead of ``serve``. It answers on
+standard output with one ASCII JSON object per line, ``{"event": "stage" | "progress" | "warning" | "result" | "error",
+...}``, and ends with the exit codes of the command line. The parent cancels by creating the cancel file, which is
+looked for between batches, or by closing the child's standard input.
 
 ``serve`` takes one request a line on standard input, ``{"id": ..., "arguments": ["segment", "--input", ...]}``. Every
 answer to it carries its id, and the last one is ``{"event": "done", "exit_code": ...}``. The model stays loaded for
@@ -80,7 +81,7 @@ class Worker:
         """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
             values = parse_arguments(arguments)
-            actions = (self._segment, self._complete, self._collect, self._probe)
+            actions = (self._segment, self._complete, self._collect, self._export, self._probe)
             {action.__name__[1:]: action for action in actions}[values.action](values)
         except Exception as error:
             known = foreseen(error)
@@ -171,6 +172,17 @@ class Worker:
         record = collect_files(Path(values.input), Path(values.output), values.dataset, values.wish)
         self._send("result", **as_json(record))
 
+    def _export(self, values: argparse.Namespace) -> None:
+        """Carry out the order in ``--order``, and send what was written."""
+        cancelled = self._canceller(values)
+        _stop_if(cancelled())
+        from ..report.export.carry_out import carry_out
+        from ..report.export.order import Order
+
+        order, voxels = Order.read(values.order)
+        exported = carry_out(order, voxels, values.order, progress=self._progress(), cancelled=cancelled)
+        self._send("result", **as_json(exported))
+
     def _canceller(self, values: argparse.Namespace) -> Callable[[], bool]:
         """Whether the parent wants this job to stop."""
         return lambda: (
@@ -179,14 +191,15 @@ class Worker:
         )
 
     def _progress(self) -> Callable[[str, int, int], None]:
-        """Sends each stage once, and how far it is."""
+        """Sends each stage once, and how far it is where that can be counted."""
         stages = set()
 
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in stages:
                 stages.add(stage)
                 self._send("stage", stage=stage)
-            self._send("progress", stage=stage, done=done, total=total)
+            if total:
+                self._send("progress", stage=stage, done=done, total=total)
 
         return progress
 

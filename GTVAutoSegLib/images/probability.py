@@ -5,9 +5,12 @@ Nothing here imports torch: a slider in Slicer's process follows it.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.files import check_writable, temporary_folder, whole_file
+from ..system.tags import MASK_THRESHOLD_TAG, PROBABILITY_TAG
 from .itk import opened, reading_image, write_image
 from .masks.structure import Structure
 from .runs import keep_largest
@@ -157,6 +161,37 @@ def following(structure: Structure, probability: Probability | None, threshold: 
     values[probability.box] = probability.values
     level = level_of(probability.threshold if threshold is None else threshold) - 0.5
     return replace(structure, probability=values, threshold=level)
+
+
+def following_tags(structure: Structure, tags: Mapping[str, str]) -> Structure:
+    """The structure with the probability that the tags of its segment keep, where there is one on its CT's voxels.
+
+    A slice that no longer is what the probability gives, as one that a person has edited, does not follow it.
+    """
+    probability, threshold = kept_probability(tags)
+    fits = probability is not None and probability.shape == structure.mask.shape
+    return following(structure, probability, threshold) if fits else structure
+
+
+def kept_probability(tags: Mapping[str, str]) -> tuple[Probability | None, float | None]:
+    """The probability that a segment's tags keep, and the threshold a person has chosen for it, or None.
+
+    What cannot be read in them counts as not there.
+    """
+    probability, chosen = _decoded(tags.get(PROBABILITY_TAG, "")), tags.get(MASK_THRESHOLD_TAG, "")
+    try:
+        threshold = float(chosen) if chosen else None
+    except ValueError:
+        return None, None
+    return probability, threshold
+
+
+@lru_cache(maxsize=2)
+def _decoded(text: str) -> Probability | None:
+    try:
+        return probability_from_bytes(base64.b64decode(text, validate=True)) if text else None
+    except (InputError, ValueError):
+        return None
 
 
 def read_probability(path: str | Path) -> Probability:

@@ -31,6 +31,10 @@ def main(arguments):
             label["id"] = request["id"]
             send("done", exit_code=main(request["arguments"]))
         return 0
+    if arguments[0] == "export":
+        return export(arguments)
+    if arguments[0] == "complete":
+        return real(arguments)
     parser = argparse.ArgumentParser()
     parser.add_argument("action")
     for name in ("input", "output", "model", "device", "threshold", "slices", "box", "probability"):
@@ -43,6 +47,24 @@ def main(arguments):
     else:
         behaviour, _, argument = os.environ["FAKE_WORKER"].partition(":")
     return BEHAVIOURS[behaviour](values, argument)
+
+
+def export(arguments):
+    """As the real worker, unless FAKE_EXPORT names another behaviour."""
+    parser = argparse.ArgumentParser()
+    for name in ("--order", "--cancel-file"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--watch-stdin", action="store_true")
+    behaviour, _, argument = os.environ.get("FAKE_EXPORT", "").partition(":")
+    if behaviour:
+        return BEHAVIOURS[behaviour](parser.parse_args(arguments[1:]), argument)
+    return real(arguments)
+
+
+def real(arguments):
+    from GTVAutoSegLib.commands.worker import Worker
+
+    return Worker(lambda content: send(**content)).run([one for one in arguments if one != "--watch-stdin"])
 
 
 def outline(values, kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import time
@@ -12,12 +13,15 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 from structure_sets import GTV, ORIGIN, SHAPE, blobs, ct, read_back, write_rtstruct
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
+from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct as write_set
 from GTVAutoSegLib.images.dicom.source import read_source
-from GTVAutoSegLib.images.masks.structure import Review
+from GTVAutoSegLib.images.masks.structure import Review, Structure
+from GTVAutoSegLib.images.probability import following, probability_of
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
@@ -252,6 +256,23 @@ def test_a_result_of_a_model_is_automatic_until_a_voxel_differs(tmp_path, volume
     assert run(tmp_path, tmp_path / "result.seg.nrrd") == 0
     (region,) = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence
     assert region.ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+
+
+def test_contours_of_a_saved_result_follow_the_probability_it_keeps(tmp_path, volume):
+    levels = (ndimage.gaussian_filter(blobs().astype(float), (0, 1, 1)) * 255).astype(np.uint8)
+    probability = probability_of(levels, 0.5, 0)
+    tag = {"GTVAutoSeg.Probability": base64.b64encode(probability.to_bytes(volume)).decode()}
+    for name, tags in (("followed", {**ORIGIN, **tag}), ("without", ORIGIN)):
+        write_mask(
+            probability.mask(), volume, tmp_path / f"{name}.seg.nrrd", SegmentInfo("GTVp", (1, 0.5, 0), GTV, tags)
+        )
+        assert run(tmp_path, tmp_path / f"{name}.seg.nrrd", output=f"{name}.dcm") == 0
+    write_set([following(Structure(probability.mask()), probability)], volume, tmp_path / "expected.dcm")
+    followed, without, expected = (
+        [one.ContourData for one in pydicom.dcmread(tmp_path / f"{name}.dcm").ROIContourSequence[0].ContourSequence]
+        for name in ("followed", "without", "expected")
+    )
+    assert followed == expected != without
 
 
 def test_a_result_with_slices_that_a_person_drew_is_semiautomatic(tmp_path, volume):

@@ -39,8 +39,11 @@ def trail():
 
 
 def export(panel, slicer_runtime, path):
+    from Testing.runtime import process_events_until
+
     slicer_runtime.dialogs.files.append(str(path))
     panel.ui.exportButton.click()
+    assert process_events_until(lambda: not panel.running, timeout=20)
     assert panel.ui.failureMessage.text == ""
     return pydicom.dcmread(path)
 

@@ -346,7 +346,7 @@ def test_a_place_that_cannot_be_written_to_is_said(logic, scan, tmp_path):
 
 
 def test_contours_that_do_not_read_back_as_the_segment_are_not_put_in_place(logic, scan, tmp_path, monkeypatch):
-    from GTVAutoSegSlicer.scene.export import structure_set as export
+    from GTVAutoSegLib.report.export import carry_out as export
 
     def one_slice_off(structures, *arguments):
         return make([replace(one, mask=np.roll(one.mask, 1, axis=0)) for one in structures], *arguments)

@@ -79,7 +79,7 @@ def test_a_failure_that_is_kept_keeps_neither_run_nor_voxels(logic, shelf, until
 def test_while_a_ct_is_being_written_the_run_can_be_cancelled_and_the_worker_stays(logic, shelf, monkeypatch):
     import threading
 
-    from GTVAutoSegSlicer.run import run as module
+    from GTVAutoSegSlicer.run import request as module
     from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
     from slicer_samples import temporary_folders
 
@@ -97,7 +97,7 @@ def test_while_a_ct_is_being_written_the_run_can_be_cancelled_and_the_worker_sta
 
 
 def test_a_ct_that_cannot_be_written_is_told(logic, shelf, monkeypatch):
-    from GTVAutoSegSlicer.run import run as module
+    from GTVAutoSegSlicer.run import request as module
 
     from GTVAutoSegLib.errors import GTVAutoSegError
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..run.failures import NAMING_CODES
+
 
 class LogPart:
     """Lines of the runs of this session. No name of a volume goes in: it may be the patient's."""
@@ -23,7 +25,8 @@ class LogPart:
         elif kind == "warning":
             self.add(f"warning: {event['message']}")
         elif kind == "error":
-            self.add(f"error: {event['code']}: {event['message']}")
+            message = "" if event["code"] in NAMING_CODES else event["message"]
+            self.add(f"error: {event['code']}: {message}".rstrip(": "))
         elif kind == "result" and "timings" in event:
             seconds = ", ".join(f"{step} {value:.2f} s" for step, value in event["timings"].items())
             how = event.get("device") or event.get("method")  # of a run, and of a completion

@@ -17,11 +17,9 @@ from GTVAutoSegLib.images.segment_info import is_gtv
 
 from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
-from ..run.run import Outcome
+from ..run.work import Outcome
 from ..scene.export.candidates import candidates
-from ..scene.export.structure_set import Exported
 from ..scene.files import doubts_before
-from ..scene.headers_ahead import HeadersAhead
 from ..scene.ownership import belongs_to, our_segments
 from ..scene.record.audit import note_run
 from ..scene.views import open_in_segment_editor, show_segment
@@ -58,7 +56,6 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._gui_tag: int | None = None
         self._entered = False
-        self._headers = HeadersAhead()
         self.log = LogPart(ui)
         self.models = ModelPart(ui, self._on_model_selected)
         self.devices = DevicePart(ui, self._on_device_selected)
@@ -102,7 +99,6 @@ class Panel(VTKObservationMixin):
         self.approval.stop()
         self.learning.stop()
         self._follow(None)
-        self._headers.follow(None)
         self.steering.stop()
         self.removeObservers()
 
@@ -310,10 +306,25 @@ class Panel(VTKObservationMixin):
     def _output(self) -> Any:
         return self._parameters.output_segmentation if self._parameters is not None else None
 
-    def _export(self, path: Path, wanted: Wanted) -> Exported:
+    def _export(self, path: Path, wanted: Wanted) -> None:
+        """Write a file, as a run of its own: not beside another one."""
+        if self.running or self._parameters is None:
+            return
         self.card.hide()
-        ct = self._parameters.input_volume
-        return self.logic.exportRTSTRUCT(self._output(), path, ct, segments=wanted.choices, addTo=wanted.base)
+        begin = partial(
+            self.logic.exportRTSTRUCT,
+            self._output(),
+            path,
+            self._parameters.input_volume,
+            segments=wanted.choices,
+            addTo=wanted.base,
+        )
+        self.runs.start(begin, "export", self._exported, _("End the export; no file is written."))
+        self._update()
+
+    def _exported(self, outcome: Outcome) -> None:
+        self.export.ended(outcome)
+        self._on_parameters_modified()
 
     def _segment_id(self) -> str:
         """The result of the last run of the selected model's region; without one, that of another region, or ""."""
@@ -341,7 +352,7 @@ class Panel(VTKObservationMixin):
         ui.segmentButton.text = _("Cancel") if self.running else self._action()
         ui.segmentButton.enabled = self.running or not missing
         ui.segmentButton.toolTip = missing or (
-            _("End the run; the scene stays as it was.") if self.running else _("Outline the tumour on the CT.")
+            self.runs.words_to_cancel if self.running else _("Outline the tumour on the CT.")
         )
         has_segment = bool(self._segment_id())
         step = first_step(
@@ -367,7 +378,6 @@ class Panel(VTKObservationMixin):
         for part in (self.approval, self.learning):
             part.follow(self.steering.node, self.steering.segment_id, ct, self.running)
         self.history.lock(self.running)
-        self._headers.follow(ct if has_segment and not self.running else None)
 
     def _action(self) -> str:
         """What a click does; a model of another volume, such as a PTV, must not be taken for one of the GTV."""

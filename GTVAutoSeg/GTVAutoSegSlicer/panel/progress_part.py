@@ -56,6 +56,7 @@ class ProgressPart:
             "preprocessing": _("Preparing the slices"),
             "classifying": _("Finding the slices that show tumour"),
             "segmenting": _("Outlining the tumour"),
+            "outlining": _("Bringing the segments to the CT's slices"),
             "completing": _("Completing the outline"),
             "writing": _("Writing the result"),
             "collecting": _("Adding the case to the training set"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
@@ -37,17 +38,29 @@ class RunPart:
         self.run: Run | None = None
         self._log, self._progress = log, progress
         self._finished, self._failed = finished, failed
+        self._then = finished
+        self.words_to_cancel = ""
         self._started = 0.0
 
-    def start(self, begin: Callable[..., Run], line: str) -> None:
+    def start(
+        self,
+        begin: Callable[..., Run],
+        line: str,
+        finished: Callable[[Outcome], None] | None = None,
+        words_to_cancel: str = "",
+    ) -> None:
         """Start a run, unless there is one.
 
         Args:
             begin: starts it; takes ``on_finished``, ``on_event`` and ``on_line``.
             line: says in the log what was started.
+            finished: called with how it ended; by default what all runs call.
+            words_to_cancel: what a cancel does; by default what it does to a run.
         """
         if self.run is not None:
             return
+        self._then = finished or self._finished
+        self.words_to_cancel = words_to_cancel or _("End the run; the scene stays as it was.")
         try:
             self.run = begin(on_finished=self._ended, on_event=self._on_event, on_line=self._log.add)
         except GTVAutoSegError as error:
@@ -79,4 +92,5 @@ class RunPart:
     def _ended(self, outcome: Outcome) -> None:
         self.run = None
         self._progress.stop()
-        self._finished(outcome)
+        then, self._then = self._then, self._finished
+        then(outcome)

@@ -27,8 +27,9 @@ from ..scene.record.approval import approval_of, lapse_of
 from ..scene.steering.change import Change
 from ..scene.steering.steps import segment_mask
 from .failures import Failure, not_valid
-from .request import Found
+from .request import CtWork
 from .run_folder import RunFolder
+from .work import Found
 
 WISH = "collect.json"
 
@@ -79,6 +80,10 @@ class CollectRequest:
             if not self.accepted and approval_of(self.segmentation, self.segment_id, self.ct) is None:
                 why = lapse_of(self.segmentation, self.segment_id) or f"nobody has approved '{name}'"
                 raise InputError(f"{why}; approve it first, or say that it is accepted as it is")
+
+    def work(self, folder: RunFolder) -> CtWork:
+        """Take the CT from the scene."""
+        return CtWork(self, folder)
 
     def arguments(self, folder: RunFolder, written: Volume) -> list[str]:
         """Arguments of the worker; outline and provenance as they are now are written into the folder."""

@@ -29,8 +29,9 @@ from ..scene.steering.change import Change
 from ..scene.steering.mine import by_slice
 from ..scene.steering.steps import change_segment, mine_of_segment, segment_mask
 from .failures import not_valid
-from .request import Found
+from .request import CtWork
 from .run_folder import RunFolder
+from .work import Found
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class CompletionRequest:
         """Raise GTVAutoSegError when CT, segment, slices or ends cannot be used."""
         check_ct(self.ct)
         checked_request(volume_of(self.ct), self._mask(), self.drawn, self.first, self.last)
+
+    def work(self, folder: RunFolder) -> CtWork:
+        """Take the CT from the scene."""
+        return CtWork(self, folder)
 
     def arguments(self, folder: RunFolder, written: Volume) -> list[str]:
         """Arguments of the worker; the segment as it is now is written into the folder."""

@@ -19,6 +19,9 @@ EXIT_CODES = {
     "no-dicom": 2,
 }
 
+# Their sentences name nodes and files of the user, and with them perhaps the patient.
+NAMING_CODES = {"input", "transform", "segment", "no-dicom", "export"}
+
 CANCELLED = "The run was cancelled; the scene is as it was."
 
 # From here on an exit code means that a signal, or Windows, ended the process.

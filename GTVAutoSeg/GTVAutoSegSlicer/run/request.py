@@ -1,12 +1,15 @@
-"""What can be asked of the child process, and to outline a tumour first of all."""
+"""What can be asked of the child process about a CT, and to outline a tumour first of all."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import slicer
 
 from GTVAutoSegLib.cascade.applicability import check_box
 from GTVAutoSegLib.cascade.completion.merge import merge
@@ -18,7 +21,7 @@ from GTVAutoSegLib.images.volume import Volume, bounding_box
 from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.system.tags import MASK_TAG
 
-from ..scene.files import check_ct, read_mask, volume_of
+from ..scene.files import check_ct, holds, read_mask, volume_of, write_ct
 from ..scene.history import Undo
 from ..scene.ownership import is_made_on, is_result, our_segments
 from ..scene.segmentation import check_output, put_segment
@@ -26,44 +29,19 @@ from ..scene.steering.change import Change
 from ..scene.steering.evidence import Evidence
 from ..scene.steering.mine import left_tags
 from ..scene.steering.steps import change_segment, mine_of_segment, segment_mask
-from .failures import Failure, not_valid
+from .failures import CANCELLED, Failure, not_valid
 from .run_folder import RunFolder
+from .work import Found, Outcome
+
+CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
 
 
-@dataclass(frozen=True)
-class Found:
-    """What the worker found, read and checked.
-
-    Attributes:
-        record: what it reported.
-        mask: uint8 (z, y, x), 0 or 1.
-        box: the bounding box of the mask, or None when it is empty.
-        more: what the request needs beside it.
-    """
-
-    record: Any
-    mask: np.ndarray
-    box: tuple[slice, slice, slice] | None
-    more: Any = None
-
-
-class Request(Protocol):
-    """What `Run` needs to know about a request."""
+class CtRequest(Protocol):
+    """A request about a CT: the worker reads it, and what it finds lies on its voxels."""
 
     @property
     def ct(self) -> Any:
         """The CT node."""
-
-    @property
-    def nodes(self) -> tuple[Any, ...]:
-        """The nodes without which the request makes no sense any more; None among them does not count."""
-
-    @property
-    def model_key(self) -> Any:
-        """What the worker's loaded model depends on; None for what any worker can do."""
-
-    def check(self) -> None:
-        """Raise GTVAutoSegError when it cannot be carried out."""
 
     def arguments(self, folder: RunFolder, written: Volume, /) -> list[str]:
         """Arguments of the worker; what they name beside the CT is written into the folder."""
@@ -73,6 +51,52 @@ class Request(Protocol):
 
     def put(self, found: Found, written: Volume, /) -> tuple[Undo | None, Change | None]:
         """Bring it into the scene; the way back, and what became of a segment that was changed in place."""
+
+
+class CtWork:
+    """Writes the CT, and believes an answer only while the CT is still what was written.
+
+    Args:
+        request: what is asked.
+        folder: of the run.
+    """
+
+    is_final = False
+    cancelled, gone = CANCELLED, CT_GONE
+
+    def __init__(self, request: CtRequest, folder: RunFolder) -> None:
+        self._request, self._folder = request, folder
+        self._written = volume_of(request.ct)
+
+    def write(self, wanted: Callable[[], bool]) -> None:
+        """Write the CT."""
+        write_ct(self._written, self._folder.ct, wanted)
+
+    def arguments(self) -> list[str]:
+        """The request's, the CT and the mask."""
+        arguments = self._request.arguments(self._folder, self._written)
+        return [*arguments, "--input", str(self._folder.ct), "--output", str(self._folder.mask)]
+
+    def reader(self, result: dict[str, Any]) -> Callable[[Callable[[], bool]], Found]:
+        """Reads the answer, and compares the CT with what was written."""
+        ct = self._request.ct
+        voxels = slicer.util.arrayFromVolume(ct) if ct.GetImageData() is not None else None
+        return partial(self._read, result, voxels)
+
+    def put(self, found: Found) -> Outcome:
+        """Bring the outline into the scene."""
+        undo, change = self._request.put(found, self._written)
+        return Outcome(self._request, found.record, undo=undo, change=change)
+
+    def failure(self, failure: Failure) -> Failure:
+        """As it is."""
+        return failure
+
+    def _read(self, result: dict[str, Any], voxels: np.ndarray | None, _wanted: Callable[[], bool]) -> Found:
+        found = self._request.read(self._folder, self._written, result)
+        if not holds(voxels, self._folder.ct, self._written):
+            raise not_valid("the CT was changed during the run")
+        return found
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,10 @@ class SegmentRequest:
             check_box(volume, self.bundle.info, box)
         except InputError as error:
             raise Failure("box", str(error)) from error
+
+    def work(self, folder: RunFolder) -> CtWork:
+        """Take the CT from the scene."""
+        return CtWork(self, folder)
 
     def arguments(self, folder: RunFolder, _: Volume) -> list[str]:
         """Arguments of the worker; the box is written into the folder."""

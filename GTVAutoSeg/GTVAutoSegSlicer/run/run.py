@@ -5,68 +5,31 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
-from ..scene.files import holds, volume_of, write_ct
-from ..scene.history import Undo
-from ..scene.steering.change import Change
 from .background import Background, Poller
-from .failures import CANCELLED, Failure, failure_of, not_valid
+from .failures import Failure, failure_of
 from .job import Ended
 from .kept_worker import KEPT_WORKER
-from .request import Found, Request
 from .run_folder import RunFolder
+from .work import Outcome, Request
 
 WAIT_S = 0.02
 # A part of a CT takes longer than that only on a disk that is about to fail.
 END_S = 5.0
-CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
 
 
 def ignore(_: Any) -> None:
     """Do nothing with what a callback is told."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        request: what was asked for.
-        report: what was found: a ResultRecord, of a completion a CompletionRecord; None when the run failed.
-        failure: why there is none, or None.
-        undo: brings the scene back; holds the segmentation node and the segment's id. None when nothing was found,
-            and the scene is then as it was.
-        change: what became of a segment that was changed in place; None for a result of its own.
-    """
-
-    request: Any
-    report: Any = None
-    failure: Failure | None = None
-    undo: Undo | None = None
-    change: Change | None = None
-
-    @property
-    def segmentation(self) -> Any:
-        """The segmentation node with the result, or None."""
-        return self.undo.node if self.undo else None
-
-    @property
-    def segment_id(self) -> str:
-        """Id of the segment with the result, or ""."""
-        return self.undo.segment_id if self.undo else ""
-
-
 class Run:
-    """A run in progress. It ends by itself when its CT or its output leaves the scene or Slicer quits.
+    """A run in progress. It ends by itself when a node it is about leaves the scene or Slicer quits.
 
     Args:
         request: what to do.
@@ -91,11 +54,11 @@ class Run:
         self._gone = self._cancelled = self._finished = False
         self._end: Ended | None = None
         self._writing: Background[None] | None = None
-        self._reading: Background[Found] | None = None
+        self._reading: Background[Any] | None = None
         self._folder = RunFolder(Path(slicer.app.temporaryPath))
         try:
-            self._written = volume_of(request.ct)
-            self._writing = Background(partial(write_ct, self._written, self._folder.ct))
+            self._work = request.work(self._folder)
+            self._writing = Background(self._work.write)
             self._job = KEPT_WORKER.job(
                 self._arguments(),
                 request.model_key,
@@ -147,10 +110,7 @@ class Run:
         return self._writing is not None and self._writing.done and self._writing.error is None
 
     def _arguments(self) -> list[str]:
-        folder = self._folder
-        arguments = self.request.arguments(folder, self._written)
-        arguments += ["--input", str(folder.ct), "--output", str(folder.mask)]
-        return [*arguments, "--cancel-file", str(folder.cancel), "--watch-stdin"]
+        return [*self._work.arguments(), "--cancel-file", str(self._folder.cancel), "--watch-stdin"]
 
     @staticmethod
     def _is_in_scene(node: Any) -> bool:
@@ -159,18 +119,10 @@ class Run:
     def _ended(self, ended: Ended) -> None:
         """The child is done with it; what it found is read beside the window."""
         self._end = ended
-        if failure_of(ended) is not None or self._cancelled:
+        if not self._stands and (failure_of(ended) is not None or self._cancelled):
             self._finish()
             return
-        ct = self.request.ct
-        voxels = slicer.util.arrayFromVolume(ct) if ct.GetImageData() is not None else None
-        self._reading = Background(partial(self._read, ended, voxels))
-
-    def _read(self, ended: Ended, voxels: np.ndarray | None, _wanted: Callable[[], bool]) -> Found:
-        found = self.request.read(self._folder, self._written, ended.result or {})
-        if not holds(voxels, self._folder.ct, self._written):
-            raise not_valid("the CT was changed during the run")
-        return found
+        self._reading = Background(self._work.reader(ended.result or {}))
 
     def _finish(self) -> None:
         if self._finished:
@@ -195,25 +147,36 @@ class Run:
         self._folder.remove()
         self._writing = self._reading = None  # they hold voxels
 
+    @property
+    def _stands(self) -> bool:
+        """Whether the worker has done what no cancel takes back any more, as a file that is in its place."""
+        end = self._end
+        return self._work.is_final and end is not None and end.exit_code == 0 and end.result is not None
+
     def _outcome(self) -> Outcome:
         try:
-            if self._gone:
-                raise Failure("cancelled", CT_GONE)
-            if self._writing is not None and self._writing.error is not None:
-                raise self._writing.error
-            failure = failure_of(self._end) if self._end is not None else None
-            if failure is not None:
-                raise failure
-            if self._cancelled or self._reading is None:
-                raise Failure("cancelled", CANCELLED)
-            found = self._reading.value()
-            undo, change = self.request.put(found, self._written)
-            return Outcome(self.request, found.record, undo=undo, change=change)
+            if not self._stands:
+                self._raise_failure()
+            assert self._reading is not None  # noqa: S101 - a child that gave a result is read
+            self._reading.end(END_S)
+            return self._work.put(self._reading.value())
         except GTVAutoSegError as error:
-            failure = Failure.of(error)
+            failure = self._work.failure(Failure.of(error))
         # Where it came from holds the run, and with it the CT, for as long as the failure is shown.
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         return Outcome(self.request, failure=failure)
+
+    def _raise_failure(self) -> None:
+        """Raise why there is no result, if there is none."""
+        if self._gone:
+            raise Failure("cancelled", self._work.gone)
+        if self._writing is not None and self._writing.error is not None:
+            raise self._writing.error
+        failure = failure_of(self._end) if self._end is not None else None
+        if self._cancelled or (failure is not None and failure.code == "cancelled"):
+            raise Failure("cancelled", self._work.cancelled)
+        if failure is not None:
+            raise failure
 
 
 def carry_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,23 +10,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from GTVAutoSegLib.images.masks.structure import mask_sha256
-from GTVAutoSegLib.system.tags import (
-    BOX_TAG,
-    COMPLETION_TAG,
-    CT_TAG,
-    FORMER_TAG,
-    MASK_TAG,
-    MINE_TAG,
-    NAME_TAG,
-    RESULT_TAG,
-    ROI_TAG,
-)
+from GTVAutoSegLib.images.masks.stored import Box, Stored, by_hand
+from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, NAME_TAG, OURS, RESULT_TAG, ROI_TAG
 
 from .ct_identity import identity
-
-# A voxel on the CT's border is inside it.
-VOXEL_TOLERANCE = 1e-3
 
 
 def our_segments(node: Any) -> dict[str, str]:
@@ -98,27 +84,14 @@ def is_as_left(node: Any, segment_id: str, ct: Any) -> bool:
 
 def is_unchanged(node: Any, segment_id: str, ct: Any) -> bool:
     """Whether a segment has the voxels that the last step left, all of them on the CT's grid."""
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    known, box = tag(segment, MASK_TAG), own_box(node, segment_id, ct)
-    if box is None:
-        return False
-    of_mask, _, of_box = tag(segment, BOX_TAG).partition(" ")
-    if of_mask == known:
-        return box_sha256(*box) == of_box
-    return mask_sha256(_whole(*box, ct)) == known
+    box = own_box(node, segment_id, ct)
+    return box is not None and box.has_been_left(tags_of(node.GetSegmentation().GetSegment(segment_id)))
 
 
 def is_automatic(node: Any, segment_id: str, ct: Any) -> bool:
     """Whether a segment is a model's alone: as the last step left it, and no slice of it drawn by a person."""
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    by_hand = tag(segment, MINE_TAG) or tag(segment, COMPLETION_TAG)
-    return not by_hand and is_unchanged(node, segment_id, ct)
-
-
-def box_sha256(voxels: np.ndarray, start: Sequence[int]) -> str:
-    """SHA-256 of the box around a mask, uint8 (z, y, x), 0 or 1, and of where it begins."""
-    place = " ".join(map(str, [*voxels.shape, *start]))
-    return hashlib.sha256(place.encode() + np.ascontiguousarray(voxels, np.uint8).tobytes()).hexdigest()
+    drawn = by_hand(tags_of(node.GetSegmentation().GetSegment(segment_id)))
+    return not drawn and is_unchanged(node, segment_id, ct)
 
 
 def disown(node: Any, region: str) -> list[str]:
@@ -158,73 +131,50 @@ def tag(segment: Any, name: str) -> str:
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def voxels_outside(node: Any, segment_id: str, ct: Any) -> int:
-    """How many voxels of a segment lie outside a CT under the same transform."""
-    return int(np.count_nonzero(~_inside(_places(node, segment_id, ct), ct)))
+def tags_of(segment: Any) -> dict[str, str]:
+    """Those tags of a segment that are ours and say something."""
+    return {name: value for name in OURS if (value := tag(segment, name))}
 
 
 def own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
-    """A segment's voxels as they are stored, uint8 (z, y, x) on the CT's grid; None when they are not all on it.
-
-    Unlike with a resampled segment, an edit between or beyond the CT's voxels cannot go unnoticed.
-    """
+    """A segment's voxels as they are stored, uint8 (z, y, x) on the CT's grid; None when they are not all on it."""
     box = own_box(node, segment_id, ct)
-    return None if box is None else _whole(*box, ct)
+    return None if box is None else box.whole()
 
 
-def own_box(node: Any, segment_id: str, ct: Any) -> tuple[np.ndarray, tuple[int, ...]] | None:
-    """The box around a segment's voxels, uint8 (z, y, x), and where it begins; None as `own_mask`."""
+def own_box(node: Any, segment_id: str, ct: Any) -> Box | None:
+    """The box around a segment's voxels on a CT under the same transform; None as `own_mask`."""
     if ct.GetImageData() is None:
         return None
-    places = _places(node, segment_id, ct)
-    indices = np.rint(places).astype(int)
-    if not np.allclose(places, indices, rtol=0, atol=VOXEL_TOLERANCE) or not _inside(places, ct).all():
-        return None
-    indices = indices[:, ::-1]
-    if not len(indices):
-        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
-    start = indices.min(axis=0)
-    voxels = np.zeros(indices.max(axis=0) - start + 1, np.uint8)
-    voxels[tuple((indices - start).T)] = 1
-    return voxels, tuple(start.tolist())
+    return stored(node, segment_id, ct).box(ct.GetImageData().GetDimensions()[::-1])
 
 
-def _whole(voxels: np.ndarray, start: Sequence[int], ct: Any) -> np.ndarray:
-    mask = np.zeros(ct.GetImageData().GetDimensions()[::-1], np.uint8)
-    mask[tuple(slice(first, first + count) for first, count in zip(start, voxels.shape))] = voxels
-    return mask
-
-
-def _places(node: Any, segment_id: str, ct: Any) -> np.ndarray:
-    """Where a segment's voxels are, counted in voxels of the CT: (n, 3), x, y, z."""
+def stored(node: Any, segment_id: str, ct: Any) -> Stored:
+    """A copy of a segment's voxels as they are stored, and where on a CT under the same transform they lie."""
     labelmap = slicer.vtkOrientedImageData()
     node.GetBinaryLabelmapRepresentation(segment_id, labelmap)
-    to_ras, ct_to_ras = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(to_ras)
+    ct_to_ras = vtk.vtkMatrix4x4()
     ct.GetIJKToRASMatrix(ct_to_ras)
-    to_ct = np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ slicer.util.arrayFromVTKMatrix(to_ras)
-    return _indices(labelmap) @ to_ct[:3, :3].T + to_ct[:3, 3]
+    voxels, start = _voxels(labelmap)
+    return Stored(voxels, start, np.linalg.inv(slicer.util.arrayFromVTKMatrix(ct_to_ras)) @ _to_world(labelmap))
 
 
 def indices_in_world(labelmap: Any) -> np.ndarray:
     """Where a labelmap is set: (n, 3), x, y, z, RAS, mm."""
+    voxels, start = _voxels(labelmap)
+    return Stored(voxels, start, _to_world(labelmap)).places()
+
+
+def _to_world(labelmap: Any) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
-    to_ras = slicer.util.arrayFromVTKMatrix(matrix)
-    return _indices(labelmap) @ to_ras[:3, :3].T + to_ras[:3, 3]
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def _indices(labelmap: Any) -> np.ndarray:
-    """Where a labelmap is set: (n, 3), x, y, z."""
+def _voxels(labelmap: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """The voxels (z, y, x) of a labelmap, which stay its own, and where they begin, (x, y, z)."""
     x0, x1, y0, y1, z0, z1 = labelmap.GetExtent()
     scalars = labelmap.GetPointData().GetScalars()
     if scalars is None or x1 < x0 or y1 < y0 or z1 < z0:
-        return np.zeros((0, 3), int)
-    array = vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
-    return np.argwhere(array)[:, ::-1] + (x0, y0, z0)
-
-
-def _inside(places: np.ndarray, ct: Any) -> np.ndarray:
-    """Which places (n, 3), in voxels of the CT, lie in it."""
-    margin = 0.5 + VOXEL_TOLERANCE
-    return ((places > -margin) & (places < np.array(ct.GetImageData().GetDimensions()) - 1 + margin)).all(axis=1)
+        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
+    return vtk_to_numpy(scalars).reshape(z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1), (x0, y0, z0)

@@ -18,6 +18,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.masks.packed import pack
+from GTVAutoSegLib.images.masks.stored import box_sha256
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
 from GTVAutoSegLib.images.volume import bounding_box
@@ -35,7 +36,7 @@ from GTVAutoSegLib.system.tags import (
 from ..terminology import load_terminology
 from .ct_identity import mark
 from .history import SegmentState, Undo
-from .ownership import box_sha256, disown, is_as_left, our_segments, reference_volume, tag
+from .ownership import disown, is_as_left, our_segments, reference_volume, tag
 from .place import REFERENCE_ROLE, place_beside, same_place
 
 

@@ -15,10 +15,7 @@ from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.model.bundle import read_bundle
 
 from ..models import bundle_paths, chosen_folder
-from ..run.failures import Failure
-
-# Their sentences name nodes and files of the user, and with them perhaps the patient.
-NAMING_CODES = {"input", "transform", "segment", "no-dicom", "export"}
+from ..run.failures import NAMING_CODES, Failure
 
 
 def diagnostics(device: str, probe: dict[str, Any] | None, failure: Failure | None, log: str) -> str:

@@ -6,6 +6,7 @@ Nothing here approves by itself: there is no approval without a person's name gi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from ...images.masks.structure import Review
 from ...system.files import write_json
 from ...system.json_text import read_json
 from ...system.settings import as_json, parse_settings
+from ...system.tags import APPROVAL_TAGS
 from .audit import user
 
 SUFFIX = ".approval.json"
@@ -65,6 +67,13 @@ def approve(reviewer: str, mask_sha256: str) -> Approval:
         )
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     return Approval(name, now, user(), mask_sha256)
+
+
+def approval_of_tags(tags: Mapping[str, str]) -> Approval | None:
+    """The approval that a segment's tags tell of, whether it still holds or not; None without one."""
+    reviewer, at, login, sha256 = (tags.get(name, "") for name in APPROVAL_TAGS)
+    # A colon would end a tag in a file.
+    return Approval(reviewer, at.replace(".", ":"), login, sha256) if reviewer else None
 
 
 def approve_file(path: Path, reviewer: str) -> Approval:

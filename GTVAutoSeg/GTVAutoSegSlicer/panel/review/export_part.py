@@ -1,9 +1,9 @@
-"""The button that exports a structure set: asks what and where to, says what was written, and offers to send it."""
+"""The button that exports segments: asks what and where to, says what was written, and offers to send it."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from GTVAutoSegLib.report.export.carry_out import RTSTRUCT
+from GTVAutoSegLib.report.export.exported import Exported, Region
 from GTVAutoSegLib.report.record.audit import EXPORT
 from GTVAutoSegLib.report.record.edits import describe_edit
 
 from ...run.failures import Failure
+from ...run.work import Outcome
 from ...scene.export.candidates import candidates
-from ...scene.export.structure_set import Exported, Region
 from ...scene.record.audit import note
 from .export_dialog import ExportDialog, Wanted
 
@@ -29,7 +31,7 @@ class ExportPart:
     Args:
         ui: the panel's widgets.
         segmentation: gives the segmentation that is shown, or None.
-        export: writes what is wanted to a path; raises Failure.
+        export: begins to write what is wanted to a path.
         log: called with a line for the log.
         show_failure: called with what went wrong.
     """
@@ -38,7 +40,7 @@ class ExportPart:
         self,
         ui: Any,
         segmentation: Callable[[], Any],
-        export: Callable[[Path, Wanted], Exported],
+        export: Callable[[Path, Wanted], None],
         log: Callable[[str], None],
         show_failure: Callable[[Failure], None],
     ) -> None:
@@ -60,12 +62,20 @@ class ExportPart:
             return
         chosen = qt.QFileDialog.getSaveFileName(
             self._ui.exportButton,
-            _("Export RTSTRUCT"),
+            _("Export as DICOM"),
             str(self._folder / FILE_NAME),
-            _("DICOM structure sets") + " (*.dcm);;" + _("All files") + " (*)",
+            ";;".join(
+                (
+                    _("DICOM structure sets") + " (*.dcm)",
+                    _("DICOM segmentations") + " (*.seg.dcm)",
+                    _("All files") + " (*)",
+                )
+            ),
         )
         if chosen:
-            self._write(Path(chosen), wanted)
+            self.clear()
+            self._folder = Path(chosen).parent
+            self._export(Path(chosen), wanted)
 
     def send(self) -> None:
         """Hand the file that was written last to Slicer's own DICOM send."""
@@ -87,31 +97,30 @@ class ExportPart:
         self._ui.exportStatus.text = ""
         self._ui.exportStatus.visible = self._ui.sendButton.visible = False
 
-    def _write(self, path: Path, wanted: Wanted) -> None:
-        self.clear()
-        self._folder = path.parent
-        try:
-            with slicer.util.WaitCursor():
-                exported = self._export(path, wanted)
-        except Failure as failure:
-            self._show_failure(failure)
-        except Exception as error:
-            # Slicer would print it where nobody looks.
-            message = f"the export failed ({type(error).__name__}: {error}); report it with the details"
-            self._show_failure(Failure("export", message, details=traceback.format_exc()))
+    def ended(self, outcome: Outcome) -> None:
+        """An export is over."""
+        if outcome.failure is None:
+            self._tell(outcome.report, outcome.remarks)
+        elif outcome.failure.code == "cancelled":
+            self._say(str(outcome.failure))
         else:
-            self._tell(exported)
+            self._show_failure(outcome.failure)
 
-    def _tell(self, exported: Exported) -> None:
+    def _tell(self, exported: Exported, remarks: Sequence[str]) -> None:
         self._written = exported.path
         for one in exported.regions:
             how = one.algorithm or "not ours"
-            self._log(f"export: RTSTRUCT, {how}, {one.slices} slices, read back with DSC 1.0")
+            checked = ", read back with DSC 1.0" if exported.kind == RTSTRUCT else ""
+            self._log(f"export: {exported.kind}, {how}, {one.slices} slices{checked}")
         regions = [one.figures for one in exported.regions]
         note(EXPORT, file=exported.path.name, regions=regions, approved=exported.approved, **exported.ct)
-        self._ui.exportStatus.text = describe_export(exported)
-        self._ui.exportStatus.toolTip = str(exported.path)  # a long path does not fit into a narrow panel
-        self._ui.exportStatus.visible = self._ui.sendButton.visible = True
+        self._say("\n".join([describe_export(exported), *remarks]), str(exported.path))
+        self._ui.sendButton.visible = True
+
+    def _say(self, text: str, tip: str = "") -> None:
+        self._ui.exportStatus.text = text
+        self._ui.exportStatus.toolTip = tip  # a long path does not fit into a narrow panel
+        self._ui.exportStatus.visible = True
 
 
 def describe_export(exported: Exported) -> str:
@@ -120,7 +129,8 @@ def describe_export(exported: Exported) -> str:
     lines = [_("{regions} was exported: {path}").format(regions=regions, path=exported.path)]
     if exported.base is not None:
         lines.append(_("The regions of {path} were kept.").format(path=exported.base.name))
-    lines.append(_("The file says APPROVED.") if exported.approved else _("The file says UNAPPROVED."))
+    if exported.kind == RTSTRUCT:  # a SEG says nothing about it
+        lines.append(_("The file says APPROVED.") if exported.approved else _("The file says UNAPPROVED."))
     return "\n".join(lines)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.report.record.approval import Approval, approve, lapsed
+from GTVAutoSegLib.report.record.approval import Approval, approval_of_tags, approve, lapsed
 from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE
 from GTVAutoSegLib.system.tags import APPROVAL_TAGS, LAPSED_TAG
 
 from ..files import volume_of
-from ..ownership import is_automatic, own_mask, tag
+from ..ownership import is_automatic, own_mask, tag, tags_of
 from .audit import note
 from .figures import ct_figures, segment_figures
 
@@ -51,17 +51,16 @@ def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Appro
 def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
     """The approval of a segment; one whose voxels changed lapses now, for good, and the segment says so."""
     segment = node.GetSegmentation().GetSegment(segment_id)
-    reviewer, at, login, sha256 = (tag(segment, name) for name in APPROVAL_TAGS)
-    if not reviewer:
+    approval = approval_of_tags(tags_of(segment))
+    if approval is None:
         return None
-    approval = Approval(reviewer, at.replace(".", ":"), login, sha256)
     mask = own_mask(node, segment_id, ct)
-    if mask is not None and mask_sha256(mask) == sha256:
+    if mask is not None and mask_sha256(mask) == approval.mask_sha256:
         return approval
     for name in APPROVAL_TAGS:
         segment.RemoveTag(name)
     segment.SetTag(LAPSED_TAG, lapsed(approval, f"'{segment.GetName()}'").replace(":", ";"))
-    note(LAPSE, segment=segment.GetName(), reviewer=reviewer)
+    note(LAPSE, segment=segment.GetName(), reviewer=approval.reviewer)
     return None
 
 

@@ -6,13 +6,11 @@ import base64
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.probability import LEVELS, Probability, probability_from_bytes, probability_of
+from GTVAutoSegLib.images.probability import LEVELS, Probability, kept_probability, probability_of
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.tags import (
     MASK_THRESHOLD_TAG,
@@ -24,7 +22,7 @@ from GTVAutoSegLib.system.tags import (
     mine_text,
 )
 
-from ..ownership import tag
+from ..ownership import tags_of
 from .mine import by_slice
 
 # Beyond it a segment's tags would make its file slow to read everywhere.
@@ -54,13 +52,15 @@ class Evidence:
     @classmethod
     def of(cls, segment: Any) -> Evidence:
         """What the tags of a vtkSegment say; what cannot be read in them counts as not there."""
-        threshold, looked_at = tag(segment, MASK_THRESHOLD_TAG), tag(segment, RANGE_TAG)
+        tags = tags_of(segment)
+        probability, threshold = kept_probability(tags)
+        known = tags.get(SLICE_PROBABILITY_TAG, "").split(",")
         return cls(
-            _decoded(tag(segment, PROBABILITY_TAG)),
-            mine_of(tag(segment, PROBABILITY_SLICES_TAG)),
-            float(threshold) if threshold else None,
-            tuple(float(part) if part else math.nan for part in tag(segment, SLICE_PROBABILITY_TAG).split(",")),
-            _pair(looked_at),
+            probability,
+            mine_of(tags.get(PROBABILITY_SLICES_TAG, "")),
+            threshold=threshold,
+            slice_probability=tuple(float(part) if part else math.nan for part in known),
+            looked_at=_pair(tags.get(RANGE_TAG, "")),
         )
 
     def tags(self, volume: Volume) -> dict[str, str | None]:
@@ -110,16 +110,6 @@ def _joined(before: Probability, new: Probability, slices: range, volume: Volume
     found[new.box] = new.values
     by_slice(levels, volume)[slices.start : slices.stop] = by_slice(found, volume)[slices.start : slices.stop]
     return probability_of(levels, new.threshold, new.keep_components)
-
-
-@lru_cache(maxsize=2)
-def _decoded(text: str) -> Probability | None:
-    if not text:
-        return None
-    try:
-        return probability_from_bytes(base64.b64decode(text, validate=True))
-    except (InputError, ValueError):
-        return None
 
 
 def _texts(values: Iterable[float]) -> str:

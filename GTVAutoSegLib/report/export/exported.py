@@ -1,0 +1,74 @@
+"""What an export has written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..record.edits import Edit
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region that was written.
+
+    Attributes:
+        name: as it is called in the file.
+        algorithm: AUTOMATIC; SEMIAUTOMATIC when a person changed or drew some of it; "" when no run made it.
+        slices: how many of the CT's slices have contours.
+        figures: of it for the audit trail, see `report.record.figures`.
+        edit: what a person changed of the run's result; None where nothing, or where no run made it.
+    """
+
+    name: str
+    algorithm: str
+    slices: int
+    figures: dict[str, Any]
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        file: where.
+        kind: "RTSTRUCT" or "SEG".
+        regions: what was put into it.
+        kept: the structure set that it continues, or "".
+        approved: whether the file says that it is approved.
+        ct: which CT it was, for the audit trail.
+    """
+
+    file: str
+    kind: str
+    regions: tuple[Region, ...]
+    kept: str = ""
+    approved: bool = False
+    ct: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.file)
+
+    @property
+    def base(self) -> Path | None:
+        """The structure set that it continues, or None."""
+        return Path(self.kept) if self.kept else None
+
+    @property
+    def roi(self) -> str:
+        """Name of the first region."""
+        return self.regions[0].name
+
+    @property
+    def algorithm(self) -> str:
+        """Algorithm of the first region."""
+        return self.regions[0].algorithm
+
+    @property
+    def slices(self) -> int:
+        """Slices of the first region."""
+        return self.regions[0].slices
