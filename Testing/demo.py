@@ -9,11 +9,11 @@ from pathlib import Path
 from contact_sheet import write_contact_sheet
 
 from GTVAutoSegLib import load_model, read_volume
+from GTVAutoSegLib.cascade.person import simulated_box
 from GTVAutoSegLib.cascade.result import describe_segment, sentence, summarise
 from GTVAutoSegLib.images.metrics import compare
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label
-from GTVAutoSegLib.training.data.simulated_box import simulated_box
 
 SLACK_MM = 20.0  # of the box around the expert's contour
 SAMPLES = Path(__file__).parent / "Data" / "sts-gtv"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..cascade.load import check_torch, load_model
+from ..cascade.person import simulated_box
 from ..errors import InputError, RunError
 from ..images.metrics import Agreement, SliceCounts, compare, count_slices
 from ..images.placement import tumour_slices
@@ -21,7 +22,6 @@ from ..model.bundle import read_bundle
 from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
-from ..training.data.simulated_box import simulated_box
 from .boxes import boxed
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cascade.cascade import Cascade
 from ..cascade.load import load_model
+from ..cascade.person import simulated_box
 from ..errors import InputError
 from ..images.metrics import Agreement, added_path_length, compare
 from ..images.read import read_volume
@@ -20,7 +21,6 @@ from ..training.configuration import FILE as RUN
 from ..training.data.dataset import Case, read_label
 from ..training.data.folds import read_dataset
 from ..training.data.imports.voxels import voxels_sha256
-from ..training.data.simulated_box import simulated_box
 from .cases import Failure
 from .folds import held_out
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..cascade.completion.complete import COMPLETER, INTERPOLATION, complete
-from ..cascade.completion.person import WAYS
+from ..cascade.person import WAYS
 from ..images.metrics import added_path_length, compare
 from ..images.placement import tumour_slices
 from ..images.read import read_volume

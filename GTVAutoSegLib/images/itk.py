@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..system.files import temporary_folder
 from .headers import HEADER_READERS, check_header
-from .stored_voxels import holds
+from .headers.stored_voxels import holds
 from .volume import Volume
 
 _WARNINGS = threading.Lock()

@@ -19,8 +19,8 @@ from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
 from .headers.nifti import contradiction
+from .headers.stored_voxels import read_voxels
 from .itk import is_utf8, opened, reading_image
-from .stored_voxels import read_voxels
 from .volume import Volume, check_geometry, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.

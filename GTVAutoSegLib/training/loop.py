@@ -23,12 +23,12 @@ from .data.augmentation import augment, draw
 from .data.batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .engine.batch_norm import share_batch_norm
 from .engine.engine import Engine
+from .engine.weights import average_weights, parameter_groups
 from .losses import LOSSES, output_loss
 from .presets import TrainSettings
 from .progress.monitor import Monitor
 from .progress.plan import SMALLEST_BATCH
 from .stages import Stage, f1_score
-from .weights import average_weights, parameter_groups
 
 CLIP_NORM = 20.0
 

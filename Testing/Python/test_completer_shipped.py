@@ -9,7 +9,7 @@ import numpy as np
 from GTVAutoSegLib import read_volume
 from GTVAutoSegLib.cascade.completion.complete import complete
 from GTVAutoSegLib.cascade.completion.completer import load_completer
-from GTVAutoSegLib.cascade.completion.person import inside
+from GTVAutoSegLib.cascade.person import inside
 from GTVAutoSegLib.model.completer import read_completer
 
 DATA = Path(__file__).resolve().parents[1] / "Data" / "sts-gtv"

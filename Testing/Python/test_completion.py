@@ -12,7 +12,7 @@ from GTVAutoSegLib.cascade.completion.completer import load_completer
 from GTVAutoSegLib.cascade.completion.ends import run_around
 from GTVAutoSegLib.cascade.completion.interpolation import signed_distance
 from GTVAutoSegLib.cascade.completion.neighbours import Anchor, neighbours_of
-from GTVAutoSegLib.cascade.completion.person import ends, inside
+from GTVAutoSegLib.cascade.person import ends, inside
 from GTVAutoSegLib.errors import Cancelled, InputError, ModelError
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import read_bundle

@@ -9,10 +9,10 @@ import pytest
 from bundles import make_bundle
 from datasets import write_dataset
 
+from GTVAutoSegLib.cascade.person import simulated_box
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.evaluation.boxes import boxed, unboxed
 from GTVAutoSegLib.images.volume import Volume
-from GTVAutoSegLib.training.data.simulated_box import simulated_box
 
 
 @pytest.fixture(scope="module")

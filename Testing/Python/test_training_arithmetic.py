@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from GTVAutoSegLib.training.engine.engine import make_engine
+from GTVAutoSegLib.training.engine.weights import average_weights, parameter_groups
 from GTVAutoSegLib.training.loop import CLIP_NORM, Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.progress.monitor import Monitor
 from GTVAutoSegLib.training.stages import STAGES
-from GTVAutoSegLib.training.weights import average_weights, parameter_groups
 
 
 class Constant(nn.Module):

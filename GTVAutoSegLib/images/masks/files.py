@@ -14,10 +14,10 @@ from ...errors import InputError
 from ...system.tags import COMPLETION_TAG, MASK_TAG, MINE_TAG, MODEL_TAG
 from ..headers import check_header
 from ..headers.header import HEADER_LIMIT
+from ..headers.stored_voxels import read_voxels
 from ..itk import opened, reading_image, reason
 from ..read import read_volume
 from ..segment_info import SegmentInfo
-from ..stored_voxels import read_voxels
 from ..volume import Volume
 from .grid import onto
 from .structure import Structure, mask_sha256

@@ -15,7 +15,7 @@ from ...cascade.completion.completer import SCALE
 from ...cascade.completion.features import Square, blur_for, features, smoothed, square_around
 from ...cascade.completion.interpolation import signed_distance
 from ...cascade.completion.neighbours import Neighbours, neighbours_of
-from ...cascade.completion.person import WAYS
+from ...cascade.person import WAYS
 from ...images.read import read_volume
 from ...images.region import axial_spacing
 from ...images.volume import check_ct

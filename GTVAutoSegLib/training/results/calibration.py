@@ -17,6 +17,7 @@ from ...cascade.cascade import Cascade
 from ...cascade.crops import crop_input
 from ...cascade.int8.convert import NotQuantisableError, range_points
 from ...cascade.int8.layers import missing_support
+from ...cascade.person import simulated_box
 from ...cascade.preprocess import body_box, network_input
 from ...cascade.result import CascadeResult
 from ...errors import InputError
@@ -27,7 +28,6 @@ from ...images.volume import Volume
 from ...model.precision import DIGITS, Agreement, Calibration
 from ...system.progress import Progress
 from ..data.dataset import Case, read_label
-from ..data.simulated_box import simulated_box
 
 CASES, SLICES_OF_CASE = 16, 16
 BATCH, RANGE_BATCH = 8, 2

@@ -1,6 +1,6 @@
 """The voxels of NIfTI, NRRD and MetaImage files as they are stored: decompressed once, checked, and held once.
 
-ITK does not notice all damage, see `headers`, and would hold a copy of its own beside numpy's.
+ITK does not notice all damage, see the package, and would hold a copy of its own beside numpy's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError
-from .headers import GZIP_MAGIC, Header
-from .volume import not_finite
+from ...errors import InputError
+from ..volume import not_finite
+from .header import Header
+from .nifti import GZIP_MAGIC
 
 # Bytes at a time; a piece and what it becomes stay in a processor's cache.
 PIECE = 1 << 18
