@@ -60,6 +60,21 @@ def seen_mirrored(network: nn.Module, images: Tensor) -> Tensor:
     return torch.stack(views).mean(dim=0)
 
 
+def ensemble_probabilities(
+    networks: Sequence[nn.Module], images: Tensor, combine: str = "mean", *, flips: bool = False
+) -> Tensor:
+    """What a stage of a model says of slices: class probabilities (n, 2, ...) of float (n, channels, N, N).
+
+    Args:
+        networks: of the stage, in evaluation mode.
+        images: on their device.
+        combine: how their probabilities become one, see `COMBINED`.
+        flips: whether each also sees the slices mirrored, see `seen_mirrored`.
+    """
+    look = seen_mirrored if flips else probabilities
+    return COMBINED[combine](torch.stack([look(network, images) for network in networks]))
+
+
 class BatchRunner:
     """Runs networks batch by batch; when memory runs out it halves the batch, then moves to the CPU.
 
@@ -123,7 +138,7 @@ class BatchRunner:
             chosen = [int(index) for index in indices[done : done + self._batch]]
             images = make_input(chosen)
             with timed(stage):
-                output = self._probabilities(networks, images, COMBINED[combine], flips)
+                output = self._probabilities(networks, images, combine, flips)
             if output is None:
                 continue
             waiting.append((chosen, output))
@@ -137,9 +152,7 @@ class BatchRunner:
                 yield ready, found
 
     @torch.inference_mode()
-    def _probabilities(
-        self, networks: Sequence[nn.Module], images: Tensor, combined: Callable[[Tensor], Tensor], flips: bool
-    ) -> Tensor | None:
+    def _probabilities(self, networks: Sequence[nn.Module], images: Tensor, combine: str, flips: bool) -> Tensor | None:
         """Softmax, combined over the ensemble, on the device; None when memory ran out and less must be tried."""
         try:
             # Only from pinned memory does a copy to a GPU run beside the computation.
@@ -147,9 +160,8 @@ class BatchRunner:
             dtype = torch.float16 if self.half else torch.float32
             given = source.to(self.device, dtype, non_blocking=True, memory_format=torch.channels_last)
             # An earlier run that moved to the CPU may have left some of them in other numbers.
-            placed = (network.to(self.device, dtype) for network in networks)
-            look = seen_mirrored if flips else probabilities
-            return combined(torch.stack([look(network, given) for network in placed]))
+            placed = [network.to(self.device, dtype) for network in networks]
+            return ensemble_probabilities(placed, given, combine, flips=flips)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failure(error) from error

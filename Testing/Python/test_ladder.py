@@ -135,6 +135,20 @@ def test_rungs_that_end_are_compared_with_what_later_ones_build_on(place, monkey
         Rung("x", "x", way="flips")
 
 
+def test_a_rung_with_fewer_seeds_is_compared_on_those(place):
+    once = Rung("once", "once", ends=True, seeds=(1,))
+    here = place({"base": {"leg": 0.5, "lung": 0.6}, "once": {"leg": 0.6, "lung": 0.7}}, once)
+    climb(here, BASE, [])
+    lowered = here.cases(BASE, "leg", 0)
+    lowered.write_text(lowered.read_text().replace("0.5", "0.1"))
+    climb(here, once, [BASE])
+    assert not here.folder(once, "leg", 0).exists()
+    assert difference(here, once, BASE, ["leg"]).mean == pytest.approx(0.1)
+    assert "once (over base, one seed) | leg | 0.510 | 0.610 |" in table(here, [Step(once, BASE, True)])
+    with pytest.raises(ValueError, match="of a rung that ends only"):
+        place({}, Rung("once", "once", seeds=(1,)))
+
+
 def test_one_network_for_all_sees_the_cases_of_all_and_folds_those_for_training_only(place):
     joint, folds = Rung("joint", "joint", way=JOINT), Rung("folds", "folds", way=FOLDS, ends=True)
     here = place({name: {"leg": 0.5, "lung": 0.6} for name in ("joint", "folds")}, joint, folds)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
+from bundles import make_bundle
+from datasets import write_dataset
 
+from GTVAutoSegLib.cascade.assembly import load_cascade
+from GTVAutoSegLib.cascade.inference import ensemble_probabilities
+from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.study.thresholds import main
+from GTVAutoSegLib.training.data.batches import as_input
+from GTVAutoSegLib.training.data.crop_set import samples_of
+from GTVAutoSegLib.training.data.dataset import find_cases
+from GTVAutoSegLib.training.data.slice_store import build_store
 from GTVAutoSegLib.training.results.threshold import (
     MASKS,
     SliceFigures,
     best_threshold,
     best_thresholds,
+    measure_case,
     threshold_curves,
 )
 
@@ -68,3 +82,31 @@ def test_the_curves_show_what_each_threshold_costs():
     curves = threshold_curves([case, case], best_thresholds([case]))
     assert curves["mask"]["0.3"] == 1.0 and curves["mask"]["0.5"] == pytest.approx(0.6667)
     assert curves["slice"]["0.9"] == 1.0 and curves["slice"]["0.95"] == 0.0
+
+
+def test_thresholds_are_chosen_on_slices_as_the_model_sees_them(tmp_path, capsys):
+    """Mirrored as well, where it does so: mean of four views of a network that looks at one corner only."""
+    dataset = write_dataset(tmp_path / "data", 2)
+    plain = load_cascade(read_bundle(make_bundle(tmp_path / "plain", size=32)), "cpu", "fp32")
+    samples = samples_of(
+        tuple(build_store(find_cases(dataset), plain.bundle.info.preprocessing, tmp_path / "store")),
+        plain.bundle.info.preprocessing,
+    )
+    network = Corner()
+    seen = {}
+    for flips in (False, True):
+        look = partial(ensemble_probabilities, [network], flips=flips)
+        seen[flips] = measure_case(samples, look, lambda images: torch.zeros(len(images), 2, 32, 32), plain.device)[0.5]
+    assert set(np.round(seen[False].probability, 3)) != set(np.round(seen[True].probability, 3))
+    images, _ = samples.batch(np.arange(len(samples)))
+    corners = [network(as_input(images, plain.device).flip(axes)).softmax(1)[:, 1] for axes in ((), (2,), (3,), (2, 3))]
+    assert np.allclose(seen[True].probability, torch.stack(corners).mean(0))
+    main([str(tmp_path / "plain"), str(dataset)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| probability | 0.05 |") and lines[2].startswith("| slice, mask threshold 0.5 |")
+    assert lines[-1].startswith("The best pair is slice ")
+
+
+class Corner(torch.nn.Module):
+    def forward(self, images):
+        return torch.stack([torch.zeros(len(images)), 4 * images[:, 0, :12, :12].mean((1, 2)) - 1], dim=1)

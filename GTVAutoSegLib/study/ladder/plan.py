@@ -45,6 +45,7 @@ class Rung:
             ``z-head``, their classifier gets a head along z.
         encoder_weights: whether the encoders begin with weights of photographs.
         ends: whether later rungs build on the one below it instead, also when it pays.
+        seeds: which of the ladder's it is made with; all when none is given.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Rung:
     way: str = OWN
     encoder_weights: bool = False
     ends: bool = False
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError when the way is unknown."""
@@ -70,7 +72,7 @@ class Ladder:
         sites: data sets by the name of their folder.
         joint: task and epochs of one network for all of them.
         boxes: mm of slack of the boxes that are measured.
-        seeds: each rung is trained with each.
+        seeds: each rung is trained with each, unless it names its own.
         change: what all rungs change in the shipped tasks and in ``preset``, by dotted key.
         preset: of the training, without epochs.
         rungs: in order.
@@ -91,6 +93,16 @@ class Ladder:
             raise ValueError(f"rungs are {names}, expected at least one, each of another name")
         if not self.sites or not self.boxes or not self.seeds:
             raise ValueError("sites, boxes and seeds are needed, expected at least one of each")
+        for rung in self.rungs:
+            if not set(rung.seeds) <= set(self.seeds) or (rung.seeds and not rung.ends):
+                raise ValueError(
+                    f"seeds of {rung.name} are {list(rung.seeds)}, expected some of {list(self.seeds)}, and of a rung "
+                    "that ends only"
+                )
+
+    def seeds_of(self, rung: Rung) -> tuple[int, ...]:
+        """What a rung is made with."""
+        return rung.seeds or self.seeds
 
     def named(self, name: str) -> Rung:
         """A rung by its name.

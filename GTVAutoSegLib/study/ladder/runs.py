@@ -63,7 +63,7 @@ def gtvautoseg(arguments: Sequence[str]) -> None:
 
 
 def climb(place: Workplace, rung: Rung, kept: Sequence[Rung]) -> None:
-    """Make and measure one rung on every data set and with every seed.
+    """Make and measure one rung on every data set and with every seed of its.
 
     Args:
         place: where.
@@ -74,7 +74,7 @@ def climb(place: Workplace, rung: Rung, kept: Sequence[Rung]) -> None:
         InputError: it asks for what is not there.
         RunError: a training or an evaluation failed.
     """
-    for seed in place.ladder.seeds:
+    for seed in place.ladder.seeds_of(rung):
         for site in place.ladder.sites:
             if not place.cases(rung, site, seed).exists():
                 _make(place, rung, rungs=[*kept, rung], site=site, seed=seed)

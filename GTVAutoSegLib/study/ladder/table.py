@@ -10,8 +10,8 @@ import numpy as np
 from ...errors import InputError
 from ...evaluation.boxes import unboxed
 from ...evaluation.cases import ALL_SLICES, CASCADE, TRUE_SLICES
+from ...evaluation.statistics import Difference, compare_systems
 from ...system.json_text import read_json
-from ..reproduce.scoring.statistics import Difference, compare_systems
 from ..rung import read_cases
 from .plan import Rung
 from .runs import COST, Workplace
@@ -40,12 +40,12 @@ class Step:
     kept: bool
 
 
-def scores(place: Workplace, rung: Rung, sites: Iterable[str], variant: str) -> np.ndarray:
+def scores(place: Workplace, rung: Rung, sites: Iterable[str], variant: str, seeds: Sequence[int]) -> np.ndarray:
     """DSC (seeds x boxes, cases) of some data sets, the cases of one after the other."""
     columns = []
     for site in sites:
         rows = []
-        for seed in place.ladder.seeds:
+        for seed in seeds:
             found = read_cases(place.cases(rung, site, seed))
             for name, values in found.items():
                 if unboxed(name)[0] == variant:
@@ -60,7 +60,8 @@ def difference(place: Workplace, rung: Rung, below: Rung, sites: Sequence[str], 
     Raises:
         InputError: they are of different cases, or of none.
     """
-    ours, theirs = (scores(place, one, sites, variant) for one in (rung, below))
+    seeds = place.ladder.seeds_of(rung)
+    ours, theirs = (scores(place, one, sites=sites, variant=variant, seeds=seeds) for one in (rung, below))
     found = compare_systems(ours, theirs) if ours.shape == theirs.shape else None
     if found is None:
         raise InputError(f"'{rung.name}' and '{below.name}' are of different cases; remove the older one's folder")
@@ -86,17 +87,18 @@ def table(place: Workplace, steps: Sequence[Step]) -> str:
 
 def _line(place: Workplace, step: Step, sites: Sequence[str]) -> str:
     rung, below, single = step.rung, step.below, len(sites) == 1
-    after = f"{scores(place, rung, sites, CASCADE).mean():.3f}"
+    seeds = place.ladder.seeds_of(rung)
+    after = f"{scores(place, rung, sites=sites, variant=CASCADE, seeds=seeds).mean():.3f}"
     name = sites[0] if single else BOTH
     verdict = "" if single and below is not None else "yes" if step.kept else "no"
     costs = [_cost(place, rung, sites[0], key) if single else "" for key in COSTS]
     if below is None:
         return f"| {rung.title} | {name} | | {after} | | | | {' | '.join(costs)} | {verdict} |"
-    before = f"{scores(place, below, sites, CASCADE).mean():.3f}"
+    before = f"{scores(place, below, sites=sites, variant=CASCADE, seeds=seeds).mean():.3f}"
     gains = [
         _interval(difference(place, rung, below, sites, variant=one)) for one in (CASCADE, ALL_SLICES, TRUE_SLICES)
     ]
-    title = f"{rung.title} (over {below.name})"
+    title = f"{rung.title} (over {below.name}{', one seed' if len(seeds) == 1 else ''})"
     return f"| {title} | {name} | {before} | {after} | {' | '.join(gains)} | {' | '.join(costs)} | {verdict} |"
 
 
@@ -106,5 +108,5 @@ def _interval(found: Difference) -> str:
 
 def _cost(place: Workplace, rung: Rung, site: str, key: str) -> str:
     """Mean over the seeds."""
-    values = [read_json(place.folder(rung, site, seed) / COST)[key] for seed in place.ladder.seeds]
+    values = [read_json(place.folder(rung, site, seed) / COST)[key] for seed in place.ladder.seeds_of(rung)]
     return f"{float(np.mean(values)):.{COSTS[key]}f}"

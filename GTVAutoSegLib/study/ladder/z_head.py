@@ -29,11 +29,12 @@ from ...training.data.batches import Samples, TrainingSamples, as_input
 from ...training.data.crop_set import samples_of
 from ...training.data.dataset import find_cases, read_label
 from ...training.data.slice_store import build_store
+from ...training.results.bundles import BOXES
 from ...training.results.threshold import ByMask, best_threshold, measure_case
+from ..thresholds import stages_of
 
 WIDTH, KERNEL, RATE = 8, 5, 0.01
 STEPS, TOGETHER = 200, 8  # boxes a step
-BOXES = 3  # drawn for each case
 BATCH = 16
 LARGEST = 8.0  # of the log-odds
 
@@ -102,7 +103,7 @@ class Headed:
 
 
 def measure_head(model: Path, dataset: Path, store: Path, slacks: Sequence[float], seed: int) -> list[Measurement]:
-    """Train a head for a model of one classifier, and measure the cascade with it.
+    """Train a head for a model, and measure the cascade with it.
 
     Args:
         model: trained on crops.
@@ -121,8 +122,7 @@ def measure_head(model: Path, dataset: Path, store: Path, slacks: Sequence[float
     boxed = [samples_of((case,), settings, fixed=box) for case in taught for box in range(BOXES)]
     head = fit_head([_sequence(cascade, slices) for slices in boxed], seed)
     judged = [samples_of((case,), settings, fixed=box) for case in chosen for box in range(BOXES)]
-    networks: tuple[Any, Any] = (cascade.classifiers[0], cascade.segmenters[0])
-    found = [measure_case(slices, *networks, cascade.device) for slices in judged]
+    found = [measure_case(slices, *stages_of(cascade), cascade.device) for slices in judged]
     threshold = best_threshold(_headed(case, head, cascade.bundle.info.thresholds.mask) for case in found)
     subject: Any = Headed(cascade, head, threshold)
     results = []
@@ -144,10 +144,10 @@ def _headed(case: ByMask, head: ZHead, mask: float) -> Any:
 @torch.inference_mode()
 def _sequence(cascade: Cascade, slices: Samples | TrainingSamples) -> tuple[np.ndarray, np.ndarray]:
     """What the classifier says of the slices of a box, and what they show."""
+    classify, _ = stages_of(cascade)
     probability, abnormal = [], []
     for start in range(0, len(slices), BATCH):
         images, masks = slices.batch(np.arange(start, min(start + BATCH, len(slices))))
-        logits = cascade.classifiers[0](as_input(images, cascade.device))
-        probability.append(logits.softmax(dim=1)[:, 1].cpu().numpy())
+        probability.append(classify(as_input(images, cascade.device))[:, 1].cpu().numpy())
         abnormal.append(masks.flatten(1).any(dim=1).numpy())
     return np.concatenate(probability), np.concatenate(abnormal)

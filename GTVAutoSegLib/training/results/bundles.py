@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...cascade.inference import ensemble_probabilities
 from ...errors import Cancelled, InputError
 from ...model.bundle import DESCRIPTION, SCHEMA, Bundle
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
@@ -192,12 +194,19 @@ def _figures(
     """By fold, how its networks do on its validation cases."""
     figures: dict[str, list[ByMask]] = {}
     for fold in folds:
-        classifier, segmenter = (_load(task, folder, fold, stage).to(device) for stage in STAGES)
+        classify, segment = (
+            partial(
+                ensemble_probabilities,
+                [_load(task, folder, fold, stage).to(device)],
+                flips=CascadeStage(stage).of(task).flips,
+            )
+            for stage in STAGES
+        )
         figures[fold.name] = []
         for name in fold.validation:
             for box in range(1 if task.preprocessing.crops is None else BOXES):
                 samples = samples_of((cases[name],), task.preprocessing, fixed=box)
-                figures[fold.name].append(measure_case(samples, classifier, segmenter, device))
+                figures[fold.name].append(measure_case(samples, classify, segment, device))
             if cancelled():
                 raise Cancelled("the run was stopped while thresholds were chosen; its networks are trained and kept")
     return figures

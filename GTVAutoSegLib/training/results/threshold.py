@@ -7,12 +7,12 @@ So does that of a segmenter, which is hesitant after few patients. The two are c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from ...model.info import Thresholds
 from ..data.batches import Samples, as_input
@@ -47,6 +47,8 @@ class SliceFigures:
 
 # What both networks make of one case, by the probability from which a pixel is tumour.
 ByMask = Mapping[float, SliceFigures]
+# A stage of a model: class probabilities (n, 2, ...) of float (n, channels, N, N).
+Look = Callable[[Tensor], Tensor]
 
 
 def best_threshold(figures: Iterable[SliceFigures]) -> float:
@@ -85,22 +87,22 @@ def threshold_curves(cases: Sequence[ByMask], chosen: Thresholds) -> dict[str, d
 
 
 @torch.inference_mode()
-def measure_case(slices: Samples, classifier: nn.Module, segmenter: nn.Module, device: torch.device) -> ByMask:
-    """Run both networks on every slice of a case.
+def measure_case(slices: Samples, classify: Look, segment: Look, device: torch.device) -> ByMask:
+    """Run both stages on every slice of a case.
 
     Args:
         slices: of one case.
-        classifier: in evaluation mode, on ``device``.
-        segmenter: in evaluation mode, on ``device``.
-        device: where they are.
+        classify: the first stage, see `inference.ensemble_probabilities`.
+        segment: the second stage.
+        device: where their networks are.
     """
     rows: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     for start in range(0, len(slices), BATCH):
         images, masks = slices.batch(np.arange(start, min(start + BATCH, len(slices))))
         inputs, truth = as_input(images, device), masks.to(device)
-        probabilities.append(classifier(inputs).softmax(dim=1)[:, 1].cpu().numpy())
-        tumour = segmenter(inputs).softmax(dim=1)[:, 1]
+        probabilities.append(classify(inputs)[:, 1].cpu().numpy())
+        tumour = segment(inputs)[:, 1]
         areas = []
         for threshold in MASKS:
             outlined = tumour >= threshold
