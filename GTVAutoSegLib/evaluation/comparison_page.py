@@ -8,7 +8,7 @@ from html import escape
 
 from .. import __version__
 from ..report.charts import sheet
-from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..report.pages import RESEARCH_ONLY, Number, page, paragraphs, table
 from ..report.points import SIZE, Level, Point, point_chart
 from .comparison import NEW, OLD, Pair, Side
 from .verdict import BETTER, FIGURES, WORSE, Figure, Verdict
@@ -42,7 +42,7 @@ def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str,
         ),
         "<h2>Every case</h2>",
         sheet([_chart(pairs, verdict.figures["dsc"])], columns=1, size=SIZE),
-        table([_case(pair, verdict) for pair in sorted(pairs, key=_gain)], _head()),
+        _cases(pairs, verdict),
         f'<p class="small">Data set {escape(dataset)}; where a side is a training run, each case by networks that were '
         "not trained on it. HD95: the larger of the two directed 95th percentiles of the surface distances, undefined "
         "where an outline is empty. Added path length: how much of the label a person would have to draw anew. "
@@ -65,9 +65,18 @@ def _mean(name: str, figure: Figure) -> list[object]:
     return [f"{title} {unit}".strip(), *numbers, Number(interval), found.cases]
 
 
+def _cases(pairs: Sequence[Pair], verdict: Verdict) -> str:
+    """From the one that got worst to the one that got best; who has learned from a case where anybody has."""
+    rows = [_case(pair, verdict) for pair in sorted(pairs, key=_gain)]
+    head = _head()
+    if not any(row[-1] for row in rows):
+        rows, head = [row[:-1] for row in rows], head[:-1]
+    return table(rows, head)
+
+
 def _head() -> list[str]:
     figures = [f"{title} {unit}".strip() for title, unit, _ in FIGURES.values()]
-    return ["case", *(f"{figure}, {key}" for figure in figures for key in (OLD, NEW)), "DSC difference", "learned from"]
+    return ["case", *(f"{figure}, {key}" for figure in figures for key in (OLD, NEW)), "DSC difference", "learned by"]
 
 
 def _case(pair: Pair, verdict: Verdict) -> list[object]:
@@ -77,7 +86,7 @@ def _case(pair: Pair, verdict: Verdict) -> list[object]:
         for side in (pair.old, pair.new)
     ]
     by = ", ".join(key for key, one in verdict.learned.items() if pair.case in one.cases)
-    return [pair.case, *numbers, _number(_gain(pair), 3, sign="+"), Html(f"by {by}") if by else ""]
+    return [pair.case, *numbers, _number(_gain(pair), 3, sign="+"), by]
 
 
 def _gain(pair: Pair) -> float:

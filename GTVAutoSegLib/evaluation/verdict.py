@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,10 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of both sides: means over the cases for which both are defined, and the difference, new minus old."""
+    """One figure of both sides: means over the cases for which both are defined, and the difference, new minus old.
+
+    Its interval and p are NaN where there are fewer than `FEWEST_CASES`.
+    """
 
     old: float
     new: float
@@ -64,9 +67,9 @@ def judge(pairs: Sequence[Pair], sides: Mapping[str, Side]) -> Verdict:
     figures = {name: figure for name in FIGURES if (figure := _figure(pairs, name)) is not None}
     learned = {key: _learned(pairs, side) for key, side in sides.items()}
     verdict, sentence = _decide(figures["dsc"], learned[NEW])
-    remarks = [learned[key].sentence(f"the {key} model, {sides[key].name},") for key in (OLD, NEW)]
+    remarks = [learned[key].sentence(f"The {key} model, {sides[key].name},") for key in (OLD, NEW)]
     if any(one.kind != UNKNOWN for one in learned.values()):
-        remarks.append(f"what a model has learned from is known by its CTs' voxels: {LIMITS}")
+        remarks.append(f"What a model has learned from is known by its CTs' voxels: {LIMITS}")
     remarks += [f"{sides[key].name}: {text}" for key in (OLD, NEW) for text in sides[key].remarks]
     return Verdict(verdict, sentence, figures, learned=learned, remarks=tuple(text for text in remarks if text))
 
@@ -104,6 +107,8 @@ def _figure(pairs: Sequence[Pair], name: str) -> Figure | None:
     difference = compare_systems(new, old)
     if difference is None:
         return None
+    if difference.cases < FEWEST_CASES:
+        difference = replace(difference, low=math.nan, high=math.nan, p=math.nan)
     both = ~np.isnan(old + new)
     return Figure(float(old[both].mean()), float(new[both].mean()), difference)
 

@@ -58,7 +58,7 @@ def test_every_case_is_outlined_by_the_fold_that_did_not_learn_from_it(data, run
     ours = {row["case"]: float(row["dsc"]) for row in rows if row["variant"] == "cascade"}
     assert {case["case"]: pytest.approx(case["new"]["dsc"], abs=1e-5) for case in found["cases"]} == ours
     assert found["models"]["new"]["name"] == "phantom 1.1.0" and len(found["models"]["new"]["bundles"]) == 4
-    assert "the old model, phantom 1.0.0, does not tell which CTs it has learned from" in capsys.readouterr().out
+    assert "The old model, phantom 1.0.0, does not tell which CTs it has learned from" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text().splitlines()))
     assert float(rows[0]["dsc_old"]) == pytest.approx(found["cases"][0]["old"]["dsc"], abs=1e-5)
     page = (tmp_path / "comparison.html").read_text()
@@ -139,5 +139,6 @@ def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differ
     side = Side("m", "m 1", {f"case{number}": present for number in range(len(differences))})
     found = judge(pairs(differences), {OLD: side, NEW: side})
     assert found.verdict == verdict and sentence in found.sentence
+    assert np.isnan(found.figures["dsc"].difference.low) == (len(differences) < 6)
     lengths = found.figures["added_path_length_mm"]
     assert lengths.difference.mean == pytest.approx(-10 * np.mean(differences))
