@@ -38,11 +38,14 @@ class Victim:
         again: further arguments of the run after the kill.
         whole: raises when an output that is there is half.
         copied: names of inputs that lie in the output folder from the start, and that the kill may not harm.
+        stored: names of models that are installed from the start, one after the other; the user's data lie in the
+            output folder.
     """
 
     arguments: Callable[[Path, Path], list[str]]
     again: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
 
 
 VICTIMS = {
@@ -71,6 +74,11 @@ VICTIMS = {
         lambda i, o: ["train", "sts-gtv", str(i / "set"), str(o / "run"), "--preset", str(i / "tiny.json")],
         ("--resume",),
     ),
+    "compare": Victim(
+        lambda i, o: ["compare", str(i / "set"), str(i / "model"), str(i / "other"), "--output", str(o / "out")]
+    ),
+    "model install": Victim(lambda i, o: ["model", "install", str(i / "lung-2"), "--replace"], stored=("lung-1",)),
+    "model use": Victim(lambda i, o: ["model", "use", "lung", "1.0.0"], stored=("lung-1", "lung-2")),
 }
 
 
@@ -96,6 +104,9 @@ def make_inputs(folder: Path) -> None:
     mask.CopyInformation(ct)
     sitk.WriteImage(mask, str(folder / "drawn.nrrd"))
     make_bundle(folder / "model", bias=50.0)
+    make_bundle(folder / "other", bias=1.0)
+    for number in (1, 2):
+        make_bundle(folder / f"lung-{number}", id="lung", version=f"{number}.0.0", bias=float(number))
     for number in range(3):
         files = write_series(folder / "dicom" / f"P{number}" / "ct", patient_array(seed=number), PatientID=f"P{number}")
         contours = {"GTV": [square(-5, -10, 5, 4, height) for height in (-27, -24, -21)]}
@@ -147,13 +158,24 @@ def half_there(folder: Path) -> list[str]:
     return bad
 
 
-def run(arguments: list[str], seconds: float | None = None) -> tuple[int, float, str]:
-    """Run a command, or kill it and all its processes after so many seconds: exit code, time, what it said."""
+def run(arguments: list[str], seconds: float | None = None, data: Path | None = None) -> tuple[int, float, str]:
+    """Run a command, or kill it and all its processes after so many seconds: exit code, time, what it said.
+
+    Args:
+        arguments: of `gtvautoseg`.
+        seconds: until it is killed.
+        data: folder for the user's data, installed models among them.
+    """
     begun = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-m", "GTVAutoSegLib", *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            **({} if data is None else {"XDG_DATA_HOME": str(data)}),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -174,6 +196,8 @@ def fresh(folder: Path, inputs: Path, victim: Victim) -> Path:
     folder.mkdir()
     for name in victim.copied:
         shutil.copy(inputs / name, folder / name)
+    for name in victim.stored:
+        run(["model", "install", str(inputs / name), "--replace"], data=folder)
     return folder
 
 
@@ -182,10 +206,10 @@ def wrongs(victim: Victim, inputs: Path, work: Path, expected: dict[str, str], s
     before = hashes(inputs)
     output = fresh(work / "out", inputs, victim)
     arguments = victim.arguments(inputs, output)
-    run(arguments, seconds)
+    run(arguments, seconds, output)
     found = [f"half there after the kill: {one}" for one in half_there(output)]
     found += [f"{name} was harmed" for name in victim.copied if hashes(output).get(name) != hashes(inputs)[name]]
-    code, _, said = run([*arguments, *victim.again])
+    code, _, said = run([*arguments, *victim.again], data=output)
     if code != 0:
         found.append(f"the run after it ended with {code}: {said.strip()[-300:]}")
     left = hashes(output)
@@ -215,7 +239,7 @@ def main() -> int:
             victim = VICTIMS[title]
             chance = random.Random(f"{title} {values.seed}")
             output = fresh(work / "out", inputs, victim)
-            code, seconds, said = run(victim.arguments(inputs, output))
+            code, seconds, said = run(victim.arguments(inputs, output), data=output)
             if code != 0:
                 print(f"{title}: an undisturbed run ends with {code}: {said}", file=sys.stderr)
                 return 1
