@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -13,16 +12,16 @@ import numpy as np
 
 from ..cascade.load import check_torch, load_model
 from ..cascade.person import simulated_box
-from ..errors import InputError, RunError
+from ..errors import InputError
 from ..images.metrics import Agreement, SliceCounts, compare, count_slices
 from ..images.placement import tumour_slices
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import read_bundle
-from ..system.processes import WorkerDied, processors_each, run_jobs
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
 from .boxes import boxed
+from .in_order import in_order
 
 if TYPE_CHECKING:
     from ..cascade.cascade import Cascade
@@ -101,8 +100,8 @@ def evaluate(
             find_prediction(subject.predictions, case)
     # Also before processes are started, whose initializer could not say what is wrong with a model or device.
     measure = _measurer(subject)
-    results = map(measure, cases) if workers == 1 else _in_processes(cases, subject, workers)
-    for done, result in enumerate(results):
+    do = measure if workers == 1 else partial(_measure, subject=subject)
+    for done, result in enumerate(in_order(do, cases, workers, networks=bool(subject.models))):
         if progress is not None:
             progress(EVALUATING, done + 1, len(cases))
         yield result
@@ -205,29 +204,9 @@ def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.
     )
 
 
-def _in_processes(cases: Sequence[Case], subject: Subject, workers: int) -> Iterator[list[Measurement] | Failure]:
-    """Measure cases in other processes; in the order of the cases."""
-    do = partial(_measure_in_worker, subject=subject, threads=processors_each(workers))
-    waiting = iter(range(len(cases)))
-    next_one, found = next(waiting, None), {}
-    with closing(run_jobs(do, list(enumerate(cases)), workers=workers)) as running:
-        for ended in running:
-            if isinstance(ended.error, WorkerDied):
-                raise RunError(f"{ended.job[1].name}: {ended.error}; use fewer --workers")
-            found[ended.job[0]] = ended.result()
-            while next_one in found:
-                yield found.pop(next_one)
-                next_one = next(waiting, None)
-
-
-def _measure_in_worker(
-    job: tuple[int, Case], _: Callable[[], bool], subject: Subject, threads: int
-) -> list[Measurement] | Failure:
-    if subject.models:
-        import torch
-
-        torch.set_num_threads(threads)
-    return _kept_measurer(subject)(job[1])
+def _measure(case: Case, subject: Subject) -> list[Measurement] | Failure:
+    """Measure a case by the kept measurer of this process."""
+    return _kept_measurer(subject)(case)
 
 
 @lru_cache(maxsize=1)

@@ -120,7 +120,7 @@ def compare(mask: np.ndarray, reference: np.ndarray, volume: Volume) -> Agreemen
         hd95_mm = float(max(np.percentile(there, 95), np.percentile(back, 95)))
         pooled = np.concatenate([there, back])
         asd_mm = float(pooled.mean())
-        surface_dice = [float((pooled <= tolerance).mean()) for tolerance in SURFACE_DICE_MM]
+        surface_dice = [_share_within(pooled, tolerance) for tolerance in SURFACE_DICE_MM]
         in_voxels = np.concatenate(surface_distances(mask, reference, (1.0, 1.0, 1.0)))
         hd95_voxels = float(np.percentile(in_voxels, 95))
     return Agreement(
@@ -142,6 +142,21 @@ def compare(mask: np.ndarray, reference: np.ndarray, volume: Volume) -> Agreemen
     )
 
 
+def surface_dice(mask: np.ndarray, reference: np.ndarray, volume: Volume, tolerance_mm: float) -> float:
+    """Fraction of both surfaces that lies within a tolerance of the other one, as in `Agreement` for any tolerance.
+
+    Args:
+        mask: (z, y, x), 0 or 1.
+        reference: the same.
+        volume: gives the voxel size.
+        tolerance_mm: mm.
+    """
+    mask, reference = mask.astype(bool), reference.astype(bool)
+    if not (mask.any() and reference.any()):
+        return float(mask.any() == reference.any())
+    return _share_within(np.concatenate(surface_distances(mask, reference, volume.spacing[::-1])), tolerance_mm)
+
+
 def surface_distances(
     mask: np.ndarray, reference: np.ndarray, spacing: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -161,26 +176,31 @@ def surface_distances(
     return distances[1][surfaces[0]], distances[0][surfaces[1]]
 
 
-def added_path_length(before: np.ndarray, after: np.ndarray, volume: Volume) -> np.ndarray:
+def added_path_length(before: np.ndarray, after: np.ndarray, volume: Volume, tolerance_mm: float = 0.0) -> np.ndarray:
     """How much of an outline has to be drawn where there was none: added path length, by slice.
 
     Counted are the pixels of the new outline, in axial slices, that do not belong to the former outline too (Vaassen et
-    al., Phys Imaging Radiat Oncol 13 (2020) 1, without a tolerance), each as long as the mean side of a pixel. A pixel
+    al., Phys Imaging Radiat Oncol 13 (2020) 1), each as long as the mean side of a pixel. A pixel
     belongs to an outline when it lies inside and shares a side with one outside.
 
     Args:
         before: bool (z, y, x).
         after: the same.
         volume: gives the axes and the voxel size.
+        tolerance_mm: pixels so close to one of the former outline, in their slice, need not be drawn.
 
     Returns:
         float (slices,), mm, along the stored axis closest to head-feet.
     """
     view = volume.axial
-    pixel_mm = float(np.mean([volume.spacing[2 - axis] for axis in view.axes[1:]]))
+    sides = [volume.spacing[2 - axis] for axis in view.axes[1:]]
+    pixel_mm = float(np.mean(sides))
     structure = ndimage.generate_binary_structure(2, 1)[None]
     edges = [array & ~ndimage.binary_erosion(array, structure) for array in (view.of(before) > 0, view.of(after) > 0)]
-    lengths = (edges[1] & ~edges[0]).sum(axis=(1, 2)) * pixel_mm
+    known = edges[0]
+    if tolerance_mm > 0:
+        known = np.array([_within(plane, tolerance_mm, sides) for plane in known])
+    lengths = (edges[1] & ~known).sum(axis=(1, 2)) * pixel_mm
     return np.asarray(lengths[::-1] if 0 in view.flips else lengths)
 
 
@@ -192,6 +212,17 @@ def count_slices(picked: np.ndarray, abnormal: np.ndarray) -> SliceCounts:
         int((~picked & abnormal).sum()),
         int((~picked & ~abnormal).sum()),
     )
+
+
+def _within(pixels: np.ndarray, tolerance_mm: float, sides: list[float]) -> np.ndarray:
+    """Which pixels of a slice are so close to one of some; bool, of the same shape."""
+    if not pixels.any():
+        return pixels
+    return np.asarray(ndimage.distance_transform_edt(~pixels, sampling=sides) <= tolerance_mm)
+
+
+def _share_within(distances: np.ndarray, tolerance_mm: float) -> float:
+    return float((distances <= tolerance_mm).mean())
 
 
 def _ratio(part: float, whole: float) -> float:
