@@ -34,6 +34,7 @@ COMMANDS = {
     "samples": ("learning.samples", "draw what the networks see during training"),
     "evaluate": ("learning.evaluate", "measure models, or masks of any origin, on a data set"),
     "compare": ("learning.compare", "compare a new model with the present one, case by case, on the same cases"),
+    "commission": ("quality.commission", "test a model against a site's limits, as a page to file and sign"),
     "bench": ("study.bench", "measure time and memory on this machine, also beside other systems"),
     "reproduce": ("study.reproduce", "train and compare every system of the paper on a data set"),
     "export-nnunet": ("study.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),

@@ -31,6 +31,9 @@ p { margin: .4em 0; }
 .sign { margin-top: 2em; } .sign span { display: inline-block; border-bottom: 1px solid #1c1c1c; width: 14em; }
 .results { font-size: .9em; } .results th { font-size: .9em; vertical-align: bottom; }
 .results td:last-child { min-width: 14em; }
+.figures { font-size: .88em; } .figures th { vertical-align: bottom; }
+.figures th:not(:first-child) { text-align: right; padding-left: .3em; }
+.fixed td:first-child { white-space: nowrap; }
 .top { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start; }
 .top > table { flex: 1 1 24em; }
 .scroll { overflow-x: auto; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ COLORS = (80, 170, 255, 255, 60, 60)  # blue: the outline before a person edited
 PALETTE = bytes(value for grey in range(WHITE + 1) for value in (round(grey * 255 / WHITE),) * 3) + bytes(COLORS)
 FILTER_UP = 2
 AXIAL_PICTURES = 4
+DASH = 4  # pixels; two of three are drawn
 # Sides of the patient at the left, right, top and bottom of a picture: right, left, anterior, posterior, superior
 # (head), inferior (feet).
 AXIAL_MARKS, CORONAL_MARKS, SAGITTAL_MARKS = "RLAP", "RLSI", "APSI"
@@ -100,6 +102,45 @@ def key_pictures(
     return tuple(pictures)
 
 
+def compared_slices(
+    mask: np.ndarray,
+    reference: np.ndarray,
+    volume: Volume,
+    *,
+    slices: Sequence[int],
+    window: tuple[float, float],
+    width: int = 400,
+) -> tuple[Picture, ...]:
+    """Axial slices with an outline, red, and its reference, blue and dashed, so that they can be told on grey paper.
+
+    Args:
+        mask: (z, y, x), 0 or 1, on the volume's grid.
+        reference: the same.
+        volume: the CT.
+        slices: which, along the stored axis closest to head-feet.
+        window: HU shown as black and white.
+        width: of each picture, pixels.
+    """
+    hu, outlined, spacing = _axial(mask, volume)
+    true = volume.axial.of(reference) > 0
+    found = bounding_box(outlined | true)
+    pictures = []
+    for stored in slices:
+        index = len(hu) - 1 - stored if 0 in volume.axial.flips else stored
+        where = (index, *(_with_margin(found, hu.shape, spacing)[1:] if found else (slice(None), slice(None))))
+        drawn = draw(
+            hu[where],
+            mask=outlined[where],
+            spacing=spacing[1:],
+            window=window,
+            width=width,
+            before=true[where],
+            dashed=True,
+        )
+        pictures.append(Picture(f"axial, slice {stored}", encode_png(drawn)))
+    return tuple(pictures)
+
+
 def draw(
     hu: np.ndarray,
     mask: np.ndarray,
@@ -107,6 +148,7 @@ def draw(
     window: tuple[float, float],
     width: int,
     before: np.ndarray | None = None,
+    dashed: bool = False,
 ) -> np.ndarray:
     """A slice (rows, columns) in grey with the mask's outline, in the proportions of the patient.
 
@@ -117,6 +159,7 @@ def draw(
         window: HU shown as black and white.
         width: of the picture, pixels.
         before: bool, another outline beneath it.
+        dashed: whether that one is.
 
     Returns:
         uint8 (height, width), colours of ``PALETTE``: black is 0, white 253, the other outline 254, the outline 255.
@@ -131,7 +174,10 @@ def draw(
     for outlined, value in ((before, FORMER), (mask, OUTLINE)):
         if outlined is not None:
             large = outlined[np.rint(y).astype(int).clip(0, rows - 1)][:, np.rint(x).astype(int).clip(0, columns - 1)]
-            picture[_edge(large) | _edge(large.T).T] = value
+            line = _edge(large) | _edge(large.T).T
+            if dashed and value == FORMER:
+                line &= (np.add.outer(np.arange(height), np.arange(width)) // DASH) % 3 < 2
+            picture[line] = value
     return picture
 
 

@@ -14,6 +14,8 @@ MARKED = "#b00020"
 ROOM = 0.06  # beyond the outermost points, as a share of their range
 LETTER = 6.2  # mean width of a letter of the charts' font
 LINE = 12.0
+BAR = 10  # from one bar to the next
+DOT = 4.5  # radius of a marked point
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Level:
         y: where.
         text: written at its right end.
         dashed: whether the line is.
-        band: lowest and highest value of its uncertainty, shaded.
+        band: lowest and highest value of its uncertainty, as an upright bar at its left end.
         span: from where to where along x; all of the chart by default.
     """
 
@@ -74,15 +76,15 @@ def point_chart(
     heights = [one.y for one in points]
     heights += [value for one in levels for value in (one.y, *(one.band or ()))]
     axes = Axes(_wide([one.x for one in points], log=log_x), _wide(heights), size, log_x)
-    parts = [_band(axes, level) for level in levels if level.band is not None]
-    parts += axes.frame(title, x, axes.x_ticks() if x_ticks is None else x_ticks, y)
+    parts = axes.frame(title, x, axes.x_ticks() if x_ticks is None else x_ticks, y)
     parts += [_line(axes, level) for level in levels]
+    parts += [_bar(axes, level, number) for number, level in enumerate(one for one in levels if one.band is not None)]
     if joined and len(points) > 1:
         path = "L".join("{:.1f} {:.1f}".format(*axes.at((one.x, one.y))) for one in points)
         parts.append(f'<path d="M{path}" fill="none" stroke="#777"/>')
     for one in points:
         across, height = axes.at((one.x, one.y))
-        colour, radius = (MARKED, 4.5) if one.marked else (COLOURS[one.colour % len(COLOURS)], 3.2)
+        colour, radius = (MARKED, DOT) if one.marked else (COLOURS[one.colour % len(COLOURS)], 3.2)
         parts.append(f'<circle cx="{across:.1f}" cy="{height:.1f}" r="{radius}" fill="{colour}"/>')
     return f"<g>{''.join([*parts, *_labels(axes, points, levels)])}</g>"
 
@@ -102,11 +104,13 @@ def _ends(axes: Axes, level: Level) -> tuple[float, float]:
     return axes.at((max(first, axes.x[0]), level.y))[0], axes.at((min(last, axes.x[1]), level.y))[0]
 
 
-def _band(axes: Axes, level: Level) -> str:
-    (left, right), (low, high) = _ends(axes, level), level.band or (level.y, level.y)
-    top, bottom = (axes.at((axes.x[0], value))[1] for value in (high, low))
-    size = f'width="{right - left:.1f}" height="{bottom - top:.1f}"'
-    return f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="#e8e8e8"/>'
+def _bar(axes: Axes, level: Level, number: int) -> str:
+    """An upright bar at the left end of a level, from one end of its band to the other."""
+    left = _ends(axes, level)[0] + BAR * (number + 1)
+    top, bottom = (axes.at((axes.x[0], value))[1] for value in reversed(level.band or (level.y, level.y)))
+    cap = f"h{BAR / 2:g}M{left - BAR / 4:.1f}"
+    path = f"M{left - BAR / 4:.1f} {top:.1f}{cap} {bottom:.1f}h{BAR / 2:g}M{left:.1f} {top:.1f}V{bottom:.1f}"
+    return f'<path d="{path}" fill="none" stroke="#777"/>'
 
 
 def _line(axes: Axes, level: Level) -> str:
@@ -126,6 +130,9 @@ def _labels(axes: Axes, points: Sequence[Point], levels: Sequence[Level]) -> lis
             height = axes.at((axes.x[0], level.y))[1] - 4
             taken.append((right - LETTER * len(level.text), right, height - LINE, height))
             parts.append(f'<text x="{right:.1f}" y="{height:.1f}" text-anchor="end">{escape(level.text)}</text>')
+    for one in points:
+        across, height = axes.at((one.x, one.y))
+        taken.append((across - DOT, across + DOT, height - DOT, height + DOT))
     for one in points:
         if one.label:
             left, base = _free(axes, one, taken)

@@ -43,8 +43,9 @@ def test_levels_and_their_bands_are_within_the_frame():
     heights = [float(number) for number in re.findall(r"M\d+\.\d (\d+\.\d)H", chart)]
     assert heights and all(30 < height < SIZE[1] - 40 for height in heights)
     assert "limit" in words(chart)
-    top = next(float(one.get("y")) for one in elements(chart, "rect") if one.get("fill") == "#e8e8e8")
-    assert top > 30
+    (bar,) = (one.get("d") for one in elements(chart, "path") if one.get("stroke") == "#777")
+    low, high = (float(number) for number in re.search(r"M\S+ (\S+)V(\S+)$", bar).groups())
+    assert 30 < low < heights[0] < high < SIZE[1] - 40
 
 
 def test_labels_of_points_at_one_place_do_not_lie_on_each_other():

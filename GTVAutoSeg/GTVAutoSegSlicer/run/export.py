@@ -93,7 +93,7 @@ class ExportWork:
 
     @property
     def cancelled(self) -> str:
-        """Whether the file was there before the cancel."""
+        """Whether the file came too early for the cancel."""
         return self._too_late() or _("The export was cancelled; nothing was written.")
 
     @property

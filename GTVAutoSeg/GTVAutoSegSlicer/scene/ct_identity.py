@@ -46,7 +46,7 @@ def identity(ct: Any) -> str:
 
 
 def dicom_origin(ct: Any) -> Origin:
-    """Series and patient of a CT, as far as Slicer's DICOM database still has one of its slices.
+    """Which series of whom a CT is, as far as Slicer's DICOM database still has one of its slices.
 
     Args:
         ct: vtkMRMLScalarVolumeNode.

@@ -46,7 +46,7 @@ ADVICE = "free space on the disk or choose another folder, and collect the case 
 
 @dataclass(frozen=True)
 class Origin:
-    """Series and patient of a CT: SeriesInstanceUID and PatientID, "" where they are not known. Neither is kept."""
+    """Which series of whom a CT is: SeriesInstanceUID and PatientID, "" each where nobody knows. Neither is kept."""
 
     series: str = ""
     patient: str = ""
@@ -71,7 +71,7 @@ def collect(
         mask: (z, y, x) on its grid; what is not 0 is tumour.
         dataset: folder in the layout of `dataset.find_cases`, made if need be.
         provenance: of the outline.
-        origin: series and patient of the CT; None reads them from its DICOM files.
+        origin: which series of whom the CT is; None reads that from its DICOM files.
 
     Returns:
         What became of it. A newer outline of the same CT replaces the older one, which is kept aside.
@@ -96,7 +96,7 @@ def collect(
         restore_folder(folder)
         old = there.get(name)
         case = CollectedCase(
-            # Without DICOM headers the CT does not become somebody else's.
+            # A file without a header does not make somebody else's CT of it.
             patient=_pseudonym(origin.patient) or (old.patient if old is not None else ""),
             ct_sha256=digest,
             mask_sha256=mask_sha256(label),
@@ -141,7 +141,7 @@ def _content(volume: Volume) -> str:
 
 
 def _pseudonym(patient: str) -> str:
-    """A patient's pseudonym, always the same; only somebody with this user's key can find out whose it is."""
+    """The same word for the same patient, which only who has this user's key can find out."""
     if not patient:
         return ""
     return f"patient_{hmac.new(_key(), patient.encode(), hashlib.sha256).hexdigest()[:LETTERS]}"

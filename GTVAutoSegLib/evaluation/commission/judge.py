@@ -1,0 +1,175 @@
+"""Whether the limits are kept: a rule each, and the verdict in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from .agreement import Estimate, agreement, mean_of
+from .figures import CaseFigures, Commission, Judgement
+
+SAYS_MORE = "its 95 % interval reaches beyond the limit: more patients would make it sure"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a limit is judged.
+
+    Attributes:
+        text: what is limited, for people.
+        figure: what is compared with it; None where that is not defined.
+        least: whether the limit is the least and not the most.
+        decimals: to write it with.
+    """
+
+    text: str
+    figure: Callable[[Commission], Estimate | None]
+    least: bool = False
+    decimals: int = 0
+
+
+def judged(commission: Commission) -> Commission:
+    """The commission with its judgements and its verdict."""
+    judgements = tuple(
+        _judge(key, rule, limit=getattr(commission.limits, key), commission=commission)
+        for key, rule in RULES.items()
+        if getattr(commission.limits, key) is not None
+    )
+    done = replace(commission, judgements=judgements, passed=all(one.passed for one in judgements))
+    return replace(done, sentence=_sentence(done))
+
+
+def shown(key: str, value: float | None) -> str:
+    """A figure that a limit is about, for people."""
+    return "not defined" if value is None else f"{value:.{RULES[key].decimals}f}"
+
+
+def _judge(key: str, rule: Rule, limit: float, commission: Commission) -> Judgement:
+    found = rule.figure(commission)
+    if found is None:
+        return Judgement(
+            key,
+            text=rule.text,
+            limit=limit,
+            found=None,
+            low=None,
+            high=None,
+            passed=False,
+            note="not defined, so it cannot be judged: see the cases",
+        )
+    passed = found.value >= limit if rule.least else found.value <= limit
+    known = not math.isnan(found.low)
+    sure = not known or (found.low >= limit if rule.least else found.high <= limit)
+    return Judgement(
+        key,
+        text=rule.text,
+        limit=limit,
+        found=round(found.value, 5),
+        low=round(found.low, 5) if known else None,
+        high=round(found.high, 5) if known else None,
+        passed=passed,
+        note=SAYS_MORE if passed and not sure else "",
+    )
+
+
+def _sentence(done: Commission) -> str:
+    patients = len({one.patient for one in done.tumours})
+    on = f"on {patients} patient{'s' * (patients != 1)} with a tumour"
+    if not done.judgements:
+        return f"No limit was asked for; figures of {done.subject.model.id} {on} are below."
+    broken = [one for one in done.judgements if not one.passed]
+    count = f"{len(done.judgements)} limit{'s' * (len(done.judgements) != 1)}"
+    if not broken:
+        return f"Passed: {done.subject.model.id} {done.subject.model.version} keeps all {count} {on}."
+    told = "; ".join(
+        f"{one.text} {shown(one.key, one.found)}, {_asked(one.key)} {shown(one.key, one.limit)}" for one in broken
+    )
+    return (
+        f"Not passed: {done.subject.model.id} {done.subject.model.version} keeps {len(done.judgements) - len(broken)} "
+        f"of {count} {on} ({told})."
+    )
+
+
+def _asked(key: str) -> str:
+    return "at least" if RULES[key].least else "at most"
+
+
+def _count(of: Callable[[Commission], int]) -> Callable[[Commission], Estimate]:
+    return lambda done: Estimate(float(of(done)))
+
+
+def _mean(of: Callable[[CaseFigures], float | None]) -> Callable[[Commission], Estimate | None]:
+    """The mean over the tumours; None when it is not defined for one of them: leaving that out would flatter."""
+
+    def figure(done: Commission) -> Estimate | None:
+        values = [of(one) for one in done.tumours]
+        return None if None in values else mean_of(values)
+
+    return figure
+
+
+def _worst(
+    of: Callable[[CaseFigures], float | None], pick: Callable[[Iterable[float]], float]
+) -> Callable[[Commission], Estimate | None]:
+    def figure(done: Commission) -> Estimate | None:
+        values = [of(one) for one in done.tumours]
+        known = [value for value in values if value is not None]
+        return Estimate(pick(known)) if known and len(known) == len(values) else None
+
+    return figure
+
+
+def differences(cases: Sequence[CaseFigures]) -> list[float | None]:
+    """Volume of the outline minus the reference's, as percent of their mean."""
+    return [one.difference_percent for one in cases]
+
+
+def _size(one: Estimate) -> Estimate:
+    """The size of a value that may be negative."""
+    low, high = sorted((abs(one.low), abs(one.high)))
+    return Estimate(abs(one.value), 0.0 if one.low < 0 < one.high else low, high)
+
+
+def _bias(done: Commission) -> Estimate | None:
+    bias = mean_of(differences(done.tumours))
+    return None if bias is None else _size(bias)
+
+
+def _agreement(done: Commission) -> Estimate | None:
+    found = agreement(differences(done.tumours))
+    return None if found is None else max(_size(found.lower), _size(found.upper), key=lambda one: one.value)
+
+
+def _ends_of(kind: str) -> Callable[[CaseFigures], float | None]:
+    """The larger of what is missed, or extra, at the feet and the head end."""
+    return lambda one: (
+        None if one.ends is None else float(max(getattr(one.ends, f"{kind}_{end}") for end in ("feet", "head")))
+    )
+
+
+RULES = {
+    "patients_at_least": Rule(
+        "patients with a tumour", _count(lambda done: len({one.patient for one in done.tumours})), least=True
+    ),
+    "cases_failed_at_most": Rule("cases that could not be measured", _count(lambda done: len(done.failed))),
+    "tumours_missed_at_most": Rule("tumours missed", _count(lambda done: sum(one.missed for one in done.cases))),
+    "false_tumours_at_most": Rule(
+        "tumours found where there is none",
+        _count(lambda done: sum(one.volume_ml > 0 for one in done.cases if not one.has_tumour)),
+    ),
+    "dsc_mean_at_least": Rule("mean DSC", _mean(lambda one: one.dsc), least=True, decimals=3),
+    "dsc_worst_at_least": Rule("worst DSC", _worst(lambda one: one.dsc, min), least=True, decimals=3),
+    "surface_dice_mean_at_least": Rule(
+        "mean surface Dice", _mean(lambda one: one.surface_dice), least=True, decimals=3
+    ),
+    "hd95_mm_mean_at_most": Rule("mean HD95 (mm)", _mean(lambda one: one.hd95_mm), decimals=1),
+    "hd95_mm_worst_at_most": Rule("worst HD95 (mm)", _worst(lambda one: one.hd95_mm, max), decimals=1),
+    "added_path_share_mean_at_most": Rule(
+        "mean share of the outline beyond the tolerance", _mean(lambda one: one.added_path_share), decimals=3
+    ),
+    "volume_bias_percent_at_most": Rule("size of the volume bias (%)", _bias, decimals=1),
+    "volume_agreement_percent_at_most": Rule("limits of agreement of the volume (± %)", _agreement, decimals=1),
+    "end_slices_missed_worst_at_most": Rule("most slices missed at an end", _worst(_ends_of("missed"), max)),
+    "end_slices_extra_worst_at_most": Rule("most slices beyond an end", _worst(_ends_of("extra"), max)),
+}

@@ -1,0 +1,197 @@
+"""A commission from beginning to end, without its page."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ...cascade.result import ModelRecord, versions
+from ...errors import InputError
+from ...model.bundle import Bundle
+from ...system.progress import Progress
+from ...training.data.collected.case import read_collected
+from ...training.data.dataset import Case, find_cases, read_patients
+from ...training.data.slice_store import content_of
+from ..in_order import in_order
+from ..learned import learned_from
+from .earlier import SCHEMA, compared
+from .figures import CaseFigures, Commission, DataRecord, FailedCase, Subject
+from .judge import judged
+from .limits import Limits
+from .measure import HowRun, Measured, WorstSlice, check_loads, measure
+
+STAGE = "commissioning"
+DEFAULT_BOXES = (20.0, 10.0, 40.0)
+PACKAGES = ("scipy", "pydicom", "safetensors")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be commissioned.
+
+    Attributes:
+        dataset: folder of the data set.
+        bundle: the model.
+        device: to run on.
+        precision: to compute in.
+        boxes: slack of simulated boxes, mm; the first one counts.
+        limits: of the site.
+        by: who runs it, or "".
+        region: what the data set calls the structure, or "".
+        earlier: the commission to compare with.
+    """
+
+    dataset: Path
+    bundle: Bundle
+    device: str = "auto"
+    precision: str = "auto"
+    boxes: tuple[float, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    by: str = ""
+    region: str = ""
+    earlier: Commission | None = None
+
+
+def boxes_of(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]:
+    """The boxes to look inside: those asked for, else `DEFAULT_BOXES` for a model that sees boxes and not slices.
+
+    Raises:
+        InputError: they make no sense.
+    """
+    boxes = tuple(asked or ())
+    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
+        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
+    return boxes or (() if bundle.info.preprocessing.crops is None else DEFAULT_BOXES)
+
+
+def check_region(dataset: Path, cases: Sequence[Case], roi: str, named: str) -> str:
+    """The region that the outlines of a data set are, where its cases tell.
+
+    Args:
+        dataset: its folder.
+        cases: of it.
+        roi: what the model outlines.
+        named: what the data set calls the same structure, or "".
+
+    Raises:
+        InputError: a case is of another structure.
+    """
+    names = {case.name for case in cases}
+    regions = {name: one.provenance.region for name, one in read_collected(dataset).items() if name in names}
+    for name, region in regions.items():
+        if region.casefold() not in (roi.casefold(), named.casefold()):
+            raise InputError(
+                f"{dataset / name} is an outline of '{region}', and the model outlines '{roi}'; give a model of the "
+                f"same structure, or, where it is only called otherwise, add --region '{region}'"
+            )
+    return ", ".join(sorted(set(regions.values()))) or named
+
+
+def commission(
+    request: Request, workers: int = 1, progress: Progress | None = None
+) -> tuple[Commission, tuple[WorstSlice, ...]]:
+    """Measure all cases, judge, and compare with the earlier commission.
+
+    Args:
+        request: what.
+        workers: processes.
+        progress: called with "commissioning", cases done, and cases in all.
+
+    Returns:
+        The commission, and the worst slices of all cases, the worst first.
+
+    Raises:
+        InputError: the data set, or an option, is unsuitable, or none of its cases has a tumour.
+        ModelError: the model or PyTorch is missing or damaged.
+        RunError: memory ran out, or a process died.
+    """
+    if workers < 1:
+        raise InputError(f"workers is {workers}; expected at least 1")
+    info = request.bundle.info
+    cases = find_cases(request.dataset)
+    region = check_region(request.dataset, cases, info.task.roi, request.region)
+    patients = read_patients(request.dataset, (case.name for case in cases))
+    how = HowRun(
+        model=request.bundle.path,
+        device=request.device,
+        precision=request.precision,
+        boxes=request.boxes,
+        tolerance_mm=request.limits.surface_tolerance_mm,
+    )
+    check_loads(how)
+    measured: list[Measured] = []
+    failed: list[FailedCase] = []
+    for count, result in enumerate(in_order(partial(_measure, how=how, patients=patients), cases, workers), 1):
+        if progress is not None:
+            progress(STAGE, count, len(cases))
+        if isinstance(result, Measured):
+            measured.append(result)
+        else:
+            failed.append(result)
+    figures = tuple(one.figures for one in measured)
+    _check_tumours(request.dataset, figures, failed)
+    learned = learned_from(request.bundle, {one.case: one.voxels_sha256 for one in figures})
+    done = Commission(
+        schema=SCHEMA,
+        date=datetime.now().astimezone().isoformat(timespec="seconds"),
+        by=request.by,
+        subject=Subject(
+            ModelRecord(**request.bundle.identity),
+            title=info.title,
+            roi=info.task.roi,
+            training=info.training_data.description,
+            learned=learned.kind,
+            learned_from=learned.cases,
+            boxes=request.boxes,
+        ),
+        data=DataRecord(_name(request.dataset.resolve()), _digest(cases), region),
+        limits=request.limits,
+        cases=figures,
+        failed=tuple(failed),
+        versions=_versions(),
+    )
+    done = judged(done)
+    if request.earlier is not None:
+        done = replace(done, against=compared(done, request.earlier))
+    worst = sorted((one for case in measured for one in case.worst), key=lambda one: -one.added_path_length_mm)
+    return done, tuple(worst)
+
+
+def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | FailedCase:
+    return measure(case, how, patients[case.name])
+
+
+def _check_tumours(dataset: Path, figures: Sequence[CaseFigures], failed: Sequence[FailedCase]) -> None:
+    if any(one.has_tumour for one in figures):
+        return
+    if failed:
+        raise InputError(
+            f"no case of {dataset} with a tumour could be measured, the first one failed because {failed[0].reason}"
+        )
+    raise InputError(f"none of the {len(figures)} labels of {dataset} shows a tumour; expected at least one that does")
+
+
+def _name(folder: Path) -> str:
+    """Of a data set; ``val`` alone tells nothing."""
+    return f"{folder.parent.name}/{folder.name}" if folder.name in ("train", "val") else folder.name
+
+
+def _digest(cases: Sequence[Case]) -> str:
+    """SHA-256 of the cases' names and files, whatever their folder is called."""
+    return hashlib.sha256("\n".join(f"{one.name} {content_of(one)}" for one in cases).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = versions()
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # as where it was copied by hand
+            found[name] = "unknown"
+    return {**found, "system": platform.platform()}
