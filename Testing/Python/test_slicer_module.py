@@ -63,6 +63,7 @@ def test_in_a_slicer_that_is_too_old_the_panel_says_so_and_nothing_else(load_mod
     [
         "GTVAutoSeg/GTVAutoSeg.py",
         "GTVAutoSeg/GTVAutoSegSlicer/__init__.py",
+        "GTVAutoSeg/GTVAutoSegSlicer/logic.py",
         "GTVAutoSeg/GTVAutoSegSlicer/slicer_version.py",
         "GTVAutoSeg/GTVAutoSegSlicer/scripts/gtv_batch.py",
         "GTVAutoSegLib/__init__.py",
