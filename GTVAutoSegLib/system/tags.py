@@ -15,7 +15,8 @@ ORIGIN_TAGS = (MODEL_TAG, VERSION_TAG, DIGEST_TAG)
 
 # Which task's region a segment shows; a segment without it was drawn by somebody else.
 ROI_TAG = "GTVAutoSeg.ROI"
-# sha256 of the mask a run left on its CT's grid: whether a segment was edited since.
+# sha256 of the mask a run left on its CT's grid: whether a segment was edited since. A step in Slicer leaves "box " and
+# the sha256 of the box around the mask instead.
 MASK_TAG = "GTVAutoSeg.MaskSHA256"
 # The same in short, for the box around the mask: "<MASK_TAG> <sha256 of the box>". On a large CT it is found at once.
 BOX_TAG = "GTVAutoSeg.BoxSHA256"
@@ -25,12 +26,14 @@ RESULT_TAG = "GTVAutoSeg.Result"
 FORMER_TAG = "GTVAutoSeg.FormerResult"
 # The name a run gave: whether a segment was renamed since.
 NAME_TAG = "GTVAutoSeg.Name"
-# The identity of the CT that a run outlined it on, see `identity` in the module's scene/ct_identity.py.
+# The identity of the CT that a run outlined it on, see `identities` in the module's scene/ct_identity.py.
 CT_TAG = "GTVAutoSeg.CT"
 
 # An attribute of a CT in Slicer that does not come from DICOM, by which results know it. Node ids would not do: the
 # nodes of a scene that is added to another get new ones.
 CT_MARK = "GTVAutoSeg.CTMark"
+# Another one: what its voxels give, by which a CT is known again that was loaded from its file.
+CT_VOXELS = "GTVAutoSeg.CTVoxels"
 
 # An attribute of the text node that is a scene's audit trail; a node of the user's may be called so, too.
 TRAIL_MARK = "GTVAutoSeg.AuditTrail"
@@ -44,6 +47,8 @@ APPROVAL_TAGS = (
     "GTVAutoSeg.ApprovedLogin",
     "GTVAutoSeg.ApprovedMaskSHA256",
 )
+# As `BOX_TAG`, of the mask that was approved.
+APPROVED_BOX_TAG = "GTVAutoSeg.ApprovedBoxSHA256"
 LAPSED_TAG = "GTVAutoSeg.ApprovalLapsed"
 
 # Slices that a person drew or changed, as "3,9,12": whatever runs leaves them as they are.
@@ -67,7 +72,8 @@ COMPLETER_DIGEST_TAG = "GTVAutoSeg.CompleterDigest"
 OURS = (
     *ORIGIN_TAGS,
     *(THRESHOLD_TAG, DEVICE_TAG, PRECISION_TAG),
-    *(ROI_TAG, MASK_TAG, BOX_TAG, RESULT_TAG, FORMER_TAG, NAME_TAG, CT_TAG, AUTOMATIC_TAG, *APPROVAL_TAGS, LAPSED_TAG),
+    *(ROI_TAG, MASK_TAG, BOX_TAG, RESULT_TAG, FORMER_TAG, NAME_TAG, CT_TAG, AUTOMATIC_TAG, *APPROVAL_TAGS),
+    *(APPROVED_BOX_TAG, LAPSED_TAG),
     *(MINE_TAG, SLICES_TAG, PROBABILITY_TAG, PROBABILITY_SLICES_TAG, MASK_THRESHOLD_TAG),
     *(SLICE_PROBABILITY_TAG, RANGE_TAG, COMPLETION_TAG, COMPLETER_TAG, COMPLETER_DIGEST_TAG),
 )

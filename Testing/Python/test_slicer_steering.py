@@ -33,9 +33,9 @@ def found(outcome, ct):
 
 
 def mine(outcome, ct):
-    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_box
 
-    mask = segment_mask(outcome.segmentation, outcome.segment_id, ct)
+    mask = segment_box(outcome.segmentation, outcome.segment_id, ct)
     return mine_of_segment(outcome.segmentation, outcome.segment_id, ct, mask)
 
 
@@ -50,10 +50,11 @@ def test_a_run_on_some_slices_replaces_those_only(segment):
     ct = add_ct()
     first = segment(ct)
     draw(first, ct, np.roll(ball(), 1, axis=2))
-    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_box
 
-    mask = segment_mask(first.segmentation, first.segment_id, ct)
-    change_segment(first.segmentation, first.segment_id, ct, mask, mine=(), tags={})
+    box = segment_box(first.segmentation, first.segment_id, ct)
+    mask = box.whole()
+    change_segment(first.segmentation, first.segment_id, ct, box, mine=(), tags={})
     second = segment(ct, output=first.segmentation, slices=(3, 4))
     assert (second.segmentation, second.segment_id) == (first.segmentation, first.segment_id)
     expected = mask.copy()
@@ -87,13 +88,13 @@ def test_a_slice_that_was_emptied_by_hand_stays_empty(segment):
 
 
 def test_a_slice_can_be_declared_mine_and_given_back(segment):
-    from GTVAutoSegSlicer.scene.steering.steps import declare, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import declare, segment_box
 
     ct = add_ct()
     first = segment(ct)
     draw(first, ct, corrected(ball()))
     place = first.segmentation, first.segment_id, ct
-    mask = segment_mask(*place)
+    mask = segment_box(*place)
     step = declare(*place, mask, (2, 3))
     assert mine(first, ct) == (2, 3)
     declare(*place, mask, (2,))
@@ -109,14 +110,14 @@ def test_a_slice_can_be_declared_mine_and_given_back(segment):
 def test_what_is_mine_outlives_saving_and_loading(segment, tmp_path):
     import slicer
     from GTVAutoSegSlicer.scene.steering.evidence import Evidence
-    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_box
 
     ct = add_ct()
     first = segment(ct)
     draw(first, ct, corrected(ball()))
     assert slicer.util.saveNode(first.segmentation, str(tmp_path / "x.seg.nrrd"))
     loaded = slicer.util.loadSegmentation(str(tmp_path / "x.seg.nrrd"))
-    mask = segment_mask(loaded, first.segment_id, ct)
+    mask = segment_box(loaded, first.segment_id, ct)
     assert mine_of_segment(loaded, first.segment_id, ct, mask) == (3,)
     evidence = Evidence.of(loaded.GetSegmentation().GetSegment(first.segment_id))
     assert np.array_equal(evidence.probability.mask(), ball())
@@ -126,14 +127,14 @@ def test_what_is_mine_outlives_saving_and_loading(segment, tmp_path):
 
 def test_all_of_a_segment_that_no_run_made_is_mine(logic):
     import slicer
-    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import mine_of_segment, segment_box
 
     ct = add_ct()
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
     segment_id = node.GetSegmentation().AddEmptySegment("Bladder", "Bladder")
     slicer.util.updateSegmentBinaryLabelmapFromArray(ball(), node, segment_id, ct)
-    assert mine_of_segment(node, segment_id, ct, segment_mask(node, segment_id, ct)) == (2, 3, 4)
+    assert mine_of_segment(node, segment_id, ct, segment_box(node, segment_id, ct)) == (2, 3, 4)
 
 
 def test_slices_count_along_the_axis_closest_to_head_feet(segment):
@@ -141,9 +142,11 @@ def test_slices_count_along_the_axis_closest_to_head_feet(segment):
     from GTVAutoSegSlicer.scene.files import volume_of
     from GTVAutoSegSlicer.scene.steering.mine import fingerprints
 
+    from GTVAutoSegLib.images.masks.stored import Box
+
     mask = np.zeros((64, 64, 10), np.uint8)
     mask[20:30, 20:30, 4:6] = 1
-    assert list(fingerprints(mask, volume_of(ct))) == [4, 5]
+    assert list(fingerprints(Box.of(mask), volume_of(ct))) == [4, 5]
 
 
 def test_the_probability_gives_the_mask_at_another_threshold_but_for_my_slices(segment):
@@ -169,17 +172,18 @@ def test_the_probability_gives_the_mask_at_another_threshold_but_for_my_slices(s
 
 def test_an_outline_beyond_the_probability_stays_where_it_does_not_speak(segment):
     """As after a run on some slices of a segment that was completed."""
-    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_box
     from GTVAutoSegSlicer.scene.steering.threshold import ThresholdStep
 
+    from GTVAutoSegLib.images.masks.stored import Box
     from GTVAutoSegLib.system.tags import PROBABILITY_SLICES_TAG
 
     ct = add_ct()
     first = segment(ct)
     place = first.segmentation, first.segment_id, ct
-    mask = segment_mask(*place)
+    mask = segment_box(*place).whole()
     mask[8, 5:50, 5:50] = 1
-    change_segment(*place, mask, mine=(), tags={PROBABILITY_SLICES_TAG: "2,3"})
+    change_segment(*place, Box.of(mask), mine=(), tags={PROBABILITY_SLICES_TAG: "2,3"})
     ThresholdStep(*place).finish(0.3)
     assert np.array_equal(found(first, ct)[4:], mask[4:])
     assert found(first, ct)[2].sum() > mask[2].sum()
@@ -262,11 +266,11 @@ def test_a_segment_on_another_grid_is_refused_and_stays(logic):
 
 def test_an_outline_with_slices_of_a_person_is_not_the_models_alone(segment):
     from GTVAutoSegSlicer.scene.ownership import is_automatic
-    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_mask
+    from GTVAutoSegSlicer.scene.steering.steps import change_segment, segment_box
 
     ct = add_ct()
     first = segment(ct)
     place = first.segmentation, first.segment_id, ct
     assert is_automatic(*place)
-    change_segment(*place, segment_mask(*place), mine=(3,), tags={})
+    change_segment(*place, segment_box(*place), mine=(3,), tags={})
     assert not is_automatic(*place)

@@ -68,3 +68,34 @@ def test_an_empty_mask_has_an_empty_box():
     assert (box.voxels.shape, box.start) == ((0, 0, 0), (0, 0, 0))
     assert not box.whole().any() and box.whole().shape == (3, 4, 5)
     assert Box.of(ball()).sha256 != Box.of(np.roll(ball(), 1, axis=2)).sha256
+
+
+@pytest.mark.parametrize("at", [(0, 0, 0), (3, 20, 30), (4, 50, 60)])
+def test_an_edit_measured_in_the_box_around_it_is_that_of_the_whole_ct(at):
+    from GTVAutoSegLib.images.metrics import added_path_length, compare
+    from GTVAutoSegLib.images.volume import Volume
+    from GTVAutoSegLib.report.record.edits import measure_edit
+
+    volume = Volume(np.zeros((10, 64, 72), np.int16), (1.5, 1.0, 3.0))
+    before, after = (np.zeros(volume.array.shape, np.uint8) for _ in range(2))
+    z, y, x = at
+    before[z : z + 5, y : y + 14, x : x + 12] = 1
+    after[z + 1 : z + 6, y : y + 11, x : x + 12] = 1
+    edit, agreement = measure_edit(before, after, volume), compare(after > 0, before > 0, volume)
+    assert (edit.dsc, edit.surface_dice_2mm) == (round(agreement.dsc, 4), round(agreement.surface_dice_2mm, 4))
+    assert edit.added_path_length_mm == round(float(added_path_length(before > 0, after > 0, volume).sum()), 1)
+    assert [one.slice for one in edit.slices] == list(range(z, z + 6))
+
+
+def test_merging_in_boxes_is_merging_whole_masks():
+    from GTVAutoSegLib.cascade.completion.merge import merge, merge_boxes
+    from GTVAutoSegLib.images.volume import Volume
+
+    before, new = ball(), np.roll(ball(), (2, 5, -3), axis=(0, 1, 2))
+    for direction in ((1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 0, 1, 0, 1, 0, 1, 0, 0)):
+        volume = Volume(np.zeros(ball().shape, np.int16), direction=tuple(map(float, direction)))
+        for slices, mine in ((None, ()), (range(3, 5), (4,)), (range(0, 10), range(3)), (range(7, 9), (0,))):
+            expected = merge(before, new, volume, slices=slices, mine=mine)
+            found = merge_boxes(Box.of(before), Box.of(new), volume, slices=slices, mine=mine)
+            np.testing.assert_array_equal(found.whole(), expected)
+    assert merge_boxes(Box.of(before * 0), Box.of(new * 0), volume).count == 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from slicer.i18n import tr as _
+
+from GTVAutoSegLib.images.masks.stored import Box
 
 from ..scene.files import volume_of
 from ..scene.history import History, Undo, Undone
-from ..scene.ownership import own_mask
+from ..scene.ownership import own_box
 from ..scene.steering.change import Change
 from .result_part import describe_change
 
@@ -53,7 +54,7 @@ class HistoryPart:
             self._go(step, self._history.redo, _("Made again: {step}.").format(step=step.title))
 
     def _go(self, step: Undo, move: Callable[[], Undone], text: str) -> None:
-        name, before = step.name, _mask(step)
+        name, before = step.name, _box(step)
         outcome = move()
         if outcome is Undone.EDITED:
             text = _(
@@ -63,14 +64,14 @@ class HistoryPart:
         elif outcome is Undone.GONE:
             text = _("The segment is no longer there, so nothing was changed.")
         else:
-            change = Change.between(before, _mask(step), volume_of(step.ct))
+            change = Change.between(before, _box(step), volume_of(step.ct))
             text += " " + describe_change(step.name or name, change)
         self._show(text)
         self._changed()
 
 
-def _mask(step: Undo) -> np.ndarray | None:
-    """The segment on the grid of its CT, (z, y, x); None when it is gone, or not on that grid."""
+def _box(step: Undo) -> Box | None:
+    """The segment on the grid of its CT; None when it is gone, or not on that grid."""
     if not step.name or step.node.GetScene() is None or step.ct.GetScene() is None:
         return None
-    return own_mask(step.node, step.segment_id, step.ct)
+    return own_box(step.node, step.segment_id, step.ct)

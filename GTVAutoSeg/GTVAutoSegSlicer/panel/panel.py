@@ -18,6 +18,7 @@ from GTVAutoSegLib.images.segment_info import is_gtv
 from ..run.failures import Failure
 from ..run.kept_worker import KEPT_WORKER
 from ..run.work import Outcome
+from ..scene.ct_voxels import CtVoxels
 from ..scene.export.candidates import candidates
 from ..scene.files import doubts_before
 from ..scene.ownership import belongs_to, our_segments
@@ -56,6 +57,7 @@ class Panel(VTKObservationMixin):
         self._parameters: Any = None
         self._gui_tag: int | None = None
         self._entered = False
+        self._ct_voxels = CtVoxels(self._on_parameters_modified)
         self.log = LogPart(ui)
         self.models = ModelPart(ui, self._on_model_selected)
         self.devices = DevicePart(ui, self._on_device_selected)
@@ -100,6 +102,7 @@ class Panel(VTKObservationMixin):
         self.learning.stop()
         self._follow(None)
         self.steering.stop()
+        self._ct_voxels.stop()
         self.removeObservers()
 
     @property
@@ -164,7 +167,8 @@ class Panel(VTKObservationMixin):
     def _match_output(self) -> None:
         """A segmentation made for one CT is not the place for the result of another, nor exported with it."""
         output, ct = self._parameters.output_segmentation, self._parameters.input_volume
-        if output is not None and not belongs_to(output, ct):
+        # While nobody knows yet which CT it is, nothing is taken away.
+        if self._ct_voxels.knows(ct) and output is not None and not belongs_to(output, ct):
             self._parameters.output_segmentation = None
 
     def _on_model_selected(self, model_id: str) -> None:
@@ -178,6 +182,7 @@ class Panel(VTKObservationMixin):
 
     def _on_scene_start_close(self, _caller: Any = None, _event: Any = None) -> None:
         self.runs.abort()
+        self._ct_voxels.stop()
         self.history.clear()
         self._follow(None)
         self.result.clear()

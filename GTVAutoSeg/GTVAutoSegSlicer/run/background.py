@@ -11,6 +11,8 @@ import qt
 T = TypeVar("T")
 
 INTERVAL_MS = 50
+# A thread that is asked to end is waited for: a part of a CT takes longer only on a disk that is about to fail.
+END_S = 5.0
 
 
 class Background(Generic[T]):
@@ -41,7 +43,11 @@ class Background(Generic[T]):
             raise self.error
         return self._value  # type: ignore[return-value]
 
-    def end(self, seconds: float) -> None:
+    def wait(self) -> None:
+        """Wait for it; for other threads than Slicer's."""
+        self._thread.join()
+
+    def end(self, seconds: float = END_S) -> None:
         """Ask for the end, and wait for it as long as this."""
         self._wanted = False
         self._thread.join(seconds)

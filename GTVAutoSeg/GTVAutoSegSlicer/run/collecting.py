@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from GTVAutoSegLib.cascade.result import ModelRecord
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
+from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
@@ -20,12 +19,13 @@ from GTVAutoSegLib.training.data.collected.case import Provenance
 from GTVAutoSegLib.training.data.collected.request import CollectWish, record_of
 
 from ..scene.ct_identity import dicom_origin
+from ..scene.ct_voxels import make_known
 from ..scene.files import check_ct
 from ..scene.history import Undo
 from ..scene.ownership import is_made_on, tag
 from ..scene.record.approval import approval_of, lapse_of
 from ..scene.steering.change import Change
-from ..scene.steering.steps import segment_mask
+from ..scene.steering.steps import segment_box
 from .failures import Failure, not_valid
 from .request import CtWork
 from .run_folder import RunFolder
@@ -66,14 +66,15 @@ class CollectRequest:
         """Raise Failure, with code "collect", when this is no outline that somebody answers for, on this CT."""
         with _failing_as_collect():
             check_ct(self.ct)
-            mask = self._mask()
+            make_known(self.ct)  # the panel has found it out by now
+            box = self._box()
             name = self._segment().GetName()
             if not is_made_on(self.segmentation, self.segment_id, self.ct):
                 raise InputError(
                     f"the segment '{name}' was made on another CT than '{self.ct.GetName()}', expected its own; select "
                     "that CT"
                 )
-            if not mask.any():
+            if not box.count:
                 raise InputError(
                     f"the segment '{name}' is empty on the CT, expected an outline to learn from; draw one first"
                 )
@@ -85,12 +86,19 @@ class CollectRequest:
         """Take the CT from the scene."""
         return CtWork(self, folder)
 
-    def arguments(self, folder: RunFolder, written: Volume) -> list[str]:
-        """Arguments of the worker; outline and provenance as they are now are written into the folder."""
-        write_mask(self._mask(), written, folder.mask)
-        wish = folder.path / WISH
-        self._wish().write(wish)
-        return ["collect", "--dataset", str(self.dataset), "--wish", str(wish)]
+    def writer(self, folder: RunFolder, written: Volume) -> Callable[[], None]:
+        """Writes outline and provenance as they are now."""
+        box, wish = self._box(), self._wish()
+
+        def write() -> None:
+            write_mask(box.whole(), written, folder.mask)
+            wish.write(folder.path / WISH)
+
+        return write
+
+    def arguments(self, folder: RunFolder) -> list[str]:
+        """Arguments of the worker."""
+        return ["collect", "--dataset", str(self.dataset), "--wish", str(folder.path / WISH)]
 
     def read(self, folder: RunFolder, _written: Volume, result: dict[str, Any]) -> Found:
         """Read what became of the case."""
@@ -103,7 +111,7 @@ class CollectRequest:
         mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder.mask)))
         if record.case.mask_sha256 != mask_sha256(mask):
             raise not_valid("the case holds another outline than the one that was sent")
-        return Found(record, mask, None)
+        return Found(record, Box.of(mask))
 
     def put(self, _found: Found, _written: Volume) -> tuple[Undo | None, Change | None]:
         """Change nothing in the scene."""
@@ -124,8 +132,8 @@ class CollectRequest:
     def _segment(self) -> Any:
         return self.segmentation.GetSegmentation().GetSegment(self.segment_id)
 
-    def _mask(self) -> np.ndarray:
-        return segment_mask(self.segmentation, self.segment_id, self.ct)
+    def _box(self) -> Box:
+        return segment_box(self.segmentation, self.segment_id, self.ct)
 
 
 @contextmanager

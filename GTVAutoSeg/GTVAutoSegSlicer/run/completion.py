@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
-from GTVAutoSegLib.cascade.completion.request import checked_request
+from GTVAutoSegLib.cascade.completion.request import checked_slices
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.volume import Volume, bounding_box
+from GTVAutoSegLib.images.masks.stored import Box
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.system.settings import parse_settings
@@ -26,8 +28,8 @@ from GTVAutoSegLib.system.tags import (
 from ..scene.files import check_ct, read_mask, volume_of
 from ..scene.history import Undo
 from ..scene.steering.change import Change
-from ..scene.steering.mine import by_slice
-from ..scene.steering.steps import change_segment, mine_of_segment, segment_mask
+from ..scene.steering.mine import areas, fingerprints
+from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
 from .failures import not_valid
 from .request import CtWork
 from .run_folder import RunFolder
@@ -73,20 +75,25 @@ class CompletionRequest:
         """The drawn slices, ascending."""
         if self.slices is not None:
             return tuple(sorted(set(self.slices)))
-        return mine_of_segment(self.segmentation, self.segment_id, self.ct, self._mask())
+        return mine_of_segment(self.segmentation, self.segment_id, self.ct, self._box())
 
     def check(self) -> None:
         """Raise GTVAutoSegError when CT, segment, slices or ends cannot be used."""
         check_ct(self.ct)
-        checked_request(volume_of(self.ct), self._mask(), self.drawn, self.first, self.last)
+        # The worker looks at the voxels of CT and mask, which takes too long here.
+        checked_slices(areas(self._box(), volume_of(self.ct)) > 0, self.drawn, self.first, self.last)
 
     def work(self, folder: RunFolder) -> CtWork:
         """Take the CT from the scene."""
         return CtWork(self, folder)
 
-    def arguments(self, folder: RunFolder, written: Volume) -> list[str]:
-        """Arguments of the worker; the segment as it is now is written into the folder."""
-        write_mask(self._mask(), written, folder.drawn)
+    def writer(self, folder: RunFolder, written: Volume) -> Callable[[], None]:
+        """Writes the segment as it is now."""
+        box = self._box()
+        return lambda: write_mask(box.whole(), written, folder.drawn)
+
+    def arguments(self, folder: RunFolder) -> list[str]:
+        """Arguments of the worker."""
         arguments = ["complete", "--drawn", str(folder.drawn), "--device", self.device]
         arguments += ["--slices", ",".join(map(str, self.drawn))]
         for name, end in (("--first", self.first), ("--last", self.last)):
@@ -100,16 +107,16 @@ class CompletionRequest:
         """Read the completed outline, and what was drawn when it was sent."""
         record = _read_record(result)
         mask = read_mask(folder.mask, written, record.mask_sha256)
-        return Found(record, mask, bounding_box(mask), _as_sent(folder))
+        return Found(record, Box.of(mask), Box.of(_as_sent(folder)))
 
     def put(self, found: Found, written: Volume) -> tuple[Undo | None, Change | None]:
         """Bring the completed outline into the segment; the drawn slices are a person's, and stay as they were."""
-        record, before = found.record, self._mask()
+        record, before = found.record, self._box()
         drawn = tuple(record.drawn)
-        if not np.array_equal(before, found.more):
+        if not before.same_as(found.more):
             raise InputError("the segment was edited during the completion, so it stays as it is; complete it again")
-        there, back = (by_slice(array, written)[list(drawn)] for array in (before, found.mask))
-        if not np.array_equal(there, back):
+        there, back = (fingerprints(box, written) for box in (before, found.box))
+        if any(there.get(index) != back.get(index) for index in drawn):
             raise not_valid("the drawn slices came back changed")
         completer = record.completer
         tags = {
@@ -121,11 +128,11 @@ class CompletionRequest:
             PROBABILITY_SLICES_TAG: None,
             MASK_THRESHOLD_TAG: None,
         }
-        undo = change_segment(self.segmentation, self.segment_id, self.ct, found.mask, mine=drawn, tags=tags)
-        return undo, Change.between(before, found.mask, volume_of(self.ct))
+        undo = change_segment(self.segmentation, self.segment_id, self.ct, found.box, mine=drawn, tags=tags)
+        return undo, Change.between(before, found.box, volume_of(self.ct))
 
-    def _mask(self) -> np.ndarray:
-        return segment_mask(self.segmentation, self.segment_id, self.ct)
+    def _box(self) -> Box:
+        return segment_box(self.segmentation, self.segment_id, self.ct)
 
 
 def _as_sent(folder: RunFolder) -> np.ndarray:

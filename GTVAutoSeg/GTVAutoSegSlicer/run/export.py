@@ -138,6 +138,9 @@ class ExportWork:
             return Failure(failure.code, failure.message, failure.hint)
         return Failure("export", failure.message, failure.hint, failure.details)
 
+    def end(self) -> None:
+        """Nothing goes on."""
+
     def _too_late(self) -> str:
         if _stamp(self._request.path) == self._before:
             return ""

@@ -12,15 +12,19 @@ import numpy as np
 import slicer
 
 from GTVAutoSegLib.cascade.applicability import check_box
-from GTVAutoSegLib.cascade.completion.merge import merge
+from GTVAutoSegLib.cascade.completion.merge import merge_boxes
 from GTVAutoSegLib.cascade.result import ResultRecord, describe_segment
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.masks.packed import pack_box
+from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.probability import read_probability
 from GTVAutoSegLib.images.region import Region
-from GTVAutoSegLib.images.volume import Volume, bounding_box
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import Bundle
-from GTVAutoSegLib.system.tags import MASK_TAG
+from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, CT_VOXELS, MASK_TAG
+from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
 
+from ..scene.ct_identity import is_dicom, remember
 from ..scene.files import check_ct, holds, read_mask, volume_of, write_ct
 from ..scene.history import Undo
 from ..scene.ownership import is_made_on, is_result, our_segments
@@ -28,7 +32,8 @@ from ..scene.segmentation import check_output, put_segment
 from ..scene.steering.change import Change
 from ..scene.steering.evidence import Evidence
 from ..scene.steering.mine import left_tags
-from ..scene.steering.steps import change_segment, mine_of_segment, segment_mask
+from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
+from .background import Background
 from .failures import CANCELLED, Failure, not_valid
 from .run_folder import RunFolder
 from .work import Found, Outcome
@@ -43,8 +48,11 @@ class CtRequest(Protocol):
     def ct(self) -> Any:
         """The CT node."""
 
-    def arguments(self, folder: RunFolder, written: Volume, /) -> list[str]:
-        """Arguments of the worker; what they name beside the CT is written into the folder."""
+    def writer(self, folder: RunFolder, written: Volume, /) -> Callable[[], None]:
+        """Take from the scene what the worker needs beside the CT; what then writes it is called in a thread."""
+
+    def arguments(self, folder: RunFolder, /) -> list[str]:
+        """Arguments of the worker, without the CT and the mask."""
 
     def read(self, folder: RunFolder, written: Volume, result: dict[str, Any], /) -> Found:
         """Read what the worker found; called in a thread, and raises GTVAutoSegError when it cannot be believed."""
@@ -67,14 +75,24 @@ class CtWork:
     def __init__(self, request: CtRequest, folder: RunFolder) -> None:
         self._request, self._folder = request, folder
         self._written = volume_of(request.ct)
+        self._write_others = request.writer(folder, self._written)
+        # By its voxels a CT that is not from DICOM is known again; found out beside the run, which has not to wait.
+        is_known = is_dicom(request.ct) or request.ct.GetAttribute(CT_VOXELS)
+        self._voxels = None if is_known else Background(partial(voxels_sha256, self._written))
+
+    def end(self) -> None:
+        """Let no thread go on."""
+        if self._voxels is not None:
+            self._voxels.end()
 
     def write(self, wanted: Callable[[], bool]) -> None:
-        """Write the CT."""
+        """Write the CT, and what there is beside it."""
+        self._write_others()
         write_ct(self._written, self._folder.ct, wanted)
 
     def arguments(self) -> list[str]:
         """The request's, the CT and the mask."""
-        arguments = self._request.arguments(self._folder, self._written)
+        arguments = self._request.arguments(self._folder)
         return [*arguments, "--input", str(self._folder.ct), "--output", str(self._folder.mask)]
 
     def reader(self, result: dict[str, Any]) -> Callable[[Callable[[], bool]], Found]:
@@ -85,6 +103,8 @@ class CtWork:
 
     def put(self, found: Found) -> Outcome:
         """Bring the outline into the scene."""
+        if self._voxels is not None:
+            remember(self._request.ct, self._voxels.value() or "")
         undo, change = self._request.put(found, self._written)
         return Outcome(self._request, found.record, undo=undo, change=change)
 
@@ -96,6 +116,8 @@ class CtWork:
         found = self._request.read(self._folder, self._written, result)
         if not holds(voxels, self._folder.ct, self._written):
             raise not_valid("the CT was changed during the run")
+        if self._voxels is not None:
+            self._voxels.wait()
         return found
 
 
@@ -169,8 +191,13 @@ class SegmentRequest:
         """Take the CT from the scene."""
         return CtWork(self, folder)
 
-    def arguments(self, folder: RunFolder, _: Volume) -> list[str]:
-        """Arguments of the worker; the box is written into the folder."""
+    def writer(self, folder: RunFolder, _: Volume) -> Callable[[], None]:
+        """Writes the box."""
+        region = self.region
+        return lambda: None if region is None else region.write(folder.box)
+
+    def arguments(self, folder: RunFolder) -> list[str]:
+        """Arguments of the worker."""
         arguments = ["segment", "--model", str(self.bundle.path), "--device", self.device]
         arguments += ["--probability", str(folder.probability)]
         if self.threshold is not None:
@@ -178,7 +205,6 @@ class SegmentRequest:
         if (looked_at := self.looked_at) is not None:
             arguments += ["--slices", f"{looked_at.start}:{looked_at.stop}"]
         if self.region is not None:
-            self.region.write(folder.box)
             arguments += ["--box", str(folder.box)]
         return arguments
 
@@ -188,13 +214,14 @@ class SegmentRequest:
         mask = read_mask(folder.mask, written, record.mask_sha256)
         evidence = self._evidence(folder, record)
         tags = {name: value for name, value in evidence.tags(written).items() if value}
-        return Found(record, mask, bounding_box(mask), (evidence, {**left_tags(mask, written), **tags}))
+        box = Box.of(mask)
+        return Found(record, box, (evidence, {**left_tags(box, written), **tags, AUTOMATIC_TAG: pack_box(box)}))
 
     def put(self, found: Found, _: Volume) -> tuple[Undo | None, Change | None]:
         """Bring the mask into the scene."""
         if found.record.model.digest != self.bundle.digest:
             raise not_valid("the model was changed during the run")
-        if found.box is None:
+        if not found.box.count:
             return None, None
         check_output(self.output, self.ct)
         evidence, tags = found.more
@@ -202,7 +229,7 @@ class SegmentRequest:
             return self._put_into(target, found, evidence)
         info = describe_segment(self.bundle, found.record)
         info = replace(info, tags={**info.tags, **tags, MASK_TAG: found.record.mask_sha256})
-        return put_segment(self.output, self.ct, found.mask, info, found.box), None
+        return put_segment(self.output, self.ct, found.box, info), None
 
     def _target(self) -> str:
         """The result of the last run of the region, edited or not; "" when there is none on this CT."""
@@ -215,9 +242,9 @@ class SegmentRequest:
         """Replace the last result on the slices looked at; those of a person stay."""
         volume, slices = volume_of(self.ct), self.looked_at
         assert slices is not None  # noqa: S101 - asked by the caller
-        before = segment_mask(self.output, target, self.ct)
+        before = segment_box(self.output, target, self.ct)
         mine = mine_of_segment(self.output, target, self.ct, before)
-        merged = merge(before, found.mask, volume, slices=slices, mine=mine)
+        merged = merge_boxes(before, found.box, volume, slices=slices, mine=mine)
         segment = self.output.GetSegmentation().GetSegment(target)
         known = Evidence.of(segment).with_run(evidence, slices, volume)
         tags = {**describe_segment(self.bundle, found.record).tags, **known.tags(volume)}

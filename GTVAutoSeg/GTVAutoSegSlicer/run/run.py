@@ -20,8 +20,6 @@ from .run_folder import RunFolder
 from .work import Outcome, Request
 
 WAIT_S = 0.02
-# A part of a CT takes longer than that only on a disk that is about to fail.
-END_S = 5.0
 
 
 def ignore(_: Any) -> None:
@@ -55,6 +53,7 @@ class Run:
         self._end: Ended | None = None
         self._writing: Background[None] | None = None
         self._reading: Background[Any] | None = None
+        self._work: Any = None
         self._folder = RunFolder(Path(slicer.app.temporaryPath))
         try:
             self._work = request.work(self._folder)
@@ -141,11 +140,13 @@ class Run:
         self._on_finished(outcome)
 
     def _remove_folder(self) -> None:
+        if self._work is not None:
+            self._work.end()
         for background in (self._writing, self._reading):
             if background is not None:
-                background.end(END_S)  # Windows removes no open file
+                background.end()  # Windows removes no open file
         self._folder.remove()
-        self._writing = self._reading = None  # they hold voxels
+        self._writing = self._reading = self._work = None  # they hold voxels
 
     @property
     def _stands(self) -> bool:
@@ -158,7 +159,7 @@ class Run:
             if not self._stands:
                 self._raise_failure()
             assert self._reading is not None  # noqa: S101 - a child that gave a result is read
-            self._reading.end(END_S)
+            self._reading.end()
             return self._work.put(self._reading.value())
         except GTVAutoSegError as error:
             failure = self._work.failure(Failure.of(error))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
+from GTVAutoSegLib.images.masks.stored import Box
 
 from ..scene.history import Undo
 from ..scene.steering.change import Change
@@ -53,14 +53,12 @@ class Found:
 
     Attributes:
         record: what it reported.
-        mask: uint8 (z, y, x), 0 or 1.
-        box: the bounding box of the mask, or None when it is empty.
+        box: the outline on the CT.
         more: what the request needs beside it.
     """
 
     record: Any
-    mask: np.ndarray
-    box: tuple[slice, slice, slice] | None
+    box: Box
     more: Any = None
 
 
@@ -92,6 +90,9 @@ class Work(Protocol):
 
     def failure(self, failure: Failure, /) -> Failure:
         """The failure as a person shall see it."""
+
+    def end(self) -> None:
+        """Let go of everything."""
 
 
 class Request(Protocol):

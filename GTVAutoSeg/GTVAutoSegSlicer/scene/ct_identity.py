@@ -10,39 +10,55 @@ from typing import Any
 import slicer
 
 from GTVAutoSegLib.images.dicom.headers import read_header
-from GTVAutoSegLib.system.tags import CT_MARK
+from GTVAutoSegLib.system.tags import CT_MARK, CT_VOXELS
 from GTVAutoSegLib.training.data.collected.collect import Origin
 
 # What Slicer's DICOM plugins leave at a volume: the SOP instance UIDs of its slices, with spaces between.
 INSTANCES = "DICOM.instanceUIDs"
+# How the identity begins that a CT's voxels give.
+OF_VOXELS = "voxels "
+
+
+def is_dicom(ct: Any) -> bool:
+    """Whether a CT was loaded from DICOM, so that its slices tell which one it is."""
+    return bool(ct.GetAttribute(INSTANCES))
 
 
 def mark(ct: Any) -> str:
     """Make sure that a CT has an identity, and return it; only a CT that is not from DICOM is changed."""
-    if not ct.GetAttribute(INSTANCES) and not ct.GetAttribute(CT_MARK):
+    if not identities(ct):
         ct.SetAttribute(CT_MARK, secrets.token_hex(16))
-    return identity(ct)
+    return identities(ct)[0]
 
 
-def identity(ct: Any) -> str:
-    """What a CT is, for comparison: its slices or its mark, its size and its spacing; "" when no run has seen it.
+def remember(ct: Any, digest: str) -> None:
+    """Keep at a CT that is not from DICOM what `voxels_sha256` gives for it, by which results know it again."""
+    if digest and not is_dicom(ct):
+        ct.SetAttribute(CT_VOXELS, digest)
 
-    The SOP instance UIDs say more than the series UID: the phases of a 4D CT may share a series and a geometry.
+
+def identities(ct: Any) -> tuple[str, ...]:
+    """What a CT is, for comparison, the best first; nothing for one that is not from DICOM and that no run has seen.
+
+    The SOP instance UIDs say more than the series UID: the phases of a 4D CT may share a series and a geometry. The
+    voxels of a CT from another file are known again after it was saved and loaded, alone or with a scene. The mark that
+    a step leaves which has not read them is known again with the scene only.
 
     Args:
         ct: vtkMRMLScalarVolumeNode.
     """
     instances = sorted((ct.GetAttribute(INSTANCES) or "").split())
     if instances:
-        name = "DICOM " + hashlib.sha256(" ".join(instances).encode()).hexdigest()
-    elif ct.GetAttribute(CT_MARK):
-        name = "node " + ct.GetAttribute(CT_MARK)
-    else:
-        return ""
+        return (f"DICOM {hashlib.sha256(' '.join(instances).encode()).hexdigest()} {_grid(ct)}",)
+    digest, token = ct.GetAttribute(CT_VOXELS), ct.GetAttribute(CT_MARK)
+    return ((f"{OF_VOXELS}{digest}",) if digest else ()) + ((f"node {token} {_grid(ct)}",) if token else ())
+
+
+def _grid(ct: Any) -> str:
     image = ct.GetImageData()
     size = image.GetDimensions() if image is not None else (0, 0, 0)
     # Five digits: a saved scene does not keep all of them.
-    return " ".join([name, "x".join(map(str, size)), "x".join(f"{length:.5g}" for length in ct.GetSpacing())])
+    return " ".join(["x".join(map(str, size)), "x".join(f"{length:.5g}" for length in ct.GetSpacing())])
 
 
 def dicom_origin(ct: Any) -> Origin:

@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.images.masks.stored import Box, Stored, by_hand
 from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, NAME_TAG, OURS, RESULT_TAG, ROI_TAG
 
-from .ct_identity import identity
+from .ct_identity import identities
 
 
 def our_segments(node: Any) -> dict[str, str]:
@@ -50,7 +50,7 @@ def is_result(node: Any, segment_id: str) -> bool:
 def is_made_on(node: Any, segment_id: str, ct: Any) -> bool:
     """Whether a run outlined a segment on a CT; the grid says too little, as the phases of a 4D CT share one."""
     made_on = tag(node.GetSegmentation().GetSegment(segment_id), CT_TAG)
-    return made_on == identity(ct) if made_on else reference_volume(node) in (None, ct)
+    return made_on in identities(ct) if made_on else reference_volume(node) in (None, ct)
 
 
 def belongs_to(node: Any, ct: Any) -> bool:

@@ -17,11 +17,9 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.masks.packed import pack
-from GTVAutoSegLib.images.masks.stored import box_sha256
-from GTVAutoSegLib.images.masks.structure import mask_sha256
+from GTVAutoSegLib.images.masks.packed import pack_box
+from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.segment_info import SegmentInfo, is_gtv
-from GTVAutoSegLib.images.volume import bounding_box
 from GTVAutoSegLib.system.tags import (
     AUTOMATIC_TAG,
     BOX_TAG,
@@ -65,9 +63,7 @@ def check_output(node: Any, ct: Any) -> None:
         )
 
 
-def put_segment(
-    node: Any, ct: Any, mask: np.ndarray, info: SegmentInfo, box: tuple[slice, slice, slice] | None = None
-) -> Undo:
+def put_segment(node: Any, ct: Any, mask: np.ndarray | Box, info: SegmentInfo) -> Undo:
     """Put a mask into a segmentation.
 
     It replaces the result of the last run of the same region only where that is still as the run left it. What a
@@ -76,18 +72,16 @@ def put_segment(
     Args:
         node: vtkMRMLSegmentationNode that passed `check_output`, or None to make one named after the CT beside it.
         ct: the CT node; its voxels are where the mask's are.
-        mask: uint8 (z, y, x), 0 or 1, not empty.
-        info: name, colour, terminology and tags; with `MASK_TAG` among them the mask is not hashed again.
-        box: what `bounding_box` gives for the mask, if that is known.
+        mask: uint8 (z, y, x), 0 or 1, or the box around it; not empty.
+        info: name, colour, terminology and tags; `MASK_TAG` and `AUTOMATIC_TAG` among them are not found out again.
 
     Returns:
         What brings the former state back.
     """
     load_terminology()
-    box = box or bounding_box(mask)
-    assert box is not None  # noqa: S101 - the mask is not empty
-    labelmap = labelmap_of(mask, ct, box)
-    digest = info.tags.get(MASK_TAG) or mask_sha256(mask)
+    box = mask if isinstance(mask, Box) else Box.of(mask)
+    labelmap = labelmap_of(box, ct)
+    digest = info.tags.get(MASK_TAG) or box.mask_sha256
     with _made_if_none(node, ct, info.name) as target:
         segmentation = target.GetSegmentation()
         if segmentation.GetNumberOfSegments() == 0:
@@ -103,7 +97,8 @@ def put_segment(
             segment_id = segmentation.GenerateUniqueSegmentID(info.name)
             segmentation.AddSegment(slicer.vtkSegment(), segment_id)
         disowned = disown(target, info.name)
-        marks = {**mask_tags(mask, box, digest), AUTOMATIC_TAG: pack(mask), CT_TAG: mark(ct)}
+        marks = {MASK_TAG: digest, BOX_TAG: f"{digest} {box.sha256}", CT_TAG: mark(ct)}
+        marks[AUTOMATIC_TAG] = info.tags.get(AUTOMATIC_TAG) or pack_box(box)
         info = replace(info, tags={**info.tags, **marks})
         SegmentState(_described(target, segment_id, info), labelmap).put(target, segment_id)
     return Undo(target, segment_id, ct, before, disowned, kept, made_node=node is None)
@@ -129,20 +124,6 @@ def add_empty_segment(node: Any, ct: Any, info: SegmentInfo) -> tuple[Any, str]:
         segment_id = segmentation.GenerateUniqueSegmentID(info.name)
         segmentation.AddSegment(_looking(target, segment_id, info), segment_id)
     return target, segment_id
-
-
-def mask_tags(mask: np.ndarray, box: tuple[slice, slice, slice] | None, digest: str = "") -> dict[str, str]:
-    """The tags by which a segment is known as left.
-
-    Args:
-        mask: (z, y, x).
-        box: its bounding box, None when it is empty.
-        digest: its SHA-256, if that is known.
-    """
-    digest = digest or mask_sha256(mask)
-    if box is None:
-        return {MASK_TAG: digest, BOX_TAG: ""}
-    return {MASK_TAG: digest, BOX_TAG: f"{digest} {box_sha256(mask[box], [side.start for side in box])}"}
 
 
 def segment_info(node: Any, segment_id: str) -> SegmentInfo:
@@ -203,10 +184,9 @@ def _free_name(node: Any, segment_id: str, name: str) -> str:
     return next(free for free in chain((name, f"{name}_auto"), further) if free not in taken)
 
 
-def labelmap_of(mask: np.ndarray, ct: Any, box: tuple[slice, slice, slice] | None = None) -> Any:
-    """The bounding box of a mask (z, y, x), or one empty voxel, as an image in the CT's own coordinates."""
-    box = box or bounding_box(mask) or (slice(0, 1),) * 3
-    return image_of(mask[box], [side.start for side in box], ct)
+def labelmap_of(box: Box, ct: Any) -> Any:
+    """A mask, or one empty voxel, as an image in the CT's own coordinates."""
+    return image_of(box.voxels if box.voxels.size else np.zeros((1, 1, 1), np.uint8), box.start, ct)
 
 
 def image_of(voxels: np.ndarray, start: Sequence[int], ct: Any) -> Any:

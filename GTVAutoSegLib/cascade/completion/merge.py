@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
 from ...errors import InputError
+from ...images.masks.stored import Box, around
 from ...images.volume import Volume, check_shape
 
 
@@ -48,3 +50,24 @@ def merge(
     place = (slice(None),) * axis + (taken,)
     merged[place] = new[place] != 0
     return np.asarray(merged)
+
+
+def merge_boxes(
+    before: Box, new: Box, volume: Volume, *, slices: range | None = None, mine: Collection[int] = ()
+) -> Box:
+    """The same for masks in boxes; all work is done in the box around both."""
+    region = around(before.region, new.region)
+    if not all(side.stop > side.start for side in region):
+        return before
+    axis = volume.axial.axes[0]
+    first, stop = region[axis].start, region[axis].stop
+    if slices is not None:
+        slices = range(max(slices.start, first) - first, max(min(slices.stop, stop), first) - first)
+    merged = merge(
+        before.on(region),
+        new.on(region),
+        replace(volume, array=volume.array[region]),
+        slices=slices,
+        mine=[index - first for index in mine if first <= index < stop],
+    )
+    return Box.within(merged, region, before.shape)

@@ -47,7 +47,18 @@ def checked_request(
     """
     check_ct(volume)
     _check_mask(volume, mask)
-    holds = tumour_slices(mask, volume)
+    return checked_slices(tumour_slices(mask, volume), drawn, first, last)
+
+
+def checked_slices(holds: np.ndarray, drawn: Collection[int] | None, first: int | None, last: int | None) -> Request:
+    """Check the slices of a request, as `checked_request` does.
+
+    Args:
+        holds: for each slice whether there is an outline on it.
+        drawn: as of `checked_request`.
+        first: the same.
+        last: the same.
+    """
     chosen = sorted({int(i) for i in (np.flatnonzero(holds) if drawn is None else drawn)})
     for name, index in (*(("slice", i) for i in chosen), ("first slice", first), ("last slice", last)):
         if index is not None and not 0 <= index < len(holds):

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...errors import InputError
-from ...system.tags import COMPLETION_TAG, MASK_TAG, MINE_TAG, MODEL_TAG
+from ...system.tags import MASK_TAG, MODEL_TAG
 from ..headers import check_header
 from ..headers.header import HEADER_LIMIT
 from ..headers.stored_voxels import read_voxels
@@ -20,7 +20,8 @@ from ..read import read_volume
 from ..segment_info import SegmentInfo
 from ..volume import Volume
 from .grid import onto
-from .structure import Structure, mask_sha256
+from .stored import Box, by_hand
+from .structure import Structure
 from .terms import describe
 
 SEGMENTATION = ".seg.nrrd"
@@ -168,8 +169,8 @@ def _algorithm(segment: _Segment, mask: np.ndarray) -> str:
     """AUTOMATIC where a model's mask is as the model left it, no slice of it drawn; "" where nobody knows."""
     if MODEL_TAG not in segment.tags or MASK_TAG not in segment.tags:
         return ""
-    by_hand = segment.tags.get(MINE_TAG) or segment.tags.get(COMPLETION_TAG)
-    return "AUTOMATIC" if mask_sha256(mask) == segment.tags[MASK_TAG] and not by_hand else "SEMIAUTOMATIC"
+    as_left = not by_hand(segment.tags) and Box.of(mask).has_been_left(segment.tags)
+    return "AUTOMATIC" if as_left else "SEMIAUTOMATIC"
 
 
 def _described(path: Path) -> list[_Segment]:

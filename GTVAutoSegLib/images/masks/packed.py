@@ -9,14 +9,18 @@ import zlib
 
 import numpy as np
 
-from ..volume import bounding_box
+from .stored import Box
 
 
 def pack(mask: np.ndarray) -> str:
     """A mask (z, y, x), 0 or 1, as ASCII text."""
-    box = bounding_box(mask) or (slice(0, 0),) * 3
-    head = {"shape": list(mask.shape), "start": [side.start for side in box], "size": [s.stop - s.start for s in box]}
-    bits = np.packbits(mask[box] > 0).tobytes()
+    return pack_box(Box.of(mask))
+
+
+def pack_box(box: Box) -> str:
+    """The mask in a box as ASCII text."""
+    head = {"shape": list(box.shape), "start": list(box.start), "size": list(box.voxels.shape)}
+    bits = np.packbits(box.voxels > 0).tobytes()
     return base64.b64encode(zlib.compress(json.dumps(head).encode() + b"\n" + bits, 9)).decode()
 
 

@@ -15,6 +15,10 @@ from .structure import mask_sha256
 
 # A voxel on the CT's border is inside it; in voxels.
 VOXEL_TOLERANCE = 1e-3
+# How `MASK_TAG` begins where a step in Slicer has left the hash of the box only: that of a large mask takes too long.
+OF_BOX = "box "
+
+Region = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -33,32 +37,72 @@ class Box:
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Box:
-        """The box around what is set of a mask (z, y, x); its voxels are a view."""
-        where = bounding_box(mask) or (slice(0, 0),) * 3
-        return cls(mask[where], _three(side.start for side in where), _three(mask.shape))
+        """The box around what is set of a mask (z, y, x)."""
+        return cls.within(mask, (slice(0, None),) * 3, mask.shape)
+
+    @classmethod
+    def within(cls, voxels: np.ndarray, region: Region, shape: Sequence[int]) -> Box:
+        """The box around what is set in a region of a CT of a shape (z, y, x)."""
+        found = bounding_box(voxels)
+        if found is None:
+            return cls(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), _three(shape))
+        start = _three(side.start + inside.start for side, inside in zip(region, found))
+        return cls((voxels[found] != 0).astype(np.uint8), start, _three(shape))
 
     @property
-    def slices(self) -> tuple[slice, slice, slice]:
+    def region(self) -> Region:
         """Where it lies in the CT."""
         z, y, x = (slice(first, first + count) for first, count in zip(self.start, self.voxels.shape))
         return z, y, x
 
     @property
+    def count(self) -> int:
+        """How many voxels are set."""
+        return int(np.count_nonzero(self.voxels))
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the voxels and of where they are."""
-        return box_sha256(self.voxels, self.start)
+        place = " ".join(map(str, [*self.voxels.shape, *self.start]))
+        return hashlib.sha256(place.encode() + np.ascontiguousarray(self.voxels, np.uint8).tobytes()).hexdigest()
+
+    @property
+    def mask_sha256(self) -> str:
+        """What `structure.mask_sha256` gives for the whole mask."""
+        return mask_sha256(self.whole())
+
+    def on(self, region: Region) -> np.ndarray:
+        """What is set in a region of the CT, uint8 (z, y, x)."""
+        voxels = np.zeros([side.stop - side.start for side in region], np.uint8)
+        shared = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(self.region, region)]
+        if all(low < high for low, high in shared):
+            here, there = (
+                tuple(slice(low - side.start, high - side.start) for (low, high), side in zip(shared, sides))
+                for sides in (region, self.region)
+            )
+            voxels[here] = self.voxels[there]
+        return voxels
+
+    def same_as(self, other: Box) -> bool:
+        """Whether the same voxels are set."""
+        return self.start == other.start and np.array_equal(self.voxels, other.voxels)
 
     def whole(self) -> np.ndarray:
         """The mask, uint8 (z, y, x) in the shape of the CT."""
         mask = np.zeros(self.shape, np.uint8)
-        mask[self.slices] = self.voxels
+        mask[self.region] = self.voxels
         return mask
 
     def has_been_left(self, tags: Mapping[str, str]) -> bool:
         """Whether these are the voxels that the last step left, by the tags of the segment."""
-        known = tags.get(MASK_TAG, "")
-        of_mask, _, of_box = tags.get(BOX_TAG, "").partition(" ")
-        return of_box == self.sha256 if of_mask == known else mask_sha256(self.whole()) == known
+        return self.is_known_as(tags.get(MASK_TAG, ""), tags.get(BOX_TAG, ""))
+
+    def is_known_as(self, known: str, in_short: str) -> bool:
+        """Whether these are voxels of which a tag tells the hash, and maybe another one the box's, see `BOX_TAG`."""
+        if known.startswith(OF_BOX):
+            return known == OF_BOX + self.sha256
+        of_mask, _, of_box = in_short.partition(" ")
+        return of_box == self.sha256 if of_mask == known else self.mask_sha256 == known
 
 
 def by_hand(tags: Mapping[str, str]) -> bool:
@@ -66,10 +110,11 @@ def by_hand(tags: Mapping[str, str]) -> bool:
     return bool(tags.get(MINE_TAG) or tags.get(COMPLETION_TAG))
 
 
-def box_sha256(voxels: np.ndarray, start: Sequence[int]) -> str:
-    """SHA-256 of the box around a mask, uint8 (z, y, x), 0 or 1, and of where it begins."""
-    place = " ".join(map(str, [*voxels.shape, *start]))
-    return hashlib.sha256(place.encode() + np.ascontiguousarray(voxels, np.uint8).tobytes()).hexdigest()
+def around(first: Region, *others: Region) -> Region:
+    """The smallest region that holds all of some; those without a voxel do not count."""
+    full = [one for one in (first, *others) if all(side.stop > side.start for side in one)] or [first]
+    z, y, x = (slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*full))
+    return z, y, x
 
 
 @dataclass(frozen=True)

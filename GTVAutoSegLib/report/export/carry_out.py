@@ -16,14 +16,14 @@ from ...images.dicom.segmentation import check_highdicom, make_dicom_seg
 from ...images.dicom.source import DicomSource, read_source
 from ...images.dicom.structures.existing import APPROVED
 from ...images.masks.stored import by_hand
-from ...images.masks.structure import Structure, mask_sha256
+from ...images.masks.structure import Structure
 from ...images.masks.terms import describe, kind_of
 from ...images.probability import following_tags
 from ...images.segment_info import SegmentInfo
 from ...images.volume import Volume
 from ...system.files import whole_file, written
 from ...system.progress import Progress
-from ...system.tags import AUTOMATIC_TAG, COMPLETION_TAG, MASK_TAG, ORIGIN_TAGS, ROI_TAG
+from ...system.tags import APPROVED_BOX_TAG, AUTOMATIC_TAG, COMPLETION_TAG, MASK_TAG, ORIGIN_TAGS, ROI_TAG
 from ..record.approval import approval_of_tags
 from ..record.edits import edit_of
 from ..record.figures import region_figures
@@ -133,7 +133,8 @@ def _structure(wanted: OrderedSegment, voxels: np.ndarray, ct: OrderedCT) -> Str
         )
     box = stored.box(ct.shape)
     approval = approval_of_tags(tags) if box is not None else None
-    holds = approval is not None and approval.mask_sha256 == mask_sha256(mask)
+    short = tags.get(APPROVED_BOX_TAG, "")
+    holds = approval is not None and box is not None and box.is_known_as(approval.mask_sha256, short)
     algorithm = ""
     if tags.get(ROI_TAG) or tags.get(COMPLETION_TAG):
         # As stored: an edit finer than the CT's voxels does not show in the mask.

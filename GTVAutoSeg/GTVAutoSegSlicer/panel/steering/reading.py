@@ -9,13 +9,14 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.placement import voxels_ml
 from GTVAutoSegLib.images.volume import Volume
 
 from ...scene.files import volume_of
 from ...scene.steering.evidence import Evidence
-from ...scene.steering.mine import by_slice
-from ...scene.steering.steps import mine_of_segment, segment_mask
+from ...scene.steering.mine import areas
+from ...scene.steering.steps import mine_of_segment, segment_box
 from .strip_picture import Strip
 
 
@@ -25,7 +26,7 @@ class Reading:
 
     Attributes:
         volume: the CT; None without one.
-        mask: the voxels of the segment, (z, y, x); None without a segment that lies on the CT.
+        box: the voxels of the segment; None without a segment that lies on the CT.
         mine: slices that are a person's.
         evidence: what the last run has kept.
         area: voxels outlined on each slice.
@@ -33,7 +34,7 @@ class Reading:
     """
 
     volume: Volume | None = None
-    mask: np.ndarray | None = field(default=None, repr=False)
+    box: Box | None = field(default=None, repr=False)
     mine: tuple[int, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
     area: tuple[int, ...] = ()
@@ -50,12 +51,12 @@ class Reading:
         if segment is None:
             return empty
         try:
-            mask = segment_mask(node, segment_id, ct)
+            box = segment_box(node, segment_id, ct)
         except GTVAutoSegError as error:
             return replace(empty, problem=str(error))
-        mine = mine_of_segment(node, segment_id, ct, mask)
-        area = tuple(int(np.count_nonzero(part)) for part in by_slice(mask.view(bool), volume))
-        return replace(empty, mask=mask, mine=mine, evidence=Evidence.of(segment), area=area)
+        mine = mine_of_segment(node, segment_id, ct, box)
+        area = tuple(areas(box, volume).tolist())
+        return replace(empty, box=box, mine=mine, evidence=Evidence.of(segment), area=area)
 
     @property
     def ml(self) -> float:

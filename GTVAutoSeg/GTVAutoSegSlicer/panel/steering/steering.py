@@ -192,7 +192,7 @@ class Steering(VTKObservationMixin):
                 reading.drawn,
                 self._locked,
                 self._has_model,
-                reading.mask is not None,
+                reading.box is not None,
             )
         )
 
@@ -227,14 +227,14 @@ class Steering(VTKObservationMixin):
         self._host.complete(*self.ends)
 
     def _on_mine(self, is_mine: bool) -> None:
-        shown, mask = self.strip.strip.shown, self._reading.mask
-        if shown is None or mask is None:
+        shown, box = self.strip.strip.shown, self._reading.box
+        if shown is None or box is None:
             return
         mine = set(self._reading.mine)
         mine = mine | {shown} if is_mine else mine - {shown}
         title = (_("slice {index} kept as mine") if is_mine else _("slice {index} given back")).format(index=shown)
-        step = declare(self.node, self.segment_id, self.ct, mask, mine, title)
-        self._made(step, Change.between(mask, mask, volume_of(self.ct)))
+        step = declare(self.node, self.segment_id, self.ct, box, mine, title)
+        self._made(step, Change.between(box, box, volume_of(self.ct)))
 
     def _on_threshold(self, threshold: float | None, is_final: bool) -> None:
         try:

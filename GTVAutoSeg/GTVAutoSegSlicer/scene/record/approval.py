@@ -9,10 +9,10 @@ from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.report.record.approval import Approval, approval_of_tags, approve, lapsed
 from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE
-from GTVAutoSegLib.system.tags import APPROVAL_TAGS, LAPSED_TAG
+from GTVAutoSegLib.system.tags import APPROVAL_TAGS, APPROVED_BOX_TAG, LAPSED_TAG
 
 from ..files import volume_of
-from ..ownership import is_automatic, own_mask, tag, tags_of
+from ..ownership import is_automatic, own_box, tag, tags_of
 from .audit import note
 from .figures import ct_figures, segment_figures
 
@@ -30,16 +30,18 @@ def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Appro
         InputError: the name does not fit, or the segment is empty or not on the CT's voxels.
     """
     segment = node.GetSegmentation().GetSegment(segment_id)
-    mask = own_mask(node, segment_id, ct)
-    if mask is None or not mask.any():
+    box = own_box(node, segment_id, ct)
+    if box is None or not box.count:
         raise InputError(
             f"the segment '{segment.GetName()}' is empty or lies between the CT's voxels; expected an outline on the "
             "CT, so correct it first"
         )
+    mask = box.whole()
     approval = approve(reviewer, mask_sha256(mask))
     values = (approval.reviewer, approval.at.replace(":", "."), approval.login, approval.mask_sha256)
     for name, value in zip(APPROVAL_TAGS, values):
         segment.SetTag(name, value)
+    segment.SetTag(APPROVED_BOX_TAG, f"{approval.mask_sha256} {box.sha256}")
     segment.RemoveTag(LAPSED_TAG)
     algorithm = "AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC"
     structure = Structure(mask, SegmentInfo(segment.GetName()), algorithm, review=approval.review)
@@ -54,10 +56,10 @@ def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
     approval = approval_of_tags(tags_of(segment))
     if approval is None:
         return None
-    mask = own_mask(node, segment_id, ct)
-    if mask is not None and mask_sha256(mask) == approval.mask_sha256:
+    box = own_box(node, segment_id, ct)
+    if box is not None and box.is_known_as(approval.mask_sha256, tag(segment, APPROVED_BOX_TAG)):
         return approval
-    for name in APPROVAL_TAGS:
+    for name in (*APPROVAL_TAGS, APPROVED_BOX_TAG):
         segment.RemoveTag(name)
     segment.SetTag(LAPSED_TAG, lapsed(approval, f"'{segment.GetName()}'").replace(":", ";"))
     note(LAPSE, segment=segment.GetName(), reviewer=approval.reviewer)

@@ -16,7 +16,7 @@ from GTVAutoSegLib.report.record.edits import Edit, edit_of
 from GTVAutoSegLib.report.record.figures import region_figures
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, MASK_TAG, ORIGIN_TAGS
 
-from ..ct_identity import INSTANCES, identity
+from ..ct_identity import INSTANCES, identities
 from ..ownership import tag
 
 
@@ -41,7 +41,8 @@ def segment_figures(
 
 def ct_figures(ct: Any) -> dict[str, str]:
     """Which CT it was, as a hash, and which scanner made it."""
-    return {"ct": hashlib.sha256(identity(ct).encode()).hexdigest()[:16], "scanner": scanner_of_node(ct)}
+    known = next(iter(identities(ct)), "")
+    return {"ct": hashlib.sha256(known.encode()).hexdigest()[:16], "scanner": scanner_of_node(ct)}
 
 
 def scanner_of_node(ct: Any) -> str:

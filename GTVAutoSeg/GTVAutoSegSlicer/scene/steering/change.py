@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from GTVAutoSegLib.images.masks.stored import Box, around
 from GTVAutoSegLib.images.placement import voxels_ml
 from GTVAutoSegLib.images.volume import Volume
 
@@ -27,14 +28,18 @@ class Change:
     changed: tuple[int, ...]
 
     @classmethod
-    def between(cls, before: np.ndarray | None, after: np.ndarray | None, volume: Volume) -> Change:
-        """Compare two masks (z, y, x) on the grid of a volume; None is an empty one."""
-        empty = np.zeros(volume.array.shape, np.uint8)
-        before, after = empty if before is None else before, empty if after is None else after
-        others = tuple(axis for axis in range(3) if axis != volume.axial.axes[0])
+    def between(cls, before: Box | None, after: Box | None, volume: Volume) -> Change:
+        """Compare two masks on a CT; None is an empty one."""
+        axis = volume.axial.axes[0]
+        others = tuple(other for other in range(3) if other != axis)
+        regions = [one.region for one in (before, after) if one is not None]
+        region = around(*regions) if regions else (slice(0, 0),) * 3
+        first = region[axis].start
+        empty = np.zeros([side.stop - side.start for side in region], np.uint8)
+        old, new = (empty if one is None else one.on(region) for one in (before, after))
         return cls(
-            voxels_ml(int(np.count_nonzero(before)), volume),
-            voxels_ml(int(np.count_nonzero(after)), volume),
-            tuple(np.flatnonzero(after.any(axis=others)).tolist()),
-            tuple(np.flatnonzero((before != after).any(axis=others)).tolist()),
+            voxels_ml(int(np.count_nonzero(old)), volume),
+            voxels_ml(int(np.count_nonzero(new)), volume),
+            tuple((np.flatnonzero(new.any(axis=others)) + first).tolist()),
+            tuple((np.flatnonzero((old != new).any(axis=others)) + first).tolist()),
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from GTVAutoSegLib.images.masks.stored import around
 from GTVAutoSegLib.images.probability import LEVELS, Probability, kept_probability, probability_of
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.tags import (
@@ -104,12 +105,22 @@ class Evidence:
 
 
 def _joined(before: Probability, new: Probability, slices: range, volume: Volume) -> Probability:
-    levels = np.zeros(volume.array.shape, np.uint8)
-    levels[before.box] = before.values
-    found = np.zeros_like(levels)
-    found[new.box] = new.values
-    by_slice(levels, volume)[slices.start : slices.stop] = by_slice(found, volume)[slices.start : slices.stop]
-    return probability_of(levels, new.threshold, new.keep_components)
+    region = around(before.box, new.box)
+    levels, found = (_levels(one, region) for one in (before, new))
+    first = region[volume.axial.axes[0]].start
+    taken = slice(max(slices.start - first, 0), max(slices.stop - first, 0))
+    by_slice(levels, volume)[taken] = by_slice(found, volume)[taken]
+    joined = probability_of(levels, new.threshold, new.keep_components)
+    z, y, x = (side.start + start for side, start in zip(region, joined.start))
+    return replace(joined, start=(z, y, x), shape=new.shape)
+
+
+def _levels(probability: Probability, region: tuple[slice, slice, slice]) -> np.ndarray:
+    levels = np.zeros([side.stop - side.start for side in region], np.uint8)
+    levels[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(probability.box, region))] = (
+        probability.values
+    )
+    return levels
 
 
 def _texts(values: Iterable[float]) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from GTVAutoSegLib.images.masks.structure import mask_sha256
-from GTVAutoSegLib.images.volume import Volume, bounding_box
-from GTVAutoSegLib.system.tags import MASK_TAG, MINE_TAG, SLICES_TAG, mine_of, mine_text
+from GTVAutoSegLib.images.masks.stored import Box
+from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.system.tags import MINE_TAG, SLICES_TAG, mine_of, mine_text
 
-from ..ownership import tag
+from ..ownership import tag, tags_of
 
 DIGITS = 12
 
@@ -22,26 +22,37 @@ def by_slice(array: np.ndarray, volume: Volume) -> np.ndarray:
     return np.moveaxis(array, volume.axial.axes[0], 0)
 
 
-def fingerprints(mask: np.ndarray, volume: Volume) -> dict[int, str]:
-    """What tells each slice of a mask (z, y, x) that is not empty from any other."""
-    slices = by_slice(mask, volume)
-    box = bounding_box(slices)
-    if box is None:
-        return {}
-    prints = {index: _fingerprint(slices[index]) for index in range(box[0].start, box[0].stop)}
-    return {index: value for index, value in prints.items() if value}
+def areas(box: Box, volume: Volume) -> np.ndarray:
+    """How many voxels of each slice of the CT are set in a box, along the axis of `by_slice`."""
+    axis = volume.axial.axes[0]
+    counts = np.zeros(box.shape[axis], int)
+    counts[box.region[axis]] = by_slice(box.voxels, volume).sum(axis=(1, 2), dtype=int)
+    return counts
 
 
-def left_tags(mask: np.ndarray, volume: Volume, mine: Iterable[int] = ()) -> dict[str, str]:
+def fingerprints(box: Box, volume: Volume) -> dict[int, str]:
+    """What tells each slice of a mask that is not empty from any other."""
+    axis = volume.axial.axes[0]
+    sides = [side for other, side in enumerate(box.region) if other != axis]
+    slice_mask = np.zeros([count for other, count in enumerate(box.shape) if other != axis], bool)
+    prints = {}
+    for index, part in enumerate(by_slice(box.voxels, volume), start=box.start[axis]):
+        if part.any():
+            slice_mask[sides[0], sides[1]] = part
+            prints[index] = hashlib.sha256(np.packbits(slice_mask).tobytes()).hexdigest()[:DIGITS]
+    return prints
+
+
+def left_tags(box: Box, volume: Volume, mine: Iterable[int] = ()) -> dict[str, str]:
     """The tags of a segment as a step leaves it: what is on each slice, and which slices are a person's."""
-    prints = fingerprints(mask, volume)
+    prints = fingerprints(box, volume)
     return {
         SLICES_TAG: ",".join(f"{index}:{value}" for index, value in prints.items()) or "empty",
         MINE_TAG: mine_text(mine),
     }
 
 
-def mine_slices(segment: Any, mask: np.ndarray, volume: Volume) -> tuple[int, ...]:
+def mine_slices(segment: Any, box: Box, volume: Volume) -> tuple[int, ...]:
     """The slices of a segment that are a person's, ascending.
 
     They are those declared so, and those whose voxels are not what the last step left; of a segment that no step has
@@ -49,15 +60,15 @@ def mine_slices(segment: Any, mask: np.ndarray, volume: Volume) -> tuple[int, ..
 
     Args:
         segment: vtkSegment.
-        mask: its voxels on the CT's grid, (z, y, x).
+        box: its voxels on the CT.
         volume: the CT.
     """
-    present = fingerprints(mask, volume)
+    present = fingerprints(box, volume)
     left = _left(segment)
     if left is None:  # of a segment from before slices were told apart, all or none
-        left = present if mask_sha256(mask) == tag(segment, MASK_TAG) else {}
+        left = present if box.has_been_left(tags_of(segment)) else {}
     changed = {index for index in left.keys() | present.keys() if left.get(index) != present.get(index)}
-    count = mask.shape[volume.axial.axes[0]]
+    count = box.shape[volume.axial.axes[0]]
     return tuple(sorted(index for index in changed | set(mine_of(tag(segment, MINE_TAG))) if index < count))
 
 
@@ -68,7 +79,3 @@ def _left(segment: Any) -> dict[int, str] | None:
         return None
     pairs = (pair.partition(":") for pair in text.split(",") if ":" in pair)
     return {int(index): value for index, _, value in pairs if index.isdecimal()}
-
-
-def _fingerprint(slice_mask: np.ndarray) -> str:
-    return hashlib.sha256(np.packbits(slice_mask != 0).tobytes()).hexdigest()[:DIGITS] if slice_mask.any() else ""

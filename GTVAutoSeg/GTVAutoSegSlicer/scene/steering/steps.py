@@ -9,19 +9,24 @@ import numpy as np
 import slicer
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.volume import bounding_box
-from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
+from GTVAutoSegLib.images.masks.stored import OF_BOX, Box
+from GTVAutoSegLib.system.tags import BOX_TAG, CT_TAG, FORMER_TAG, MASK_TAG, NAME_TAG, RESULT_TAG, ROI_TAG
 
 from ..ct_identity import mark
 from ..files import volume_of
 from ..history import SegmentState, Undo, describe
-from ..ownership import disown, is_result, own_mask, tag
-from ..segmentation import check_output, labelmap_of, mask_tags
+from ..ownership import disown, is_result, own_box, tag
+from ..segmentation import check_output, labelmap_of
 from .mine import left_tags, mine_slices
 
 
 def segment_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray:
-    """The voxels of a segment, uint8 (z, y, x) on the grid of its CT.
+    """The voxels of a segment, uint8 (z, y, x) on the grid of its CT; raises as `segment_box`."""
+    return segment_box(node, segment_id, ct).whole()
+
+
+def segment_box(node: Any, segment_id: str, ct: Any) -> Box:
+    """The box around the voxels of a segment on its CT.
 
     Raises:
         InputError: there is no such segment, it is stored as something else than a labelmap, lies under another
@@ -31,13 +36,13 @@ def segment_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray:
     if segment is None:
         raise InputError("there is no segment to work on; select one, or draw one in Segment Editor")
     check_output(node, ct)
-    mask = own_mask(node, segment_id, ct)
-    if mask is None:
+    box = own_box(node, segment_id, ct)
+    if box is None:
         raise InputError(
             f"the segment '{segment.GetName()}' lies on another grid than '{ct.GetName()}', expected its voxels; draw "
             "it in Segment Editor with that CT as the source volume"
         )
-    return mask
+    return box
 
 
 def only_segment(node: Any) -> str:
@@ -52,16 +57,16 @@ def only_segment(node: Any) -> str:
     return ids[0]
 
 
-def mine_of_segment(node: Any, segment_id: str, ct: Any, mask: np.ndarray) -> tuple[int, ...]:
+def mine_of_segment(node: Any, segment_id: str, ct: Any, box: Box) -> tuple[int, ...]:
     """The slices of a segment that are a person's; see `mine.mine_slices`."""
-    return mine_slices(node.GetSegmentation().GetSegment(segment_id), mask, volume_of(ct))
+    return mine_slices(node.GetSegmentation().GetSegment(segment_id), box, volume_of(ct))
 
 
 def change_segment(
     node: Any,
     segment_id: str,
     ct: Any,
-    mask: np.ndarray,
+    box: Box,
     *,
     mine: Iterable[int],
     tags: Mapping[str, str | None],
@@ -73,7 +78,7 @@ def change_segment(
         node: vtkMRMLSegmentationNode.
         segment_id: of a segment in it.
         ct: the CT it lies on.
-        mask: uint8 (z, y, x), 0 or 1.
+        box: the voxels.
         mine: which slices are a person's from now on.
         tags: further tags; None takes one away.
         title: what the step is.
@@ -84,21 +89,21 @@ def change_segment(
     before = SegmentState.of(node, segment_id)
     if before is None:
         raise InputError("the segment is no longer there; select one, or draw one in Segment Editor")
-    labelmap = labelmap_of(mask, ct)
+    labelmap = labelmap_of(box, ct)
     disowned = _own(node, segment_id)
-    after = SegmentState(_described(before.metadata, segment_id, ct, mask, mine, tags), labelmap)
+    after = SegmentState(_described(before.metadata, segment_id, ct, box, mine, tags), labelmap)
     after.put(node, segment_id)
     return Undo(node, segment_id, ct, before, disowned, title=title)
 
 
-def declare(node: Any, segment_id: str, ct: Any, mask: np.ndarray, mine: Iterable[int], title: str = "") -> Undo:
+def declare(node: Any, segment_id: str, ct: Any, box: Box, mine: Iterable[int], title: str = "") -> Undo:
     """Say which slices are a person's; the voxels stay, and count as what this step left.
 
     Args:
         node: vtkMRMLSegmentationNode.
         segment_id: of a segment in it.
         ct: the CT it lies on.
-        mask: the segment's voxels, (z, y, x).
+        box: the segment's voxels.
         mine: the slices.
         title: what the step is.
     """
@@ -106,7 +111,7 @@ def declare(node: Any, segment_id: str, ct: Any, mask: np.ndarray, mine: Iterabl
     if before is None:
         raise InputError("the segment is no longer there; select one, or draw one in Segment Editor")
     disowned = _own(node, segment_id)
-    describe(node, segment_id, _described(before.metadata, segment_id, ct, mask, mine, {}))
+    describe(node, segment_id, _described(before.metadata, segment_id, ct, box, mine, {}))
     node.GetSegmentation().Modified()
     return Undo(node, segment_id, ct, before, disowned, title=title)
 
@@ -118,16 +123,17 @@ def _own(node: Any, segment_id: str) -> list[str]:
 
 
 def _described(
-    metadata: Any, segment_id: str, ct: Any, mask: np.ndarray, mine: Iterable[int], tags: Mapping[str, str | None]
+    metadata: Any, segment_id: str, ct: Any, box: Box, mine: Iterable[int], tags: Mapping[str, str | None]
 ) -> Any:
     segment = slicer.vtkSegment()
     segment.DeepCopyMetadata(metadata)
     left = {
         RESULT_TAG: segment_id,
         NAME_TAG: segment.GetName(),
-        **mask_tags(mask, bounding_box(mask)),
+        MASK_TAG: OF_BOX + box.sha256,
+        BOX_TAG: None,
         CT_TAG: mark(ct),
-        **left_tags(mask, volume_of(ct), mine),
+        **left_tags(box, volume_of(ct), mine),
         **tags,
         FORMER_TAG: None,
     }

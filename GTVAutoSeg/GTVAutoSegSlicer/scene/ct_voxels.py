@@ -1,0 +1,80 @@
+"""Finding out by its voxels which CT it is that was loaded from a file, in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import slicer
+
+from GTVAutoSegLib.system.tags import CT_TAG, CT_VOXELS
+from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
+
+from ..run.background import Background, Poller
+from .ct_identity import OF_VOXELS, is_dicom, remember
+from .files import volume_of
+from .ownership import tag
+
+
+class CtVoxels:
+    """Looks at a CT when there are results in the scene that know theirs by its voxels.
+
+    Args:
+        found: called when a CT is known.
+    """
+
+    def __init__(self, found: Callable[[], None]) -> None:
+        self._found = found
+        self._ct: Any = None
+        self._stamp = 0
+        self._background: Background[str] | None = None
+        self._poller: Poller | None = None
+
+    def knows(self, ct: Any) -> bool:
+        """Whether all that can be known of a CT is known; if not, that is found out, and `found` called then."""
+        if ct is None or is_dicom(ct) or ct.GetAttribute(CT_VOXELS) or ct.GetImageData() is None or not _is_wanted():
+            return True
+        if self._ct is not ct:
+            self.stop()
+            self._ct, self._stamp = ct, ct.GetImageData().GetMTime()
+            self._background = Background(partial(voxels_sha256, volume_of(ct)))
+            self._poller = Poller(self.poll)
+            self._poller.start()
+        return False
+
+    def stop(self) -> None:
+        """Find out nothing any more."""
+        if self._poller is not None:
+            self._poller.stop()
+        if self._background is not None:
+            self._background.end()
+        self._ct = self._background = self._poller = None
+
+    def poll(self) -> bool:
+        """Whether it is found out."""
+        if self._background is None or not self._background.done:
+            return self._background is None
+        ct, stamp, digest = self._ct, self._stamp, self._background.value()
+        self.stop()
+        image = ct.GetImageData()
+        if image is not None and image.GetMTime() == stamp:
+            remember(ct, digest)
+        if ct.GetScene() is not None:
+            self._found()  # where the voxels are others by now, somebody asks anew
+        return True
+
+
+def make_known(ct: Any) -> None:
+    """Find it out now, and wait for it; for scripts."""
+    if ct is not None and not is_dicom(ct) and not ct.GetAttribute(CT_VOXELS) and ct.GetImageData() is not None:
+        remember(ct, voxels_sha256(volume_of(ct)))
+
+
+def _is_wanted() -> bool:
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        segmentation = node.GetSegmentation()
+        ids = segmentation.GetSegmentIDs()
+        if any(tag(segmentation.GetSegment(one), CT_TAG).startswith(OF_VOXELS) for one in ids):
+            return True
+    return False

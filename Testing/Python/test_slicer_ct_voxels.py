@@ -1,0 +1,153 @@
+"""A CT that is not from DICOM is known again by its voxels: saved and loaded with a scene, or alone."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from slicer_samples import add_ct, ball, use_fake_worker
+
+
+@pytest.fixture
+def pair(panel, until, tmp_path):
+    """A function that saves a CT and the result on it in files of their own, and loads both into an empty scene."""
+    import slicer
+
+    def reload(suffix, change=lambda ct: None):
+        ct = add_ct()
+        panel.ui.segmentButton.click()
+        until(lambda: not panel.running)
+        change(ct)
+        assert slicer.util.saveNode(ct, str(tmp_path / f"ct{suffix}"))
+        assert slicer.util.saveNode(panel.ui.outputSelector.currentNode(), str(tmp_path / "gtv.seg.nrrd"))
+        slicer.mrmlScene.Clear(0)
+        ct = slicer.util.loadVolume(str(tmp_path / f"ct{suffix}"))
+        node = slicer.util.loadSegmentation(str(tmp_path / "gtv.seg.nrrd"))
+        panel.ui.inputSelector.setCurrentNode(ct)
+        panel.ui.outputSelector.setCurrentNode(node)
+        until(lambda: panel._ct_voxels.knows(ct))
+        return ct, node
+
+    return reload
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".mha"])
+def test_a_result_loaded_beside_its_ct_is_recognised_and_replaced_by_the_next_run(panel, until, pair, suffix):
+    import slicer
+
+    _, node = pair(suffix)
+    assert panel.ui.outputSelector.currentNode() is node
+    panel.ui.segmentButton.click()
+    until(lambda: not panel.running)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == [node]
+    assert node.GetSegmentation().GetNumberOfSegments() == 1  # not kept beside it, as another CT's or an edited one is
+
+
+def test_a_result_loaded_beside_another_ct_is_not_taken_for_its_own(panel, pair):
+    import slicer
+
+    def denser(ct):
+        slicer.util.arrayFromVolume(ct)[5, 30:40, 30:40] += 50
+        slicer.util.arrayFromVolumeModified(ct)
+
+    pair(".nrrd", denser)
+    assert panel.ui.outputSelector.currentNode() is None
+
+
+def test_a_script_that_runs_into_a_loaded_result_replaces_it(logic, shelf, monkeypatch, tmp_path):
+    import slicer
+
+    use_fake_worker(monkeypatch, "ball")
+    ct = add_ct()
+    first = logic.segment(ct, shelf / "test-model")
+    slicer.util.saveNode(ct, str(tmp_path / "ct.nii.gz"))
+    slicer.util.saveNode(first.segmentation, str(tmp_path / "gtv.seg.nrrd"))
+    slicer.mrmlScene.Clear(0)
+    ct = slicer.util.loadVolume(str(tmp_path / "ct.nii.gz"))
+    node = slicer.util.loadSegmentation(str(tmp_path / "gtv.seg.nrrd"))
+    second = logic.segment(ct, shelf / "test-model", output=node)
+    assert second.undo.kept == "" and second.undo.before is not None
+
+
+def test_a_saved_scene_knows_its_ct_and_one_from_before_by_its_mark(logic, tmp_path):
+    import slicer
+    from GTVAutoSegSlicer.scene.ct_identity import remember
+    from GTVAutoSegSlicer.scene.ownership import is_made_on
+    from GTVAutoSegSlicer.scene.segmentation import put_segment
+
+    from GTVAutoSegLib.images.segment_info import SegmentInfo
+
+    ct = add_ct()
+    marked = put_segment(None, ct, ball(), SegmentInfo("GTVp"))  # as a step that has not read the voxels
+    assert is_made_on(marked.node, marked.segment_id, ct)
+    remember(ct, "0123456789abcdef")
+    known = put_segment(None, ct, ball(), SegmentInfo("GTVp"))
+    for step in (marked, known):
+        assert is_made_on(step.node, step.segment_id, ct)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        assert is_made_on(node, node.GetSegmentation().GetNthSegmentID(0), ct)
+
+
+def test_while_a_ct_is_looked_at_the_window_turns_and_nothing_is_deselected(panel, until, pair, monkeypatch):
+    import threading
+
+    import slicer
+    from GTVAutoSegSlicer.scene import ct_voxels
+
+    ct, node = pair(".nrrd")
+    ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
+    go, look = threading.Event(), ct_voxels.voxels_sha256
+    monkeypatch.setattr(ct_voxels, "voxels_sha256", lambda *given: (go.wait(20), look(*given))[1])
+    panel._on_parameters_modified()
+    for _ in range(5):
+        slicer.app.processEvents()
+    assert not panel._ct_voxels.knows(ct)
+    assert panel.ui.outputSelector.currentNode() is node
+    slicer.util.arrayFromVolume(ct)[2] += 1  # another CT by now
+    slicer.util.arrayFromVolumeModified(ct)
+    go.set()
+    until(lambda: panel._ct_voxels.knows(ct))
+    assert panel.ui.outputSelector.currentNode() is None
+
+
+def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
+    import slicer
+    from GTVAutoSegSlicer.scene import ct_voxels
+
+    ct, _ = pair(".nrrd")
+    ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
+
+    def look(_volume, wanted):
+        while wanted():
+            pass
+        return ""
+
+    monkeypatch.setattr(ct_voxels, "voxels_sha256", look)
+    panel._on_parameters_modified()
+    freed = []
+    ct.GetImageData().AddObserver("DeleteEvent", lambda *_: freed.append("CT"))
+    del ct
+    slicer.mrmlScene.Clear(0)
+    gc.collect()
+    assert panel._ct_voxels._background is None
+    assert freed == ["CT"]
+
+
+def test_the_voxels_are_those_of_the_library_whatever_the_type_and_the_parts(logic, monkeypatch):
+    from GTVAutoSegSlicer.scene.files import volume_of
+
+    from GTVAutoSegLib.training.data.imports import voxels
+
+    volume = volume_of(add_ct())
+    whole = voxels.voxels_sha256(volume)
+    monkeypatch.setattr(voxels, "SLICES", 3)
+    assert voxels.voxels_sha256(volume) == whole
+    from dataclasses import replace
+
+    assert voxels.voxels_sha256(replace(volume, array=volume.array.astype(np.float32))) == whole
+    assert voxels.voxels_sha256(volume, lambda: False) == ""
