@@ -23,6 +23,7 @@ from .data.augmentation import augment, draw
 from .data.batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
 from .engine.batch_norm import share_batch_norm
 from .engine.engine import Engine
+from .engine.random_state import derived_seed, random_state, restore_random_state
 from .engine.weights import average_weights, parameter_groups
 from .losses import LOSSES, output_loss
 from .presets import TrainSettings
@@ -107,6 +108,7 @@ class _Training:
         self.part = settings.batch  # slices of a batch that fit into memory at once; shrinks when they do not
         self.history: list[dict[str, Any]] = []
         self.best, self.best_epoch, self.step = -1.0, 0, 0
+        self.within: dict[str, Any] | None = None  # how far an epoch was when it was stopped
 
     @property
     def finished(self) -> bool:
@@ -131,22 +133,31 @@ class _Training:
             self.kept.load_state_dict(state["kept"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self._write_results()
+        self.within = state.get("within")
+        if self.within is None:  # else they were written, and the weights are no epoch's
+            self._write_results()
 
     def epoch(self) -> None:
-        """Train on one draw of slices, validate, write."""
+        """Train on one draw of slices, validate, write; one that is stopped is kept where it is."""
         number, started = len(self.history), time.monotonic()
+        if self.within is not None:
+            started -= self.within["seconds"]
         static = self.job.settings.static_sampling
         order = self.job.training.draw(self.job.theta, self.job.seed, number, static=static)
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        loss = self._learn(number, order)
+        try:
+            loss = self._learn(number, order)
+            score = self._validate() if math.isfinite(loss) else 0.0
+        except Cancelled:
+            self._write_state(seconds=time.monotonic() - started)
+            raise
+        self.within = None
         if not math.isfinite(loss):
             raise RunError(
                 f"the loss of the {self.job.stage.name} became {loss} in epoch {number}; "
                 "lower learning_rate in the preset"
             )
         self.scheduler.step()
-        score = self._validate()
         if score > self.best:
             self.best, self.best_epoch = score, number
         record = {
@@ -179,15 +190,20 @@ class _Training:
                 f"an epoch of the {self.job.stage.name} has {len(order)} training slices, expected at least {least}; "
                 "add cases or choose a larger theta"
             )
-        torch.manual_seed(_derived_seed(self.job.seed, epoch, rank))  # of dropout
+        first, total = 0, torch.zeros((), device=self.engine.device)
+        if self.within is None:
+            torch.manual_seed(derived_seed(self.job.seed, epoch, rank))  # of dropout
+        else:
+            first, total = self.within["done"], self.within["total"].to(self.engine.device)
+            restore_random_state(self.engine.device, self.within["random"])
         batches = cut(order, self.job.settings.batch, least)
         mine = [np.array_split(np.arange(len(batch)), world)[rank] for batch in batches]
-        total = torch.zeros((), device=self.engine.device)
         self.network.train()
-        loaded = read_ahead(self.job.training, [batch[rows] for batch, rows in zip(batches, mine)])
-        for number, (batch, rows, (images, masks)) in enumerate(zip(batches, mine, loaded)):
+        batches_left, mine_left = batches[first:], mine[first:]
+        loaded = read_ahead(self.job.training, [batch[rows] for batch, rows in zip(batches_left, mine_left)])
+        for number, (batch, rows, (images, masks)) in enumerate(zip(batches_left, mine_left, loaded), first):
             # Drawn for the whole batch on every process, so that their number does not matter.
-            generator = torch.Generator().manual_seed(_derived_seed(self.job.seed, epoch, number))
+            generator = torch.Generator().manual_seed(derived_seed(self.job.seed, epoch, number))
             numbers = draw(len(batch), self.job.settings.augmentation, generator).of(slice(rows[0], rows[-1] + 1))
             images, masks = as_input(images, self.engine.device), masks.to(self.engine.device)
             noise = self.job.settings.augmentation.noise_amount
@@ -195,6 +211,7 @@ class _Training:
             if epoch == number == 0:
                 self.monitor.samples(images, masks)
             total += self._step(images, masks, len(batch))
+            self.within = {"done": number + 1, "total": total}
             self.monitor.step(epoch, number + 1, len(batches))
             self._stop_if_cancelled()
         return float(self._sum(total)) / len(order)
@@ -261,7 +278,7 @@ class _Training:
 
     def _stop_if_cancelled(self) -> None:
         if self.monitor.cancelled():
-            raise Cancelled(f"the training of the {self.job.stage.name} was stopped; its last whole epoch is kept")
+            raise Cancelled(f"the training of the {self.job.stage.name} was stopped; what it has learned is kept")
 
     def _sum(self, value: Tensor) -> Tensor:
         """Over all processes."""
@@ -272,11 +289,16 @@ class _Training:
     def _counters(self) -> dict[str, Any]:
         return {"history": self.history, "step": self.step, "best": self.best, "best_epoch": self.best_epoch}
 
-    def _write_state(self) -> None:
+    def _write_state(self, seconds: float = 0.0) -> None:
+        """Where training stands: after an epoch, or after so many seconds within one."""
         if self.engine.is_global_zero:
             state = {name: getattr(self, name).state_dict() for name in ("network", "optimizer", "scheduler")}
             kept = {"kept": self.kept.state_dict()} if self.job.settings.ema else {}
-            save_state(self.folder, {**self._counters(), **state, **kept})
+            within = {}
+            if self.within is not None:
+                random = random_state(self.engine.device)
+                within = {"within": {**self.within, "random": random, "seconds": seconds}}
+            save_state(self.folder, {**self._counters(), **state, **kept, **within})
 
     def _write_results(self) -> None:
         """Weights and log by the state on disk: written after it, and again when a killed run is continued."""
@@ -293,7 +315,3 @@ def _failure(error: RuntimeError, stage: str, engine: Engine) -> RunError:
         return OutOfMemoryError(f"memory ran out on {device}; lower 'batch' or 'size' in the preset")
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return RunError(f"the training of the {stage} failed on {device}: {reason}; its last whole epoch is kept")
-
-
-def _derived_seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -132,8 +132,9 @@ def test_stopped_in_any_way_and_resumed_it_ends_with_the_same_weights(data, whol
     code, error = run.end()
     assert code == Cancelled.exit_code
     assert seen[-1]["event"] == "error" and seen[-1]["code"] == "cancelled"
-    assert "stopped" in seen[-1]["message"] and error.count("\n") == 1
-    assert len([one for one in seen if one["event"] == "epoch"]) == 3  # the segmenter's second is gone through again
+    assert "was stopped; what it has learned is kept; run the same command with --resume" in seen[-1]["message"]
+    assert error.splitlines()[-1].startswith("gtvautoseg: the training of the segmenter was stopped")
+    assert len([one for one in seen if one["event"] == "epoch"]) == 3
     assert main([*arguments, "--resume"]) == 0
     assert weights(tmp_path / "run") == weights(whole[0] / "run")
 
@@ -147,7 +148,7 @@ def test_a_file_stops_it_as_well_also_while_slices_are_prepared(data, tmp_path, 
     assert main(arguments) == Cancelled.exit_code
     assert "the training of the classifier was stopped" in capsys.readouterr().err
     (tmp_path / "stop").unlink()
-    assert main([*arguments, "--stage", "classifier"]) == 0
+    assert main([*arguments, "--stage", "classifier", "--resume"]) == 0
 
 
 def test_what_cannot_be_trained_is_an_event_and_a_sentence(data, tmp_path, capsys):

@@ -12,7 +12,7 @@ from datasets import write_dataset
 from safetensors.torch import load_file
 from torch import nn
 
-from GTVAutoSegLib.errors import InputError, OutOfMemoryError, RunError
+from GTVAutoSegLib.errors import Cancelled, InputError, OutOfMemoryError, RunError
 from GTVAutoSegLib.networks import SliceClassifier
 from GTVAutoSegLib.system.settings import PreprocessSettings
 from GTVAutoSegLib.training.data.dataset import find_cases
@@ -74,6 +74,42 @@ def test_training_is_reproducible_bit_for_bit_and_depends_on_the_seed(stored, tm
         fit(Job(**{**one.__dict__, "seed": seed}), tmp_path / name, make_engine("cpu"))
         files.append((tmp_path / name / "weights.safetensors").read_bytes())
     assert files[0] == files[1] != files[2]
+
+
+class StoppedAt(Monitor):
+    """Stops when it is asked for the nth time; notes the steps that are taken."""
+
+    def __init__(self, question: int, steps: list[tuple[int, int]]) -> None:
+        self.asked, self.steps = 0, steps
+        super().__init__(lambda: self.ask() == question)
+
+    def ask(self) -> int:
+        self.asked += 1
+        return self.asked
+
+    def step(self, epoch, done, total):
+        self.steps.append((epoch, done))
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_stopped_at_a_step_or_in_validation_an_epoch_goes_on_there_to_the_same_weights(stored, tmp_path, ema):
+    """With dropout, whose random numbers go on as well."""
+    one = job(stored, epochs=2, batch=4, ema=ema)
+    ends = {}
+    # After the 1st step, the 3rd, in validation after the 5th, after the 1st of the second epoch; then to the end.
+    for name, questions in (("whole", (0,)), ("stopped", (1, 2, 3, 2, 0))):
+        (tmp_path / name).mkdir()
+        steps: list[tuple[int, int]] = []
+        for question in questions:
+            if question:
+                with pytest.raises(Cancelled, match="what it has learned is kept"):
+                    fit(one, tmp_path / name, make_engine("cpu"), StoppedAt(question, steps))
+            else:
+                history = fit(one, tmp_path / name, make_engine("cpu"), StoppedAt(0, steps))
+        log = [{key: value for key, value in record.items() if key != "seconds"} for record in history]
+        ends[name] = (tmp_path / name / "weights.safetensors").read_bytes(), log, steps
+    assert ends["whole"] == ends["stopped"]
+    assert ends["whole"][2] == [(epoch, step) for epoch in (0, 1) for step in range(1, 6)]
 
 
 def test_a_network_learns_and_the_best_epoch_is_kept(stored, tmp_path):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ...errors import Cancelled, GTVAutoSegError, InputError, foreseen
@@ -72,6 +75,42 @@ def canceller(arguments: argparse.Namespace) -> Callable[[], bool]:
         (arguments.watch_stdin and parent.closed())
         or (arguments.cancel_file is not None and arguments.cancel_file.exists())
     )
+
+
+@contextmanager
+def stopped_in_order(cancelled: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """During the block a first signal that ends the process only asks it to stop; a second one ends it at once.
+
+    Where several processes train together each signal ends them at once, as they only stop together.
+
+    Args:
+        cancelled: whether the run is to be stopped for another reason.
+
+    Yields:
+        Whether it is to be stopped.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        yield cancelled
+        return
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        print("stopping after this step; once more to stop at once", file=sys.stderr, flush=True)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # What the command line has set; `nohup` has asked for one not to count.
+    signals = [one for one in signals if signal.getsignal(one) is signal.default_int_handler]
+    for one in signals:
+        signal.signal(one, ask)
+    try:
+        yield lambda: bool(asked) or cancelled()
+    finally:
+        for one in signals:
+            signal.signal(one, signal.default_int_handler)
 
 
 def _known(error: BaseException) -> GTVAutoSegError:

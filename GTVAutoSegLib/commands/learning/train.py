@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
 from ..options import labelled
-from .following import Send, add_following_options, canceller, followed
+from .following import Send, add_following_options, canceller, followed, stopped_in_order
 
 if TYPE_CHECKING:
     from ...training.data.tasks import Task
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 AUTO, GPU_PRESET, CPU_PRESET = "auto", "paper", "small"
 COMPLETER = "completer"
 VERSION = r"[A-Za-z0-9][A-Za-z0-9.+-]{0,31}"
-STOPPED = "the training was stopped; run the same command with --resume to continue it"
+RESUME = "run the same command with --resume to continue it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,15 +104,18 @@ def fold_number(text: str) -> int | None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the model is."""
     with followed(arguments) as send:
-        cancelled = canceller(arguments)
+        parent = canceller(arguments)
         try:
-            if arguments.task == COMPLETER:
-                _train_completer(arguments, send, cancelled)
-            else:
-                for one in _labelled(arguments):
-                    _train(one, send, cancelled)
+            with nullcontext(parent) if arguments.dry_run else stopped_in_order(parent) as cancelled:
+                if arguments.task == COMPLETER:
+                    _train_completer(arguments, send, cancelled)
+                else:
+                    for one in _labelled(arguments):
+                        _train(one, send, cancelled)
+        except Cancelled as error:
+            raise Cancelled(f"{error}; {RESUME}") from None
         except KeyboardInterrupt:
-            raise Cancelled(STOPPED) from None
+            raise Cancelled(f"the training was stopped; {RESUME}") from None
 
 
 def _labelled(arguments: argparse.Namespace) -> list[argparse.Namespace]:
@@ -151,7 +155,7 @@ def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable
 
     engine = make_engine(arguments.device, arguments.precision)
     if arguments.dry_run:
-        _estimate(work, engine, preset, send)
+        _estimate(work, engine, preset, send=send, cancelled=cancelled)
         return
     if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
         print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset {CPU_PRESET}", file=sys.stderr)
@@ -218,7 +222,7 @@ def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) 
     return PersonReporter(cancelled) if send is None else LineReporter(send, cancelled)
 
 
-def _estimate(work: Run, engine: Engine, preset: str, send: Send | None) -> None:
+def _estimate(work: Run, engine: Engine, preset: str, send: Send | None, cancelled: Callable[[], bool]) -> None:
     from ...system.progress import progress_bar
     from ...training.progress.estimate import estimate
     from ...training.progress.monitor import clock
@@ -227,6 +231,9 @@ def _estimate(work: Run, engine: Engine, preset: str, send: Send | None) -> None
 
         def told(stage: str, done: int, total: int) -> None:
             send("progress", stage=stage, done=done, total=total)
+
+            if cancelled():
+                raise Cancelled("the estimate was stopped; nothing was written")
 
         send("result", estimate=estimate(work, engine, preset, told).to_json())
         return

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...errors import Cancelled
 from ...system.progress import Progress
 from .monitor import Monitor, never
 from .plan import NetworkPlan
@@ -40,16 +39,15 @@ class LineReporter(Reporter):
         self.send("note", message=text)
 
     @contextmanager
-    def preparing(self) -> Iterator[Progress | None]:
-        """Send every case."""
+    def preparing(self) -> Iterator[Progress]:
+        """Send the stage."""
         self.send("stage", stage=PREPARING)
+        with super().preparing() as progress:
+            yield progress
 
-        def progress(stage: str, done: int, total: int) -> None:
-            self.send("progress", stage=stage, done=done, total=total)
-            if self.cancelled():
-                raise Cancelled("the training was stopped while slices were prepared; those that are ready are kept")
-
-        yield progress
+    def prepared(self, stage: str, done: int, total: int) -> None:
+        """Send every case."""
+        self.send("progress", stage=stage, done=done, total=total)
 
     def begin(self, plans: Sequence[NetworkPlan]) -> None:
         """Send that training begins."""
@@ -133,7 +131,8 @@ class _LineMonitor(Monitor):
         self.reporter.send("warning", message=f"{self.plan.title}: {text}")
 
     def _time(self, epoch: int, done: int, now: float) -> None:
-        """Seconds of a step in this process; earlier epochs of a resumed network are not among them."""
+        """Seconds of a step in this process; earlier steps of a resumed network are not among them."""
+        step = epoch * self.plan.steps + done
         if self.first is None:
-            self.first = epoch
-        self.reporter.timed(self.plan, (now - self.started) / ((epoch - self.first) * self.plan.steps + done))
+            self.first = step - 1
+        self.reporter.timed(self.plan, (now - self.started) / max(1, step - self.first))

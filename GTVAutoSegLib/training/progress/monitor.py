@@ -69,15 +69,15 @@ class LiveMonitor(Monitor):
         self.title, self.figure, self.epochs = title, figure, epochs
         self.board = make_board(folder)
         self.started = time.monotonic()
-        self.first_epoch: int | None = None
+        self.first: float | None = None  # epochs that were done when this process began
         self.last = ""
 
     def step(self, epoch: int, done: int, total: int) -> None:
         """Rewrite the line."""
-        if self.first_epoch is None:
-            self.first_epoch = epoch
-        share = epoch - self.first_epoch + done / total
-        left = (time.monotonic() - self.started) / share * (self.epochs - self.first_epoch - share)
+        if self.first is None:
+            self.first = epoch + (done - 1) / total
+        share = epoch + done / total - self.first
+        left = (time.monotonic() - self.started) / share * (self.epochs - self.first - share)
         self._rewrite(
             f"{self.title}: epoch {epoch + 1}/{self.epochs}, step {done}/{total}{self.last}, "
             f"at most {clock(left)} left for this network"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from ...errors import Cancelled
 from ...system.progress import Progress, progress_bar
 from .monitor import LiveMonitor, Monitor, never
 from .plan import NetworkPlan
@@ -25,9 +26,19 @@ class Reporter:
     def say(self, text: str) -> None:
         """Something that is good to know."""
 
-    def preparing(self) -> AbstractContextManager[Progress | None]:
-        """Around the preparation of slices: what is called for every case."""
-        return nullcontext()
+    @contextmanager
+    def preparing(self) -> Iterator[Progress]:
+        """Around the preparation of slices: what is called for every case, and stops the run when it is cancelled."""
+
+        def progress(stage: str, done: int, total: int) -> None:
+            self.prepared(stage, done, total)
+            if self.cancelled():
+                raise Cancelled("the training was stopped while slices were prepared; those that are ready are kept")
+
+        yield progress
+
+    def prepared(self, stage: str, done: int, total: int) -> None:
+        """A case is prepared."""
 
     def begin(self, plans: Sequence[NetworkPlan]) -> None:
         """All networks of the run, before the first is trained."""
@@ -49,13 +60,23 @@ class Reporter:
 class PersonReporter(Reporter):
     """Says everything on standard error."""
 
+    _bar: Progress | None = None
+
     def say(self, text: str) -> None:
         """Write a line."""
         print(text, file=sys.stderr, flush=True)
 
-    def preparing(self) -> AbstractContextManager[Progress | None]:
+    @contextmanager
+    def preparing(self) -> Iterator[Progress]:
         """A bar, on a terminal."""
-        return progress_bar("case")
+        with progress_bar("case") as bar, super().preparing() as progress:
+            self._bar = bar
+            yield progress
+
+    def prepared(self, stage: str, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar(stage, done, total)
 
     def monitor(self, plan: NetworkPlan, figure: str, folder: Path) -> Monitor:
         """A line that lives."""
