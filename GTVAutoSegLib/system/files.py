@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DiskError, InputError
-from .leftovers import FILE_PREFIX, FOLDER_SUFFIX, REPLACED, discard_part, owner, sweep
+from .leftovers import FILE_PREFIX, FOLDER_SUFFIX, REPLACED, discard_part, owner, sweep, target_of
 
 WRITE_ADVICE = "free space on the disk or choose another folder, and run again"
 
@@ -99,6 +99,16 @@ def restore_folder(target: Path) -> None:
     for part in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         discard_part(part, target)
     shutil.rmtree(target / REPLACED, ignore_errors=True)
+
+
+def restore_folders(parent: Path) -> None:
+    """Put back every folder that a killed process was about to replace; for who holds the lock of the folder above.
+
+    What another process is writing is left alone: it has not yet taken the place of anything.
+    """
+    for part in parent.glob(f".*{FOLDER_SUFFIX}"):
+        if (part / REPLACED).exists() and not target_of(part).exists():
+            discard_part(part, target_of(part))
 
 
 def sha256_of(path: Path) -> str:

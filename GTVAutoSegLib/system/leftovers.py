@@ -41,7 +41,12 @@ def sweep(folder: Path) -> None:
                     Path(entry.path).unlink() if entry.is_file() else shutil.rmtree(entry.path, ignore_errors=True)
             elif entry.name.endswith(FOLDER_SUFFIX):
                 part = Path(entry.path)
-                discard_part(part, part.with_name(_OWNER.sub("", part.name.removesuffix(FOLDER_SUFFIX)).strip(".")))
+                discard_part(part, target_of(part))
+
+
+def target_of(part: Path) -> Path:
+    """Where a folder that was being written was to be."""
+    return part.with_name(_OWNER.sub("", part.name.removesuffix(FOLDER_SUFFIX)).strip("."))
 
 
 def discard_part(part: Path, target: Path) -> None:

@@ -167,7 +167,7 @@ sys.exit(main(["collect", *sys.argv[2:]]))
 """
 
 
-@pytest.mark.parametrize("step", [4, 12, 20, 28])
+@pytest.mark.parametrize("step", [4, 20, 33, 44])
 def test_killed_at_any_step_the_data_set_has_the_old_or_the_new_case_and_the_next_one_mends_it(study, tmp_path, step):
     ct, mask = study
     assert collect(ct, mask, tmp_path / "set", "--accept") == 0
@@ -181,6 +181,6 @@ def test_killed_at_any_step_the_data_set_has_the_old_or_the_new_case_and_the_nex
     (case,) = find_cases(tmp_path / "set")
     assert np.array_equal(read_label(case, read_volume(case.image)), read_volume(newer).array > 0)
     older = [read_volume(path).array for path in (tmp_path / "set" / ".earlier").glob("*/label.nii.gz")]
-    assert any(np.array_equal(array, read_volume(mask).array) for array in older)
+    assert len(older) == 1 and np.array_equal(older[0], read_volume(mask).array)
     assert json.loads((tmp_path / "set" / "cases.json").read_text()).keys() == {case.name}
     assert not list((tmp_path / "set").glob(".*.part"))

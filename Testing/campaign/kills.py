@@ -26,7 +26,10 @@ sys.path.insert(0, str(ROOT / "Testing" / "Python"))
 
 # Names of what a run may leave beside its results, and files that tell times or paths and so differ between runs.
 BESIDE = (".gtvautoseg.lock",)
-DIFFERING = (".html", ".log", ".jsonl", ".png", "summary.csv", "result.json", "audit.jsonl", "run.json", ".pt", ".dcm")
+DIFFERING = (
+    *(".html", ".log", ".jsonl", ".png", "summary.csv", "result.json", "audit.jsonl", "run.json", ".pt", ".dcm"),
+    *("collect.json", "cases.json", "commission.json"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Victim:
         again: further arguments of the run after the kill.
         whole: raises when an output that is there is half.
         copied: names of inputs that lie in the output folder from the start, and that the kill may not harm.
+        begun: names of folders that lie in the output folder from the start, and are gone on with.
         stored: names of models that are installed from the start, one after the other; the user's data lie in the
             output folder.
     """
@@ -45,7 +49,14 @@ class Victim:
     arguments: Callable[[Path, Path], list[str]]
     again: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
+    begun: tuple[str, ...] = ()
     stored: tuple[str, ...] = ()
+
+
+def commission(inputs: Path, output: Path) -> list[str]:
+    """The arguments of a commission that asks for nothing."""
+    words = ["commission", str(inputs / "set"), "--model", str(inputs / "model"), "--output", str(output / "filed")]
+    return [*words, "--limits", str(inputs / "limits.json")]
 
 
 VICTIMS = {
@@ -77,6 +88,13 @@ VICTIMS = {
     "compare": Victim(
         lambda i, o: ["compare", str(i / "set"), str(i / "model"), str(i / "other"), "--output", str(o / "out")]
     ),
+    "collect": Victim(lambda i, o: ["collect", str(i / "ct.nrrd"), str(i / "drawn.nrrd"), str(o / "set"), "--accept"]),
+    "collect, corrected": Victim(
+        lambda i, o: ["collect", str(i / "ct.nrrd"), str(i / "corrected.nrrd"), str(o / "collected"), "--accept"],
+        begun=("collected",),
+    ),
+    "commission": Victim(commission, ("--replace",)),
+    "commission, 2 workers": Victim(lambda i, o: [*commission(i, o), "--workers", "2"], ("--replace",)),
     "model install": Victim(lambda i, o: ["model", "install", str(i / "lung-2"), "--replace"], stored=("lung-1",)),
     "model use": Victim(lambda i, o: ["model", "use", "lung", "1.0.0"], stored=("lung-1", "lung-2")),
 }
@@ -95,6 +113,8 @@ def make_inputs(folder: Path) -> None:
     from dicom_samples import patient_array, write_series
     from rtstruct_samples import square, write_rtstruct
 
+    from GTVAutoSegLib.evaluation.commission.limits import Limits
+
     write_cts(folder / "many", 4)
     shutil.copy(folder / "many" / "ct00.nrrd", folder / "ct.nrrd")
     ct = sitk.ReadImage(str(folder / "ct.nrrd"))
@@ -103,6 +123,11 @@ def make_inputs(folder: Path) -> None:
     mask = sitk.GetImageFromArray(drawn)
     mask.CopyInformation(ct)
     sitk.WriteImage(mask, str(folder / "drawn.nrrd"))
+    run(["collect", str(folder / "ct.nrrd"), str(folder / "drawn.nrrd"), str(folder / "collected"), "--accept"])
+    drawn[5, 21:31, 21:29] = 1
+    mask = sitk.GetImageFromArray(drawn)
+    mask.CopyInformation(ct)
+    sitk.WriteImage(mask, str(folder / "corrected.nrrd"))
     make_bundle(folder / "model", bias=50.0)
     make_bundle(folder / "other", bias=1.0)
     for number in (1, 2):
@@ -119,6 +144,8 @@ def make_inputs(folder: Path) -> None:
     sitk.WriteImage(gtv, str(folder / "gtv.nrrd"))
     for number in range(3):
         write_case(folder / "set" / f"case{number}", number)
+    limits = [name for name in Limits.__dataclass_fields__ if "at_" in name]
+    (folder / "limits.json").write_text(json.dumps(dict.fromkeys(limits)))
     stage = {"epochs": 2, "batch": 4, "restart_epochs": 1}
     preset = {"size": 32, "width": 8, "folds": 3, "classifier": stage, "segmenter": stage}
     (folder / "tiny.json").write_text(json.dumps(preset))
@@ -196,6 +223,8 @@ def fresh(folder: Path, inputs: Path, victim: Victim) -> Path:
     folder.mkdir()
     for name in victim.copied:
         shutil.copy(inputs / name, folder / name)
+    for name in victim.begun:
+        shutil.copytree(inputs / name, folder / name)
     for name in victim.stored:
         run(["model", "install", str(inputs / name), "--replace"], data=folder)
     return folder

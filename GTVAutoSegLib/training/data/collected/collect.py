@@ -25,7 +25,7 @@ from ....images.masks.structure import mask_sha256
 from ....images.volume import Volume, check_ct
 from ....model.bundle import user_folder
 from ....report.record.audit import user
-from ....system.files import make_folder, restore_folder, whole_folder, write_json
+from ....system.files import make_folder, restore_folder, restore_folders, whole_folder, write_json
 from ....system.json_text import read_json
 from ....system.lock import locked
 from ....system.settings import as_json
@@ -87,6 +87,7 @@ def collect(
     make_folder(dataset)
     with locked(dataset, PATIENCE_S):
         _check_is_dataset(dataset)
+        restore_folders(dataset)
         there = read_collected(dataset)
         origin = origin or _origin(volume)
         digest = _content(volume)
@@ -170,12 +171,15 @@ def _key() -> bytes:
 
 
 def _keep_aside(folder: Path) -> int:
-    """Copy a case that is about to be replaced; how many are kept now."""
+    """Copy a case that is about to be replaced, unless a killed run has just done so; how many are kept now."""
     aside = folder.parent / EARLIER
     make_folder(aside)
     number = 1
     while (aside / f"{folder.name}-{number}").exists():
         number += 1
+    records = [one / RECORD for one in (folder, aside / f"{folder.name}-{number - 1}")]
+    if all(one.is_file() for one in records) and records[0].read_bytes() == records[1].read_bytes():
+        return number - 1
     with whole_folder(aside / f"{folder.name}-{number}", ADVICE) as copy:
         for path in folder.iterdir():
             if path.is_file():
