@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..images.dicom.rtstruct_writer import approve_set
+from ..images.dicom.structures.writer import approve_set
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
 from ..report.case_report import with_approval

@@ -18,7 +18,7 @@ import numpy as np
 from ..cascade.result import describe_segment
 from ..errors import InputError
 from ..images.dicom.rtstruct import read_structure_set, roi_mask
-from ..images.dicom.rtstruct_writer import write_rtstruct
+from ..images.dicom.structures.writer import write_rtstruct
 from ..images.masks.files import read_structures
 from ..images.masks.packed import unpack
 from ..images.masks.structure import Structure, mask_sha256

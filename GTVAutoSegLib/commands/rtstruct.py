@@ -78,9 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, check, write, and say what was written."""
-    from ..images.dicom.rtstruct_writer import check_target, write_rtstruct
     from ..images.dicom.segmentation import check_dicom_seg, make_dicom_seg
     from ..images.dicom.source import read_source
+    from ..images.dicom.structures.writer import check_target, write_rtstruct
     from ..images.read import read_volume
     from ..images.write import check_outputs
     from ..report.record.edits import edit_of
@@ -135,7 +135,7 @@ def _is_seg(arguments: argparse.Namespace) -> bool:
 def read_all(arguments: argparse.Namespace, volume: Volume) -> list[Structure]:
     """The regions of all masks, called, typed and coloured as asked for, after the checks of a planning system."""
     from ..batch.approving import approval_of
-    from ..images.dicom.rtstruct_writer import check_name
+    from ..images.dicom.structures.writer import check_name
     from ..images.masks.files import read_structures
     from ..images.probability import following_tags
 

@@ -12,10 +12,10 @@ from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from ..system.files import check_writable, whole_file
 from ..system.tags import MODEL_TAG
-from .dicom.rtstruct_writer import make_rtstruct, save
 from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
 from .dicom.structures.existing import check_not_approved
+from .dicom.structures.writer import make_rtstruct, save
 from .itk import write_image
 from .masks.packed import pack
 from .masks.structure import Structure, mask_sha256

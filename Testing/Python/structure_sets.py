@@ -9,9 +9,9 @@ import pydicom
 from dicom_samples import patient_array, stack_positions, write_series
 from scipy import ndimage
 
-from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.dicom.structures import writer
 from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
@@ -57,7 +57,7 @@ def blobs(seed: int = 0, share: float = 0.3, smoothness: float = 1.2) -> np.ndar
 
 def write_rtstruct(mask, volume: Volume, path: Path, segment=SEGMENT, *, base: Path | None = None, **options) -> None:
     """Write one region; ``options`` are those of `Structure`."""
-    rtstruct_writer.write_rtstruct([Structure(mask, segment, **options)], volume, path, base=base)
+    writer.write_rtstruct([Structure(mask, segment, **options)], volume, path, base=base)
 
 
 def read_back(path: Path, volume: Volume, roi: int = -1) -> np.ndarray:

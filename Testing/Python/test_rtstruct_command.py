@@ -18,8 +18,8 @@ from structure_sets import GTV, ORIGIN, SHAPE, blobs, ct, read_back, write_rtstr
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
-from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct as write_set
 from GTVAutoSegLib.images.dicom.source import read_source
+from GTVAutoSegLib.images.dicom.structures.writer import write_rtstruct as write_set
 from GTVAutoSegLib.images.masks.structure import Review, Structure
 from GTVAutoSegLib.images.probability import following, probability_of
 from GTVAutoSegLib.images.segment_info import SegmentInfo

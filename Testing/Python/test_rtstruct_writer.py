@@ -14,8 +14,8 @@ from pydicom import Dataset
 from structure_sets import GTV, SCANS, SEGMENT, SHAPE, blobs, ct, read_back, write_rtstruct, written
 
 from GTVAutoSegLib.errors import DiskError, InputError
-from GTVAutoSegLib.images.dicom import rtstruct_writer
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.dicom.structures import writer
 from GTVAutoSegLib.images.dicom.structures.items import NOT_CHECKED
 from GTVAutoSegLib.images.masks.structure import Review, Structure
 from GTVAutoSegLib.images.probability import Probability, following
@@ -312,7 +312,7 @@ def test_a_set_with_a_region_that_nobody_or_somebody_else_approved_is_unapproved
             Structure(blobs(1), SegmentInfo("GTVn"), review=review),
         ]
         path = tmp_path / f"{number}.dcm"
-        rtstruct_writer.write_rtstruct(structures, volume, path)
+        writer.write_rtstruct(structures, volume, path)
         data = pydicom.dcmread(path)
         assert data.ApprovalStatus == "UNAPPROVED"
         assert "ReviewerName" not in data
@@ -367,7 +367,7 @@ def test_outlines_of_a_run_follow_the_probability_that_it_kept(tmp_path):
     values = (256 * probability).astype(np.uint8)
     kept = Probability(values[2:3, 5:15], (2, 5, 0), SHAPE)
     structure = following(Structure(kept.mask(), SEGMENT), kept)
-    rtstruct_writer.write_rtstruct([structure], volume, tmp_path / "rt.dcm")
+    writer.write_rtstruct([structure], volume, tmp_path / "rt.dcm")
     np.testing.assert_array_equal(read_back(tmp_path / "rt.dcm", volume), kept.mask())
     (item,) = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence
     right = np.reshape(np.array(item.ContourData, float), (-1, 3))[:, 0].max()

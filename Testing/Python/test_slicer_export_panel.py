@@ -443,8 +443,8 @@ def test_contours_follow_the_probability_where_the_slice_still_is_what_the_model
 ):
     from GTVAutoSegSlicer.scene.steering.evidence import Evidence
 
-    from GTVAutoSegLib.images.dicom.rtstruct_writer import write_rtstruct
     from GTVAutoSegLib.images.dicom.series import read_dicom_series
+    from GTVAutoSegLib.images.dicom.structures.writer import write_rtstruct
     from GTVAutoSegLib.images.masks.structure import Structure
     from GTVAutoSegLib.images.probability import following
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import Cancelled, ExportError, GTVAutoSegError, InputError
-from ...images.dicom.rtstruct_writer import check_name, check_target, make_rtstruct, save
 from ...images.dicom.segmentation import check_highdicom, make_dicom_seg
 from ...images.dicom.source import DicomSource, read_source
 from ...images.dicom.structures.existing import APPROVED
+from ...images.dicom.structures.writer import check_name, check_target, make_rtstruct, save
 from ...images.masks.stored import by_hand
 from ...images.masks.structure import Structure
 from ...images.masks.terms import describe, kind_of

@@ -1,1 +1,1 @@
-"""Parts of a structure set that is written: the regions in it, and those that were there before."""
+"""Structure sets that are written: the regions in them, and those that were there before."""

@@ -15,14 +15,14 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, RTStructureSetStorage, generate_uid
 
-from ...errors import InputError, RunError
-from ...system.files import check_writable, whole_file
-from ..masks.structure import Review, Structure
-from ..segment_info import SegmentInfo
-from ..volume import Volume
-from .dataset import open_structure_set, reading
-from .rtstruct import read_structure_set, roi_mask
-from .source import (
+from ....errors import InputError, RunError
+from ....system.files import check_writable, whole_file
+from ...masks.structure import Review, Structure
+from ...segment_info import SegmentInfo
+from ...volume import Volume
+from ..dataset import open_structure_set, reading
+from ..rtstruct import read_structure_set, roi_mask
+from ..source import (
     MANUFACTURER,
     DicomSource,
     model_name,
@@ -31,9 +31,9 @@ from .source import (
     series_description,
     software_versions,
 )
-from .structures.existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
-from .structures.items import NOT_CHECKED, SHORT_STRING, add_structure
-from .text import use_characters
+from ..text import use_characters
+from .existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
+from .items import NOT_CHECKED, SHORT_STRING, add_structure
 
 LABEL = "GTVAutoSeg"
 # Retired, but what PS3.3 C.8.8.5 has a structure set name for its study.
