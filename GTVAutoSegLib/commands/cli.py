@@ -28,6 +28,7 @@ COMMANDS = {
     "rtstruct": ("rtstruct", "write masks of any origin as an RTSTRUCT or DICOM SEG, or add them to one"),
     "approve": ("quality.approve", "put a qualified person's approval on an outline, until a voxel of it changes"),
     "audit": ("quality.audit", "check that the audit trail of a results folder was not altered"),
+    "drift": ("quality.drift", "chart how much people edit by week and scanner, and say whether something changed"),
     "import": ("learning.import_", "make a data set from DICOM CT series and their structure sets"),
     "collect": ("learning.collect", "put a corrected CT and its outline into a data set to train on"),
     "train": ("learning.train", "train a cascade on a data set, or continue to"),

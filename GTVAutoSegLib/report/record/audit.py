@@ -27,6 +27,8 @@ FIRST = "0" * 64
 PATIENCE_S = 30
 # What a record tells of.
 RUN, EDIT, COMPLETION, APPROVAL, LAPSE, EXPORT = "run", "edit", "completion", "approval", "lapse", "export"
+# A person has taken an approval back.
+WITHDRAWAL = "withdrawal"
 COLLECT = "collect"
 
 
