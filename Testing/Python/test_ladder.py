@@ -16,7 +16,7 @@ from GTVAutoSegLib.study.ladder import __main__ as ladder_command
 from GTVAutoSegLib.study.ladder.plan import FOLDS, JOINT, Ladder, Rung, Site, read_ladder, settings_of
 from GTVAutoSegLib.study.ladder.runs import CASES, Workplace, climb, model_of
 from GTVAutoSegLib.study.ladder.table import Step, difference, pays, table
-from GTVAutoSegLib.study.ladder.z_head import ZHead, fit_head
+from GTVAutoSegLib.study.ladder.z_head import Headed, ZHead, fit_head
 from GTVAutoSegLib.system.settings import parse_settings
 from GTVAutoSegLib.training.data.tasks import Task
 from GTVAutoSegLib.training.presets import Preset
@@ -30,7 +30,7 @@ class Recorder:
     """Plays ``gtvautoseg``: trains a bundle of one byte, and measures what it was told."""
 
     def __init__(self, dsc):
-        self.dsc, self.calls = dsc, []
+        self.dsc, self.calls, self.slopes = dsc, [], {}
 
     def __call__(self, arguments):
         self.calls.append(arguments)
@@ -46,7 +46,7 @@ class Recorder:
         output.mkdir(parents=True, exist_ok=True)
         rung, site = output.parts[-3], output.parts[-2].rsplit("-", 1)[0]
         lines = [
-            f"m,{site}{case},box_20_{variant},{self.dsc[rung][site] + case / 100}"
+            f"m,{site}{case},box_20_{variant},{self.dsc[rung][site] + case * self.slopes.get(rung, 0.01)}"
             for case in range(3)
             for variant in ("cascade", "all_slices", "true_slices")
         ]
@@ -100,13 +100,17 @@ def test_what_is_measured_is_not_made_again(place):
 
 
 def test_a_rung_pays_when_it_gains_on_every_data_set_and_the_interval_lies_above_zero(place):
-    better, mixed = Rung("better", "better"), Rung("mixed", "mixed")
+    better, mixed, shaky = Rung("better", "better"), Rung("mixed", "mixed"), Rung("shaky", "shaky")
     dsc = {"base": {"leg": 0.5, "lung": 0.6}, "better": {"leg": 0.52, "lung": 0.61}}
     dsc["mixed"] = {"leg": 0.7, "lung": 0.59}
-    here = place(dsc, better, mixed)
+    # 0.05 less in the first case of each, 0.13 more in the last.
+    dsc["shaky"] = {"leg": 0.45, "lung": 0.55}
+    here = place(dsc, better, mixed, shaky)
+    here.command.slopes["shaky"] = 0.1
     for rung in here.ladder.rungs:
         climb(here, rung, [])
     assert pays(here, better, BASE) and not pays(here, mixed, BASE)
+    assert difference(here, shaky, BASE, ["leg"]).mean > 0.03 and not pays(here, shaky, BASE)
     found = difference(here, better, BASE, ["leg", "lung"])
     assert found.cases == 6 and found.mean == pytest.approx(0.015) and found.low >= 0.01
     text = table(here, [Step(BASE, None, True), Step(better, BASE, True), Step(mixed, BASE, False)])
@@ -186,6 +190,20 @@ def test_a_head_along_z_begins_as_the_classifier_and_learns_what_neighbours_tell
     head = fit_head(sequences, seed=0, steps=80)
     wrong = [((head.corrected(seen) >= 0.5) != truth).sum() for seen, truth in sequences]
     assert sum(wrong) < 4 < sum(((seen >= 0.5) != truth).sum() for seen, truth in sequences)
+
+
+def test_slices_are_picked_by_what_the_head_says_and_only_inside_the_box():
+    class Model:
+        def classify(self, volume, region):
+            return np.array([np.nan, 0.9, 0.6, 0.2, np.nan], np.float32)
+
+        def segment(self, volume, picked, region):
+            return list(picked)
+
+    model = Headed(Model(), ZHead(), 0.5)
+    assert model.segment(None) == [False, True, True, False, False]
+    assert Headed(Model(), ZHead(), 0.7).segment(None) == [False, True, False, False, False]
+    assert model.segment(None, picked=[True]) == [True]
 
 
 def test_the_head_is_measured_on_patients_it_did_not_learn_from(tmp_path):

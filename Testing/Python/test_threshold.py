@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from bundles import make_bundle
-from datasets import write_dataset
+from datasets import write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.cascade.assembly import load_cascade
 from GTVAutoSegLib.cascade.inference import ensemble_probabilities
+from GTVAutoSegLib.commands.cli import main as command
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.study.thresholds import main
 from GTVAutoSegLib.training.data.batches import as_input
@@ -110,3 +111,19 @@ def test_thresholds_are_chosen_on_slices_as_the_model_sees_them(tmp_path, capsys
 class Corner(torch.nn.Module):
     def forward(self, images):
         return torch.stack([torch.zeros(len(images)), 4 * images[:, 0, :12, :12].mean((1, 2)) - 1], dim=1)
+
+
+def test_a_training_asks_its_networks_as_the_task_s_model_will(tmp_path, monkeypatch):
+    asked = []
+
+    def measure(samples, classify, segment, device):
+        asked.append((classify.keywords["flips"], segment.keywords["flips"]))
+        return measure_case(samples, classify, segment, device)
+
+    monkeypatch.setattr("GTVAutoSegLib.training.results.bundles.measure_case", measure)
+    data = write_dataset(tmp_path / "data", 4)
+    task = write_task(tmp_path / "task.json", segmenter={"network": "sanet", "flips": True})
+    preset = write_preset(tmp_path / "preset.json", epochs=1)
+    arguments = [task, data, tmp_path / "run", "--preset", preset, "--fold", "0", "--device", "cpu"]
+    assert command(["train", *map(str, arguments)]) == 0
+    assert set(asked) == {(False, True)}
