@@ -25,7 +25,7 @@ def bench(load_module, slicer_runtime, user, scan, tmp_path):
     """The panel with the real worker, an outline by a model on a CT from DICOM, and where cases go."""
     slicer_runtime.app.testing = True
     panel = load_module(MODULE).widget.panel
-    from GTVAutoSegSlicer.training_set import choose_dataset
+    from GTVAutoSegSlicer.training.places import choose_dataset
 
     choose_dataset(str(tmp_path / "cases"))
     panel.enter()

@@ -70,7 +70,7 @@ class Panel(VTKObservationMixin):
         self.steering = Steering(ui, self._steering_host())
         self.export = ExportPart(ui, self._output, self._export, self.log.add, self._show_failure)
         self.approval = ApprovePart(ui, self.log.add, self._show_failure)
-        self.learning = Learning(ui, LearningHost(logic, self._collect, self._say, self._show_failure))
+        self.learning = Learning(ui, self._learning_host())
         self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
@@ -96,6 +96,7 @@ class Panel(VTKObservationMixin):
     def cleanup(self) -> None:
         """End whatever runs or waits, and let go of the scene."""
         self.runs.abort()
+        self.learning.abort()
         KEPT_WORKER.end()
         self.setup.abort()
         self.approval.stop()
@@ -113,6 +114,20 @@ class Panel(VTKObservationMixin):
     def _steering_host(self) -> Host:
         return Host(
             self.history.add, self._say, self._start, self._complete, lambda: self.models.segment_info, self._update
+        )
+
+    def _learning_host(self) -> LearningHost:
+        return LearningHost(
+            logic=self.logic,
+            models=self.models,
+            log=self.log,
+            start=self._collect,
+            say=self._say,
+            show_failure=self._show_failure,
+            device=lambda: self.devices.selected,
+            missing=self._installing,
+            on_model=self._on_model_selected,
+            update=self._update,
         )
 
     def _card_actions(self) -> dict[str, Any]:
@@ -371,7 +386,7 @@ class Panel(VTKObservationMixin):
         ui.firstStepLabel.visible = not self.running and not has_segment
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):
             selector.enabled = not self.running
-        self.setup.lock(self.running)
+        self.setup.lock(self.running or self.learning.running)
         self.card.lock(self.running)
         has_model = self.models.selected is not None
         self.steering.follow(parameters, self._segment_id(), running=self.running, has_model=has_model)

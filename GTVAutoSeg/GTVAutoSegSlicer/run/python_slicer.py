@@ -30,6 +30,11 @@ def worker_command(*arguments: str) -> list[str]:
     return [python_slicer(), "-m", "GTVAutoSegLib.commands.worker", *arguments]
 
 
+def library_command(*arguments: str) -> list[str]:
+    """Command line of one of the library's commands."""
+    return [python_slicer(), "-m", "GTVAutoSegLib", *arguments]
+
+
 def child_environment() -> dict[str, str]:
     """This process's environment with the library on the child's path; our own is left as it is."""
     library_parent = str(Path(GTVAutoSegLib.__file__).resolve().parent.parent)

@@ -18,7 +18,7 @@ from ...run.failures import Failure
 from ...run.run import Outcome
 from ...scene.record.approval import approval_of
 from ...scene.record.audit import note
-from ...training_set import chosen_dataset
+from ...training.places import chosen_dataset
 
 
 class CollectPart:

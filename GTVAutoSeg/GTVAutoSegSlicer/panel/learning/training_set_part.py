@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.training.data.collected.summary import DatasetSummary, summarise_dataset
 
-from ...training_set import choose_dataset, chosen_dataset
+from ...training.places import choose_dataset, chosen_dataset
 
 
 class TrainingSetPart:

@@ -1,0 +1,105 @@
+"""What is said about a training: how large it is, how far, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ...training.folder import TrainingFolder, TrainingPlan
+
+SHORT_S = 90
+
+
+def duration(seconds: float) -> str:
+    """A time in words that a person plans by."""
+    if seconds < SHORT_S:
+        return _("{count:.0f} s").format(count=seconds)
+    minutes = round(seconds / 60)
+    if minutes < SHORT_S:
+        return _("{count} min").format(count=minutes)
+    return _("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+
+
+def describe_estimate(estimate: dict[str, Any], plan: TrainingPlan) -> str:
+    """How large a training is, and how long it takes at most."""
+    networks = estimate["networks"]
+    lines = [
+        _("{title}, on {cases} cases of {patients} patients: {slices} slices, {tumour} of them with tumour.").format(
+            title=plan.title,
+            cases=estimate["cases"],
+            patients=estimate["patients"],
+            slices=estimate["slices"],
+            tumour=estimate["tumour_slices"],
+        ),
+        _("{count} networks, {steps} steps in all, with the preset '{preset}' on {device}.").format(
+            count=len(networks),
+            steps=sum(one["epochs"] * one["steps"] for one in networks),
+            preset=estimate["preset"],
+            device=estimate["device"],
+        ),
+        _("At most {time}, and {size:.0f} MB of disk.").format(
+            time=duration(estimate["seconds"]), size=estimate["store_mb"]
+        ),
+        _("Slicer can be used meanwhile. Closing it stops the training; Resume goes on with it. Begin?"),
+    ]
+    return "\n\n".join(lines)
+
+
+def describe_progress(event: dict[str, Any]) -> str:
+    """Where a training is."""
+    stage = event["stage"]
+    words = {
+        "reading labels": _("Reading the cases"),
+        "preparing slices": _("Preparing the slices"),
+        "training": _("Training"),
+        "writing": _("Writing the model"),
+        "comparing": _("Comparing with the present model"),
+    }
+    text = words.get(stage, stage)
+    if "epoch" not in event:
+        return text
+    text = _("{fold}, {network}: epoch {epoch} of {epochs}").format(**_fields(event))
+    if event.get("best") is not None:
+        text += _(", best {best:.3f}").format(best=event["best"])
+    if event.get("seconds_left") is not None:
+        text += _("; at most {time} left").format(time=duration(event["seconds_left"]))
+    return text
+
+
+def describe_last(folder: TrainingFolder) -> str:
+    """The training begun last, as far as its folder tells."""
+    plan = folder.plan
+    begun = plan.begun_at.replace("T", " ")[:16]
+    text = _("Last training: {title} {version}, begun {begun}").format(
+        title=plan.title, version=plan.version, begun=begun
+    )
+    if folder.end is None:
+        return text + _("; it was stopped, and can be resumed.")
+    if plan.present is None:
+        return text + _("; there was no model to compare it with. Look at its report before you use it.")
+    compared = folder.compared
+    if compared is None:
+        return text + _("; its comparison with the present model is still to be made: resume it.")
+    return f"{text}.\n{compared.get('sentence', '')}"
+
+
+def describe_cases(compared: dict[str, Any]) -> str:
+    """The present model and the new one, case by case: those first where the new one lost most."""
+    rows = [(str(case["case"]), _dsc(case, "old"), _dsc(case, "new")) for case in compared.get("cases", [])]
+    rows.sort(key=lambda row: (row[2] or 0) - (row[1] or 0))
+    lines = [_("DSC: present -> new")]
+    return "\n".join(lines + [f"{_figure(old)} -> {_figure(new)}  {name}" for name, old, new in rows])
+
+
+def _fields(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: event[name] for name in ("fold", "network", "epoch", "epochs")}
+
+
+def _dsc(case: dict[str, Any], side: str) -> float | None:
+    figures = case.get(side)
+    return figures.get("dsc") if isinstance(figures, dict) else None
+
+
+def _figure(value: float | None) -> str:
+    return "  - " if value is None else f"{value:.2f}"
