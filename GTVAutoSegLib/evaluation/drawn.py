@@ -87,15 +87,11 @@ def evaluate_drawn(
 def _of_case(
     name: str, volume: Volume, label: np.ndarray, counts: Sequence[int], completer: Completer
 ) -> Iterator[DrawnFigure]:
-    marked = np.flatnonzero(tumour_slices(label, volume))
-    first, last = int(marked[0]), int(marked[-1])
     for way in (*WAYS, FOUND):
         for count in counts:
             if way == "ends" and count < 2:
                 continue
-            drawn = WAYS["inside" if way == FOUND else way](first, last, count)
-            # Where the label has a gap, the person has nothing to draw.
-            drawn = [index for index in drawn if index in set(marked.tolist())]
+            first, last, drawn = drawn_slices(label, volume, "inside" if way == FOUND else way, count)
             if not drawn or last - first + 1 <= len(drawn):
                 continue
             ends = (None, None) if way == FOUND else (first, last)
@@ -108,7 +104,7 @@ def _of_case(
                 off = (abs(result.first - first) + abs(result.last - last)) / 2
                 method = INTERPOLATION if network is None else COMPLETER
                 for part, cleared in ((WHOLE, []), (OPEN, drawn)):
-                    masks = [_without(mask, cleared, volume) for mask in (result.mask, label)]
+                    masks = [without_slices(mask, cleared, volume) for mask in (result.mask, label)]
                     agreement = compare(masks[0], masks[1], volume)
                     path = float(added_path_length(masks[0], masks[1], volume).sum())
                     yield DrawnFigure(
@@ -124,7 +120,21 @@ def _of_case(
                     )
 
 
-def _without(mask: np.ndarray, slices: Sequence[int], volume: Volume) -> np.ndarray:
+def drawn_slices(label: np.ndarray, volume: Volume, way: str, count: int) -> tuple[int, int, list[int]]:
+    """First and last slice of a tumour, and the slices that a person draws of it: none where the label has a gap.
+
+    Args:
+        label: bool (z, y, x), not empty.
+        volume: its CT.
+        way: of `WAYS`.
+        count: how many slices are drawn.
+    """
+    marked = np.flatnonzero(tumour_slices(label, volume)).tolist()
+    chosen = WAYS[way](marked[0], marked[-1], count)
+    return marked[0], marked[-1], [index for index in chosen if index in set(marked)]
+
+
+def without_slices(mask: np.ndarray, slices: Sequence[int], volume: Volume) -> np.ndarray:
     """A copy of a mask (z, y, x) with some slices emptied."""
     rest = mask.astype(bool)
     rest[(slice(None),) * volume.axial.axes[0] + (list(slices),)] = False

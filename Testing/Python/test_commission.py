@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import make_bundle
+from bundles import make_bundle, make_completer
 from datasets import save, write_case, write_dataset
 
+from GTVAutoSegLib.cascade.completion.complete import complete
+from GTVAutoSegLib.cascade.completion.completer import load_completer
+from GTVAutoSegLib.cascade.person import inside
 from GTVAutoSegLib.cascade.result import ModelRecord
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.evaluation.commission.agreement import agreement, mean_of
@@ -293,6 +296,38 @@ def test_a_model_for_boxes_looks_inside_simulated_ones(tmp_path, dataset):
     assert "By how the box is drawn" in (tmp_path / "out" / "commission.html").read_text()
 
 
+def test_what_a_person_and_a_completer_make_together_is_measured_on_the_slices_between(tmp_path, capsys):
+    root = write_dataset(tmp_path / "set", 2, slices=24)
+    completer = make_completer(tmp_path / "completer")
+
+    found = run(root, "--drawn", 3, "--completer", completer, "--output", tmp_path / "out")
+
+    assert found == 1
+    content = read(tmp_path / "out")
+    assert content["subject"]["drawn"] == 3 and content["subject"]["model"]["id"] == "completer"
+    for one in content["cases"]:
+        volume = read_volume(root / one["case"] / "data.nii.gz")
+        label = read_volume(root / one["case"] / "label.nii.gz").array > 0
+        slices = np.flatnonzero(label.any(axis=(1, 2)))
+        drawn = inside(int(slices[0]), int(slices[-1]), 3)
+        whole = complete(
+            volume, label, drawn=drawn, first=int(slices[0]), last=int(slices[-1]),
+            completer=load_completer(completer, "cpu"),
+        ).mask > 0  # fmt: skip
+        label[drawn] = whole[drawn] = False
+        assert one["slices"] == len(slices) - 3
+        assert one["dsc"] == pytest.approx(compare(whole, label, volume).dsc, abs=1e-5)
+    assert "draws the reference on 3 between" in (tmp_path / "out" / "commission.html").read_text()
+
+    assert (
+        run(root, "--drawn", 2, "--completer", completer, "--output", tmp_path / "b", "--against", tmp_path / "out")
+        == 2
+    )
+    assert "is with 3 drawn slices, and this one with 2" in capsys.readouterr().err
+    assert run(root, "--drawn", 99, "--completer", completer, "--output", tmp_path / "c") == 2
+    assert "expected some that are and some that are not" in capsys.readouterr().err
+
+
 def test_limits_are_a_file_whose_defaults_can_be_written(tmp_path, dataset, bundle):
     file = tmp_path / "limits.json"
     assert run("--write-limits", file) == 0
@@ -456,6 +491,8 @@ def test_a_full_disk_leaves_no_commission(tmp_path, dataset, bundle, monkeypatch
         ([], "DATASET is missing"),
         (["DATASET"], "--model is missing"),
         (["DATASET", "--model", "m"], "--output is missing"),
+        (["DATASET", "--model", "m", "--drawn", "3", "--output", "o"], "--model was given with --drawn"),
+        (["DATASET", "--model", "m", "--completer", "c", "--output", "o"], "--completer was given without --drawn"),
         (["DATASET", "--model", "MODEL", "--output", "out", "--box", "5", "5"], "--box is 5 5; expected different mm"),
         (["DATASET", "--model", "nobodys", "--output", "out"], "model 'nobodys' does not exist"),
     ],

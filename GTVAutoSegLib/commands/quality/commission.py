@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..options import add_device, add_label, at_least, labelled
+
+if TYPE_CHECKING:
+    from ...evaluation.commission.run import Request
 
 PAGE = "commission.html"
 
@@ -23,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_label(parser)
     parser.add_argument("--model", help="id of a model (see 'model list'), or a bundle's path")
+    parser.add_argument(
+        "--drawn",
+        type=at_least(1),
+        metavar="K",
+        help="in place of a model: a simulated person names the ends and draws K slices, and the completer does the "
+        "rest, which is what is measured",
+    )
+    parser.add_argument("--completer", type=Path, metavar="BUNDLE", help="with --drawn (default: the shipped one)")
     parser.add_argument("--output", metavar="DIR", type=Path, help=f"folder for {PAGE} and commission.json")
     parser.add_argument(
         "--limits", metavar="FILE", type=Path, help="the site's limits, JSON; those it leaves out have their defaults"
@@ -58,42 +70,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, judge, write, and say the verdict."""
     from ...errors import InputError
-    from ...evaluation.commission.earlier import FILE, check_comparable, read_commission
-    from ...evaluation.commission.limits import Limits, limits_text, load_limits
+    from ...evaluation.commission.earlier import FILE
     from ...evaluation.commission.page import commission_page, remarks
-    from ...evaluation.commission.run import Request, boxes_of, commission
-    from ...model.bundle import verify_model
-    from ...system.files import check_writable, make_folder, write_json, write_text
+    from ...evaluation.commission.run import commission
+    from ...system.files import make_folder, write_json, write_text
     from ...system.lock import locked
     from ...system.progress import progress_bar
 
     if arguments.write_limits is not None:
-        if arguments.write_limits.exists():
-            raise InputError(f"{arguments.write_limits} is there already; expected the name of a new file")
-        check_writable(arguments.write_limits)
-        write_text(arguments.write_limits, limits_text(Limits()))
-        print(f"written: {arguments.write_limits}")
+        write_limits(arguments.write_limits)
         return 0
-    missing = [name for name in ("dataset", "model", "output") if getattr(arguments, name) is None]
-    if missing:
-        words = {"dataset": "DATASET", "model": "--model", "output": "--output"}
-        raise InputError(f"{words[missing[0]]} is missing; expected DATASET, --model M and --output DIR")
-    limits = Limits() if arguments.limits is None else load_limits(arguments.limits)
-    earlier = None if arguments.against is None else read_commission(arguments.against)
-    bundle = verify_model(arguments.model)
-    if earlier is not None:
-        check_comparable(earlier, bundle.info.task.roi)
-    request = Request(
-        dataset=labelled(arguments.dataset, arguments.label),
-        bundle=bundle,
-        device=arguments.device,
-        precision=arguments.precision,
-        boxes=boxes_of(bundle, arguments.box),
-        limits=limits,
-        by=" ".join(arguments.by.split()),
-        region=arguments.region,
-        earlier=earlier,
-    )
+    request = plan(arguments)
     output: Path = arguments.output
     make_folder(output)
     with locked(output):
@@ -112,3 +99,71 @@ def run(arguments: argparse.Namespace) -> int:
         print(text)
     print(f"written: {output / PAGE}, {output / FILE}")
     return 0 if done.passed else 1
+
+
+def write_limits(file: Path) -> None:
+    """Write the default limits into a new file.
+
+    Raises:
+        InputError: it is there already, or cannot be written.
+    """
+    from ...errors import InputError
+    from ...evaluation.commission.limits import Limits, limits_text
+    from ...system.files import check_writable, write_text
+
+    if file.exists():
+        raise InputError(f"{file} is there already; expected the name of a new file")
+    check_writable(file)
+    write_text(file, limits_text(Limits()))
+    print(f"written: {file}")
+
+
+def plan(arguments: argparse.Namespace) -> Request:
+    """What is to be commissioned; nothing is measured yet.
+
+    Raises:
+        InputError: options are missing or do not fit each other, or the limits or the earlier commission are wrong.
+        ModelError: there is no such model or completer, or it is damaged.
+    """
+    from ...errors import InputError
+    from ...evaluation.commission.earlier import check_comparable, read_commission
+    from ...evaluation.commission.limits import Limits, load_limits
+    from ...evaluation.commission.run import Request, boxes_of
+    from ...model.bundle import verify_model
+    from ...model.completer import read_completer
+
+    words = {"dataset": "DATASET", "model": "--model", "output": "--output"}
+    if arguments.drawn:
+        del words["model"]
+    for name, word in words.items():
+        if getattr(arguments, name) is None:
+            raise InputError(f"{word} is missing; expected DATASET, --model M (or --drawn K) and --output DIR")
+    _check_apart(arguments)
+    limits = Limits() if arguments.limits is None else load_limits(arguments.limits)
+    earlier = None if arguments.against is None else read_commission(arguments.against)
+    how: dict[str, Any] = {"device": arguments.device, "by": " ".join(arguments.by.split()), "region": arguments.region}
+    dataset = labelled(arguments.dataset, arguments.label)
+    if arguments.drawn:
+        completer = read_completer(arguments.completer)
+        request = Request(dataset, completer, limits=limits, earlier=earlier, drawn=arguments.drawn, **how)
+    else:
+        bundle = verify_model(arguments.model)
+        boxes = boxes_of(bundle, arguments.box)
+        how["precision"] = arguments.precision
+        request = Request(dataset, bundle, limits=limits, earlier=earlier, boxes=boxes, **how)
+    if earlier is not None:
+        check_comparable(earlier, request.roi, request.drawn)
+    return request
+
+
+def _check_apart(arguments: argparse.Namespace) -> None:
+    """Raise InputError for options that belong to a model with a completer, or the other way round."""
+    from ...errors import InputError
+
+    if arguments.drawn:
+        given = {"--model": arguments.model, "--box": arguments.box, "--region": arguments.region}
+        wrong = [word for word, value in given.items() if value]
+        if wrong:
+            raise InputError(f"{wrong[0]} was given with --drawn, which measures the completer; leave one of them out")
+    elif arguments.completer is not None:
+        raise InputError("--completer was given without --drawn; expected both, so say how many slices are drawn")

@@ -45,8 +45,13 @@ def read_commission(path: Path) -> Commission:
         raise InputError(f"{file} is no commission ({error}); {advice}") from error
 
 
-def check_comparable(earlier: Commission, roi: str) -> None:
-    """Raise InputError for a commission of another structure."""
+def check_comparable(earlier: Commission, roi: str, drawn: int) -> None:
+    """Raise InputError for a commission of another structure, or one with another number of drawn slices."""
+    if earlier.subject.drawn != drawn:
+        raise InputError(
+            f"the earlier commission is with {earlier.subject.drawn} drawn slices, and this one with {drawn}; expected "
+            "the same number, so give --drawn as then"
+        )
     if earlier.subject.roi != roi:
         raise InputError(
             f"the earlier commission is of {earlier.subject.roi} ({earlier.subject.model.id}), and this model outlines "

@@ -149,6 +149,8 @@ class Subject:
         learned: whether it has learned from these patients: "none", "some", "all" or "unknown".
         learned_from: cases that it is known to have learned from.
         boxes: slack of the simulated boxes that it looked inside, mm; the first one counts.
+        drawn: how many slices a simulated person drew for a completer, and all figures are of the others; 0 for a
+            model.
     """
 
     model: ModelRecord
@@ -158,6 +160,7 @@ class Subject:
     learned: str
     learned_from: tuple[str, ...] = ()
     boxes: tuple[float, ...] = ()
+    drawn: int = 0
 
 
 @dataclass(frozen=True)

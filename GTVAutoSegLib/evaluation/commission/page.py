@@ -25,6 +25,10 @@ PICTURES_TEXT = (
     "The slices on which most of the outline has to be drawn or taken away, at most two of a case: red the model's "
     "outline, blue and dashed the reference. Seen from the feet: R right, L left, A front, P back."
 )
+DRAWN_TEXT = (
+    "a simulated person names first and last slice and draws the reference on {count} between; all figures are of the "
+    "other slices"
+)
 DEFINITIONS = (
     "DSC: Dice similarity coefficient. HD95: the larger of the two directed 95th percentiles of the surface distances. "
     "Surface Dice: the share of both surfaces' voxels within the tolerance of the other surface. Added path length: "
@@ -105,6 +109,7 @@ def _origin(done: Commission) -> list[tuple[str, object]]:
         ("Trained on", Html(f'<span class="small">{escape(subject.training)}</span>')),
         ("Structure", f"{subject.roi}{called}"),
         *(looked if boxes else []),
+        *([("Steered", DRAWN_TEXT.format(count=subject.drawn))] if subject.drawn else []),
         ("Data set", f"{data.name}: {len(done.cases)} cases of {patients} patients, {len(done.tumours)} with a tumour"),
         ("Data's SHA-256", Html(f'<span class="small">{escape(data.digest)}</span>')),
         ("Run", f"{'; '.join(how)}; {seconds[0]:.1f} to {seconds[-1]:.1f} s a case"),

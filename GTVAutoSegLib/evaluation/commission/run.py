@@ -14,19 +14,23 @@ from pathlib import Path
 from ...cascade.result import ModelRecord, versions
 from ...errors import InputError
 from ...model.bundle import Bundle
+from ...model.completer import CompleterBundle
+from ...model.info import ModelInfo
 from ...system.progress import Progress
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
 from ...training.data.slice_store import content_of
 from ..in_order import in_order
-from ..learned import learned_from
+from ..learned import UNKNOWN, learned_from
 from .earlier import SCHEMA, compared
 from .figures import CaseFigures, Commission, DataRecord, FailedCase, Subject
 from .judge import judged
 from .limits import Limits
-from .measure import HowRun, Measured, WorstSlice, check_loads, measure
+from .measure import Measured, WorstSlice, measure
+from .outline import HowRun, outliner
 
 STAGE = "commissioning"
+ANY_STRUCTURE = "any structure"
 DEFAULT_BOXES = (20.0, 10.0, 40.0)
 PACKAGES = ("scipy", "pydicom", "safetensors")
 
@@ -37,7 +41,7 @@ class Request:
 
     Attributes:
         dataset: folder of the data set.
-        bundle: the model.
+        bundle: the model, or the completer.
         device: to run on.
         precision: to compute in.
         boxes: slack of simulated boxes, mm; the first one counts.
@@ -45,10 +49,11 @@ class Request:
         by: who runs it, or "".
         region: what the data set calls the structure, or "".
         earlier: the commission to compare with.
+        drawn: how many slices a simulated person draws for the completer; 0 for a model.
     """
 
     dataset: Path
-    bundle: Bundle
+    bundle: Bundle | CompleterBundle
     device: str = "auto"
     precision: str = "auto"
     boxes: tuple[float, ...] = ()
@@ -56,6 +61,12 @@ class Request:
     by: str = ""
     region: str = ""
     earlier: Commission | None = None
+    drawn: int = 0
+
+    @property
+    def roi(self) -> str:
+        """The structure that is outlined."""
+        return self.bundle.info.task.roi if isinstance(self.bundle.info, ModelInfo) else ANY_STRUCTURE
 
 
 def boxes_of(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]:
@@ -85,7 +96,7 @@ def check_region(dataset: Path, cases: Sequence[Case], roi: str, named: str) -> 
     names = {case.name for case in cases}
     regions = {name: one.provenance.region for name, one in read_collected(dataset).items() if name in names}
     for name, region in regions.items():
-        if region.casefold() not in (roi.casefold(), named.casefold()):
+        if roi != ANY_STRUCTURE and region.casefold() not in (roi.casefold(), named.casefold()):
             raise InputError(
                 f"{dataset / name} is an outline of '{region}', and the model outlines '{roi}'; give a model of the "
                 f"same structure, or, where it is only called otherwise, add --region '{region}'"
@@ -113,9 +124,8 @@ def commission(
     """
     if workers < 1:
         raise InputError(f"workers is {workers}; expected at least 1")
-    info = request.bundle.info
     cases = find_cases(request.dataset)
-    region = check_region(request.dataset, cases, info.task.roi, request.region)
+    region = check_region(request.dataset, cases, request.roi, request.region)
     patients = read_patients(request.dataset, (case.name for case in cases))
     how = HowRun(
         model=request.bundle.path,
@@ -123,8 +133,9 @@ def commission(
         precision=request.precision,
         boxes=request.boxes,
         tolerance_mm=request.limits.surface_tolerance_mm,
+        drawn=request.drawn,
     )
-    check_loads(how)
+    outliner(how)  # what is wrong with it is said before a case is read, or a process started
     measured: list[Measured] = []
     failed: list[FailedCase] = []
     for count, result in enumerate(in_order(partial(_measure, how=how, patients=patients), cases, workers), 1):
@@ -136,20 +147,11 @@ def commission(
             failed.append(result)
     figures = tuple(one.figures for one in measured)
     _check_tumours(request.dataset, figures, failed)
-    learned = learned_from(request.bundle, {one.case: one.voxels_sha256 for one in figures})
     done = Commission(
         schema=SCHEMA,
         date=datetime.now().astimezone().isoformat(timespec="seconds"),
         by=request.by,
-        subject=Subject(
-            ModelRecord(**request.bundle.identity),
-            title=info.title,
-            roi=info.task.roi,
-            training=info.training_data.description,
-            learned=learned.kind,
-            learned_from=learned.cases,
-            boxes=request.boxes,
-        ),
+        subject=_subject(request, figures),
         data=DataRecord(_name(request.dataset.resolve()), _digest(cases), region),
         limits=request.limits,
         cases=figures,
@@ -161,6 +163,26 @@ def commission(
         done = replace(done, against=compared(done, request.earlier))
     worst = sorted((one for case in measured for one in case.worst), key=lambda one: -one.added_path_length_mm)
     return done, tuple(worst)
+
+
+def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
+    bundle = request.bundle
+    model, title = ModelRecord(**bundle.identity), bundle.info.title
+    if not isinstance(bundle.info, ModelInfo):
+        return Subject(
+            model, title=title, roi=request.roi, training=bundle.info.data, learned=UNKNOWN, drawn=request.drawn
+        )
+    training = bundle.info.training_data
+    learned = learned_from(bundle, {one.case: one.voxels_sha256 for one in figures})
+    return Subject(
+        model,
+        title=title,
+        roi=request.roi,
+        training=training.description,
+        learned=learned.kind,
+        learned_from=learned.cases,
+        boxes=request.boxes,
+    )
 
 
 def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | FailedCase:
