@@ -98,13 +98,12 @@ def _chart(pairs: Sequence[Pair], dsc: Figure) -> str:
     band = None if math.isnan(found.low) else (found.low, found.high)
     worst = min(pairs, key=_gain)
     points = [Point(pair.old.dsc, _gain(pair), pair.case if pair is worst else "") for pair in pairs]
-    levels = [Level(0.0, "as good"), Level(found.mean, "mean, with its 95 % interval", dashed=True, band=band)]
+    levels = [
+        Level(0.0, "as good"),
+        Level(found.mean, "mean" if band is None else "mean, with its 95 % interval", dashed=True, band=band),
+    ]
     return point_chart(
-        "DSC of the new model minus that of the present one",
-        points,
-        levels,
-        x="DSC of the present model",
-        y="difference",
+        "DSC of the new model minus that of the present one", points, levels, x="DSC of the present model"
     )
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from ..cascade.device import describe, is_out_of_memory
@@ -20,43 +18,18 @@ from ..errors import Cancelled, InputError, OutOfMemoryError, RunError
 from ..networks.blocks import channels_last
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
 from .data.augmentation import augment, draw
-from .data.batches import Samples, TrainingSamples, as_input, cut, packed, read_ahead
+from .data.batches import as_input, cut, packed, read_ahead
 from .engine.batch_norm import share_batch_norm
 from .engine.engine import Engine
 from .engine.random_state import derived_seed, random_state, restore_random_state
 from .engine.weights import average_weights, parameter_groups
+from .job import Job
 from .losses import LOSSES, output_loss
-from .presets import TrainSettings
 from .progress.monitor import Monitor
 from .progress.plan import SMALLEST_BATCH
-from .stages import Stage, f1_score
+from .stages import f1_score
 
 CLIP_NORM = 20.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One network to train.
-
-    Attributes:
-        stage: target and validation figure.
-        build: makes the network (called after seeding).
-        training: slices, or patches of volumes, to learn from; the sampling strategy draws from these only.
-        validation: those to choose the best epoch on; never sampled or augmented.
-        settings: hyper-parameters.
-        theta: Balance-Sampling Strategy ratio.
-        seed: of initialisation, sampling and augmentation.
-        grey: how many of the input channels hold grey values, see `augmentation.augment`.
-    """
-
-    stage: Stage
-    build: Callable[[], nn.Module]
-    training: TrainingSamples
-    validation: Samples
-    settings: TrainSettings
-    theta: str
-    seed: int = 0
-    grey: int | None = None
 
 
 def fit(job: Job, folder: Path, engine: Engine, monitor: Monitor | None = None) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def test_every_case_is_measured_once_on_the_fold_that_validated_it(data, run, tm
     assert card["folds"] == 2 and card["dsc"] == pytest.approx(np.mean(everything), abs=1e-4)
     assert {"dsc_std", "dsc_std_over_folds"} <= card.keys()
     assert content["bundles"]["fold_1"]["digest"] == read_bundle(run / "fold_1" / "phantom").digest
-    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "evaluation.svg").read_text().startswith("<svg")
     output = capsys.readouterr().out
     assert "mean and standard deviation over the folds" in output and "\nall cases\n" in output
     assert "note: each network's best epoch was chosen on the cases it is measured on" in output

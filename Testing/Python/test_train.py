@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from datasets import write_case, write_dataset, write_preset, write_task
 from two_processes import main as train_alone
 
@@ -154,21 +155,16 @@ def test_folders_train_and_val_are_used_as_they_are(tmp_path):
     ]
 
 
-def test_the_contact_sheet_of_samples_is_a_picture(data, tmp_path):
-    assert (
-        main(
-            [
-                "samples",
-                str(write_task(tmp_path / "task.json")),
-                str(data),
-                str(tmp_path / "out.png"),
-                "--preset",
-                "small",
-            ]
-        )
-        == 0
-    )
-    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("more", [{}, {"crops": {}}])
+def test_the_contact_sheet_of_samples_is_a_picture(data, tmp_path, more):
+    preprocessing = {"window": [-160, 240], "size": 32, "channels": 3, **more}
+    task = write_task(tmp_path / "task.json", preprocessing=preprocessing)
+    assert main(["samples", str(task), str(data), str(tmp_path / "out.png"), "--preset", "small"]) == 0
+    picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.png")))
+    # Four rows of four slices of 32 pixels on each side of the gap, with grey values and the colour of outlines.
+    assert picture.shape == (128, 2 * 128 + 16, 3)
+    for side in (picture[:, :128], picture[:, 144:]):
+        assert (side == (255, 60, 60)).all(axis=-1).any() and len(np.unique(side)) > 50
 
 
 def refused(capsys, arguments: list[str]) -> str:

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 DRAWN_FILES = ("drawn.csv", "drawn.json")
-FILES = ("cases.csv", "metrics.json", "evaluation.png")
+FILES = ("cases.csv", "metrics.json", "evaluation.svg")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -179,9 +178,10 @@ def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
 
 def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
     """Write the files and print the table; ``origin`` goes into the JSON as well."""
+    from ...evaluation.plot import plot
     from ...evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
     from ...model.store import record_metrics
-    from ...system.files import whole_file, write_json, write_text
+    from ...system.files import write_json, write_text
 
     split = arguments.dataset.resolve().name
     if arguments.run is None:
@@ -192,16 +192,7 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
     written = [arguments.output / name for name in FILES]
     write_text(written[0], cases_csv(measurements))
     write_json(written[1], {**origin, **summary})
-    if find_spec("matplotlib") is None:
-        print(
-            f"warning: {written.pop()} was not drawn, which needs matplotlib; run: pip install 'gtvautoseg[report]'",
-            file=sys.stderr,
-        )
-    else:
-        from ...evaluation.plot import plot
-
-        with whole_file(written[2]) as temporary:
-            temporary.write_bytes(plot(measurements, f"{split}: {summary['cases']} cases"))
+    write_text(written[2], plot(measurements, f"{split}: {summary['cases']} cases"))
     if arguments.record and origin["failed"]:
         print(f"warning: {len(origin['failed'])} cases failed, so nothing was recorded in the model", file=sys.stderr)
     elif arguments.record:

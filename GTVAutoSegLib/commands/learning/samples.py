@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ...system.files import check_writable
-from ..options import add_label, check_matplotlib, labelled
+from ..options import add_label, labelled
 from .train import load_settings
 
 COUNT = 16
@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
-    check_matplotlib()
     check_writable(arguments.output)
     task, preset = load_settings(arguments.task, arguments.preset)
     from ...training.data.samples import write_samples

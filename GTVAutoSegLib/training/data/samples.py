@@ -6,24 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from ...errors import InputError
+from ...report.pictures import OUTLINE, WHITE, encode_png
 from ...system.files import temporary_folder, whole_file
 from ..presets import Preset
 from ..progress.monitor import contact_sheet
 from .augmentation import augment, draw
 from .batches import as_input
+from .crop_set import samples_of
 from .folds import read_dataset
 from .slice_store import build_store
-from .slices import SliceSet
 from .tasks import Task
 
 MOST_CASES = 8
+GAP = 16  # pixels between what is stored and what is seen
 
 
 def write_samples(dataset: Path, task: Task, preset: Preset, output: Path, count: int) -> None:
-    """Draw slices with tumour, each beside itself augmented, with the outline of the mask.
+    """Draw slices with tumour, left as stored, right augmented as the networks see them, with the outline of the mask.
 
     Args:
         dataset: folder; its first cases are used.
@@ -38,8 +39,9 @@ def write_samples(dataset: Path, task: Task, preset: Preset, output: Path, count
     """
     cases, _ = read_dataset(dataset)
     with temporary_folder() as store:
-        slices = SliceSet(tuple(build_store(cases[:MOST_CASES], task.preprocessing, store)))
-        abnormal = np.flatnonzero(slices.abnormal)
+        stored_cases = tuple(build_store(cases[:MOST_CASES], task.preprocessing, store))
+        slices = samples_of(stored_cases, task.preprocessing)
+        abnormal = np.flatnonzero(np.concatenate([case.abnormal for case in stored_cases]))
         if len(abnormal) == 0:
             raise InputError(f"the first {MOST_CASES} cases of {dataset} show no tumour; expected labels with some")
         generator = np.random.default_rng(preset.seed)
@@ -48,13 +50,17 @@ def write_samples(dataset: Path, task: Task, preset: Preset, output: Path, count
     settings = preset.segmenter.augmentation
     images = as_input(stored, torch.device("cpu"))
     numbers = draw(count, settings, torch.Generator().manual_seed(preset.seed))
-    seen, seen_masks = augment(images, masks, numbers, settings.noise_amount)
-    figure = Figure(figsize=(16, 8.5), layout="constrained")
-    figure.suptitle(f"{task.id}: {count} slices with tumour; outline: mask")
-    titles = ("as stored", "augmented, as the networks see them")
-    for panel, title, pair in zip(figure.subplots(1, 2), titles, ((images, masks), (seen, seen_masks))):
-        panel.imshow(contact_sheet(*pair), interpolation="none")
-        panel.set_title(title)
-        panel.axis("off")
+    grey = task.preprocessing.grey_channels
+    seen, seen_masks = augment(images, masks=masks, numbers=numbers, noise_amount=settings.noise_amount, grey=grey)
+    first = task.preprocessing.channels  # in the first window
+    sides = [_in_palette(contact_sheet(*pair)) for pair in ((images[:, :first], masks), (seen[:, :first], seen_masks))]
+    gap = np.full((len(sides[0]), GAP), WHITE, np.uint8)
     with whole_file(output, ".png") as temporary:
-        figure.savefig(temporary, dpi=100)
+        temporary.write_bytes(encode_png(np.concatenate([sides[0], gap, sides[1]], axis=1)))
+
+
+def _in_palette(sheet: np.ndarray) -> np.ndarray:
+    """A contact sheet (height, width, 3) in the colours of `pictures.encode_png`; whatever is not grey is outline."""
+    grey = np.rint(sheet[..., 0] * (WHITE / 255)).astype(np.uint8)
+    coloured = sheet[..., 0] != sheet[..., 2]
+    return np.where(coloured, np.uint8(OUTLINE), grey)
