@@ -137,7 +137,7 @@ def drawn_slices(label: np.ndarray, volume: Volume, way: str, count: int) -> tup
 def without_slices(mask: np.ndarray, slices: Sequence[int], volume: Volume) -> np.ndarray:
     """A copy of a mask (z, y, x) with some slices emptied."""
     rest = mask.astype(bool)
-    rest[(slice(None),) * volume.axial.axes[0] + (list(slices),)] = False
+    volume.axial.by_slice(rest)[list(slices)] = False
     return rest
 
 

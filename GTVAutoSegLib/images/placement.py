@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import product
 
 import numpy as np
@@ -20,15 +19,12 @@ def volume_ml(mask: np.ndarray, volume: Volume) -> float:
 
 def voxels_ml(count: int, volume: Volume) -> float:
     """Volume of so many voxels in mL; one of a sheared grid is a parallelepiped."""
-    voxel_mm3 = abs(np.linalg.det(np.reshape(volume.direction, (3, 3)))) * math.prod(volume.spacing)
-    return float(count * voxel_mm3 / 1000)
+    return float(count * abs(np.linalg.det(volume.steps)) / 1000)
 
 
 def tumour_slices(mask: np.ndarray, volume: Volume) -> np.ndarray:
     """Which slices of a mask (z, y, x) hold tumour: bool, along the stored axis closest to head-feet."""
-    slice_axis = volume.axial.axes[0]
-    others = tuple(axis for axis in range(3) if axis != slice_axis)
-    return np.asarray(mask.any(axis=others))
+    return np.asarray(volume.axial.by_slice(mask).any(axis=(1, 2)))
 
 
 def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:

@@ -97,8 +97,7 @@ class Probability:
             return path.read_bytes()
 
     def _write(self, path: Path, volume: Volume) -> None:
-        steps = np.array(self.start[::-1]) * volume.spacing
-        origin = np.array(volume.origin) + np.reshape(volume.direction, (3, 3)) @ steps
+        origin = np.array(volume.origin) + volume.steps @ self.start[::-1]
         cropped = replace(volume, array=self.values, origin=tuple(origin.tolist()))
         facts = {
             "start": self.start,

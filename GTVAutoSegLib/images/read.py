@@ -89,8 +89,7 @@ def _read_file(path: Path) -> Volume:
 def _notes(path: Path, header: Header, volume: Volume) -> Iterator[str]:
     if not header.oriented:
         yield f"{path} does not record the patient's orientation; left and right are a guess"
-    axes = np.reshape(volume.direction, (3, 3)) * volume.spacing
-    if note := contradiction(path, header.forms, header.sides, np.column_stack([axes, volume.origin])):
+    if note := contradiction(path, header.forms, header.sides, np.column_stack([volume.steps, volume.origin])):
         yield note
 
 

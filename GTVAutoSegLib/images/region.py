@@ -175,8 +175,7 @@ class Region:
         Raises:
             InputError: no voxel lies in it.
         """
-        matrix = np.reshape(volume.direction, (3, 3)) * np.asarray(volume.spacing)
-        indices = np.linalg.solve(matrix, (self.corners - np.asarray(volume.origin)).T).T[:, ::-1]
+        indices = np.linalg.solve(volume.steps, (self.corners - np.asarray(volume.origin)).T).T[:, ::-1]
         shape = np.array(volume.array.shape)
         low = np.maximum(np.ceil(indices.min(0) - TOLERANCE), 0).astype(int)
         high = np.minimum(np.floor(indices.max(0) + TOLERANCE) + 1, shape).astype(int)

@@ -51,6 +51,10 @@ class AxialView:
         """A view of an axial array in stored order (z, y, x)."""
         return np.flip(array, self.flips).transpose(np.argsort(self.axes))
 
+    def by_slice(self, array: np.ndarray) -> np.ndarray:
+        """A view of a stored array (z, y, x) whose first axis is the stored one closest to head-feet."""
+        return np.moveaxis(array, self.axes[0], 0)
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -89,6 +93,16 @@ class Volume:
         return AxialView((a, b, c), tuple(i for i, j in enumerate((a, b, c)) if matrix[i, j] < 0))
 
     @property
+    def steps(self) -> np.ndarray:
+        """(3, 3): column i is the way from one voxel to the next along x, y and z; LPS, mm."""
+        return np.asarray(np.reshape(self.direction, (3, 3)) * self.spacing)
+
+    @property
+    def slices(self) -> int:
+        """How many slices there are along the stored axis closest to head-feet."""
+        return int(self.array.shape[self.axial.axes[0]])
+
+    @property
     def sheared(self) -> bool:
         """Whether the axes are not at right angles, as in a scan with a tilted gantry."""
         matrix = np.reshape(self.direction, (3, 3))
@@ -105,8 +119,7 @@ class Volume:
     def _corners(self) -> np.ndarray:
         """Centres of the corner voxels, (8, 3), LPS, mm."""
         last = np.subtract(self.array.shape[::-1], 1)
-        steps = np.reshape(self.direction, (3, 3)) * self.spacing
-        return np.array(self.origin) + np.array([*product((0, 1), repeat=3)]) * last @ steps.T
+        return np.asarray(np.array(self.origin) + np.array([*product((0, 1), repeat=3)]) * last @ self.steps.T)
 
 
 def narrow(array: np.ndarray) -> np.ndarray:

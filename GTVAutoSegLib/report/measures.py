@@ -102,8 +102,7 @@ def measure(mask: np.ndarray, volume: Volume) -> Measures | None:
 def _steps(volume: Volume) -> np.ndarray:
     """Row i: the way in mm from one voxel to the next along axial axis i."""
     view = volume.axial
-    columns = np.reshape(volume.direction, (3, 3)) * volume.spacing
-    return np.array([columns[:, 2 - axis] * (-1 if i in view.flips else 1) for i, axis in enumerate(view.axes)])
+    return np.array([volume.steps[:, 2 - axis] * (-1 if i in view.flips else 1) for i, axis in enumerate(view.axes)])
 
 
 def _corner_ends(runs: Runs) -> tuple[np.ndarray, np.ndarray]:

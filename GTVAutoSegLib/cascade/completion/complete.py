@@ -126,7 +126,7 @@ class _Work:
         self.volume, self.request, self.completer = volume, request, completer
         self.progress, self.cancelled = progress, cancelled
         self.turned = 0 in volume.axial.flips
-        self.count = volume.array.shape[volume.axial.axes[0]]
+        self.count = volume.slices
         given = volume.axial.of(mask)
         masks = {self._other(index): np.asarray(given[self._other(index)] != 0) for index in request.drawn}
         self.drawing = Drawing(volume.axial.of(volume.array), masks, axial_spacing(volume))

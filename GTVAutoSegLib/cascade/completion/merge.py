@@ -37,8 +37,7 @@ def merge(
     """
     for mask in (before, new):
         check_shape(mask, volume)
-    axis = volume.axial.axes[0]
-    count = volume.array.shape[axis]
+    count, by_slice = volume.slices, volume.axial.by_slice
     taken = np.ones(count, bool) if slices is None else np.zeros(count, bool)
     for index in (*(slices or ()), *mine):
         if not 0 <= index < count:
@@ -47,8 +46,7 @@ def merge(
         taken[list(slices)] = True
     taken[sorted(mine)] = False
     merged = (before != 0).astype(np.uint8)
-    place = (slice(None),) * axis + (taken,)
-    merged[place] = new[place] != 0
+    by_slice(merged)[taken] = by_slice(new)[taken] != 0
     return np.asarray(merged)
 
 

@@ -71,13 +71,11 @@ def region_around(volume: Volume, mask: np.ndarray, slices: Sequence[int]) -> Re
         slices: those that were drawn and show tumour.
     """
     drawn = np.zeros(mask.shape, bool)
-    place = (slice(None),) * volume.axial.axes[0] + (list(slices),)
-    drawn[place] = mask[place] != 0
+    volume.axial.by_slice(drawn)[list(slices)] = volume.axial.by_slice(mask)[list(slices)] != 0
     box = IndexBox.around(volume.axial.of(drawn))
     reach = round(FARTHEST_MM / axial_spacing(volume)[0])
-    count = volume.array.shape[volume.axial.axes[0]]
     lower, upper = triple(box.lower), triple(box.upper)
-    tall = IndexBox((max(0, lower[0] - reach), *lower[1:]), (min(count, upper[0] + reach), *upper[1:]))
+    tall = IndexBox((max(0, lower[0] - reach), *lower[1:]), (min(volume.slices, upper[0] + reach), *upper[1:]))
     return Region.of_indices(tall, volume).widened(AROUND_MM)
 
 

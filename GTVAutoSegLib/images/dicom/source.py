@@ -188,10 +188,10 @@ def _check_identifiers(headers: list[SliceHeader]) -> None:
 def _check_place(headers: list[SliceHeader], volume: Volume) -> None:
     """Raise unless every slice lies where the volume has it: a result one slice off must never be written."""
     count, rows, columns = volume.array.shape
-    steps = np.reshape(volume.direction, (3, 3)) * volume.spacing
+    step = volume.steps[:, 2]
     fits = len(headers) == count and all(
         (header.rows, header.columns) == (rows, columns)
-        and np.allclose(header.position, volume.origin + index * steps[:, 2], rtol=0, atol=2 * POSITION_TOLERANCE_MM)
+        and np.allclose(header.position, volume.origin + index * step, rtol=0, atol=2 * POSITION_TOLERANCE_MM)
         and np.allclose(header.orientation, np.ravel(volume.direction)[[0, 3, 6, 1, 4, 7]], atol=DIRECTION_TOLERANCE)
         and np.allclose(header.spacing, volume.spacing[1::-1], rtol=SPACING_TOLERANCE)
         for index, header in enumerate(headers)

@@ -39,8 +39,7 @@ def onto(mask: Volume, ct: Volume, cropped: bool = False) -> np.ndarray:
 def in_axial_order(volume: Volume) -> Volume:
     """The same voxels in the same places, stored in axial order; the array is a view."""
     view = volume.axial
-    columns = np.reshape(volume.direction, (3, 3)) * volume.spacing
-    steps = columns[:, ::-1][:, list(view.axes)]  # one column an array axis
+    steps = volume.steps[:, ::-1][:, list(view.axes)]  # one column an array axis
     origin = np.array(volume.origin)
     for axis in view.flips:
         origin = origin + (volume.array.shape[view.axes[axis]] - 1) * steps[:, axis]
@@ -58,9 +57,8 @@ def in_axial_order(volume: Volume) -> Volume:
 
 def _pasted(own: Volume, target: Volume, mask: Volume, ct: Volume) -> np.ndarray:
     """A cropped mask in an array of the CT's shape; both in axial order."""
-    steps = np.reshape(target.direction, (3, 3)) * target.spacing
-    first = np.linalg.solve(steps, np.subtract(own.origin, target.origin)).round().astype(int)
-    origin = tuple((np.array(target.origin) + steps @ first).tolist())
+    first = np.linalg.solve(target.steps, np.subtract(own.origin, target.origin)).round().astype(int)
+    origin = tuple((np.array(target.origin) + target.steps @ first).tolist())
     off = own.off_by_mm(Volume(own.array, target.spacing, origin, target.direction))
     if off > GRID_TOLERANCE_MM:
         raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")

@@ -63,12 +63,11 @@ def measure_edit(before: np.ndarray, after: np.ndarray, volume: Volume) -> Edit:
     volume = replace(volume, array=volume.array[region])
     agreement = compare(after, before, volume)
     lengths = added_path_length(before, after, volume)
-    axis = volume.axial.axes[0]
-    others = tuple(other for other in range(3) if other != axis)
-    added, removed = ((one & ~other).sum(axis=others) for one, other in ((after, before), (before, after)))
+    differing = (after & ~before, before & ~after)
+    added, removed = (volume.axial.by_slice(voxels).sum(axis=(1, 2)) for voxels in differing)
     slices = tuple(
         SliceEdit(
-            index + region[axis].start,
+            index + region[volume.axial.axes[0]].start,
             round(voxels_ml(int(added[index]), volume), 4),
             round(voxels_ml(int(removed[index]), volume), 4),
             round(float(lengths[index]), 2),

@@ -176,8 +176,7 @@ def _without_twins(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def to_index(points: np.ndarray, volume: Volume) -> np.ndarray:
     """Bring points (n, 3), LPS, mm, to index coordinates (x, y, z); whole numbers are voxel centres."""
-    axes = np.reshape(volume.direction, (3, 3)) * np.asarray(volume.spacing)
-    return np.linalg.solve(axes, (np.asarray(points, np.float64) - volume.origin).T).T
+    return np.linalg.solve(volume.steps, (np.asarray(points, np.float64) - volume.origin).T).T
 
 
 def fill_polygons(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
