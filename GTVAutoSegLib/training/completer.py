@@ -23,7 +23,7 @@ from ..model.bundle import DESCRIPTION, SCHEMA
 from ..model.completer import KIND, CompleterBundle, CompleterInfo
 from ..model.info import NetworkInfo
 from ..networks import COMPLETERS, build_network
-from ..system.files import make_folder, write_text
+from ..system.files import make_folder, write_json
 from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import STATE, is_finished, load_state, load_weights, write_tensors
@@ -226,7 +226,7 @@ def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resum
         raise InputError(f"{path} is damaged ({error}); train into another folder") from error
     if before != ours:
         raise InputError(f"{folder} belongs to another training; give another folder, or the same data and settings")
-    write_text(path, json.dumps(ours, indent=2) + "\n")
+    write_json(path, ours)
 
 
 def _write_bundle(
@@ -251,4 +251,4 @@ def _write_bundle(
         sha256={WEIGHTS: hashlib.sha256((bundle / WEIGHTS).read_bytes()).hexdigest()},
         metrics={"split": "val", "figure": FIGURE, "validation": round(state["best"], 4)} if state else {},
     )
-    write_text(bundle / DESCRIPTION, json.dumps(asdict(info), indent=2) + "\n")
+    write_json(bundle / DESCRIPTION, asdict(info))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..system.files import write_text
+from ..system.files import write_json
 from ..system.json_text import read_json
 from ..system.settings import parse_settings
 from .data.tasks import Task
@@ -38,7 +38,7 @@ class Configuration:
 
 def save_configuration(folder: Path, configuration: Configuration) -> None:
     """Write ``run.json``."""
-    write_text(folder / FILE, json.dumps(asdict(configuration), indent=2) + "\n")
+    write_json(folder / FILE, asdict(configuration))
 
 
 def read_configuration(folder: Path) -> Configuration:

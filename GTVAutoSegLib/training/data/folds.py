@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import InputError
-from ...system.files import write_text
+from ...system.files import write_json
 from ...system.json_text import read_json
 from .dataset import PATIENTS, Case, find_cases, read_patients
 from .imports.nnunet import RawFolder, raw_folder, raw_splits
@@ -172,7 +171,7 @@ def load_folds(
 def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
     """Write ``folds.json``: the validation cases of each fold."""
     lists = [list(fold.validation) for fold in folds]
-    write_text(folder / FILE, json.dumps({"seed": seed, "folds": lists}, indent=2) + "\n")
+    write_json(folder / FILE, {"seed": seed, "folds": lists})
 
 
 def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> list[Fold]:

@@ -19,7 +19,7 @@ from ...errors import Cancelled, InputError
 from ...model.bundle import DESCRIPTION, SCHEMA, Bundle
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
-from ...system.files import restore_folder, sha256_of, whole_folder, write_text
+from ...system.files import restore_folder, sha256_of, whole_folder, write_json
 from ...system.lock import locked
 from ..checkpoint import is_finished, load_state, load_weights, write_tensors
 from ..data.crop_set import samples_of, slack_box
@@ -95,7 +95,7 @@ def build_bundles(
         chosen = _thresholds(figures, figures)
         if figures:
             curves = threshold_curves([case for found in figures.values() for case in found], chosen)
-            write_text(folder / CURVES, json.dumps({"chosen": asdict(chosen), **curves}, indent=2) + "\n")
+            write_json(folder / CURVES, {"chosen": asdict(chosen), **curves})
         if len(finished) > 1:
             chosen = _unvoted(task, chosen)
         return _write(

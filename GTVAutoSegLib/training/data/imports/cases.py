@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ....images.dicom.structures.roi import Roi
 from ....images.itk import write_image
 from ....images.placement import volume_ml
 from ....images.volume import Volume, check_ct
-from ....system.files import make_folder, whole_folder, write_text
+from ....system.files import make_folder, whole_folder, write_json
 from ....system.json_text import read_json
 from ..dataset import PATIENTS, find_cases, read_patients
 from .plan import Outcome, Plan
@@ -80,7 +79,7 @@ def note_patients(outcomes: Sequence[Outcome]) -> list[Path]:
                 found.update((name, min(joined)) for name in cases if found[name] in joined)
         if found != known:
             text = {name: patient for name, patient in found.items() if name != patient}
-            write_text(dataset / PATIENTS, json.dumps(text, indent=2) + "\n")
+            write_json(dataset / PATIENTS, text)
             written.append(dataset / PATIENTS)
     return written
 
@@ -134,7 +133,7 @@ def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, r
     with whole_folder(folder, advice) as case:
         write_image(hu, volume, case / f"data{suffix}")
         write_image(mask, volume, case / f"label{suffix}")
-        write_text(case / RECORD, json.dumps(record, indent=2) + "\n")
+        write_json(case / RECORD, record)
         if folder.exists():
             raise InputError(f"{folder} was written by another import meanwhile; let one import at a time write there")
 
