@@ -5,17 +5,30 @@ The structure set becomes a new object with the same contours: one that was sent
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
-from ..images.dicom.structures.writer import approve_set
+from ..images.dicom.structures.writer import approve_set, withdraw_set
+from ..images.masks.files import read_structures, voxels_of
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
-from ..report.case_report import with_approval
-from ..report.record.approval import Approval, approval_of_file, approve, lapsed
-from ..system.files import sha256_of, whole_file, write_json, write_text
-from .earlier import record_beside, seal
+from ..report.case_report import with_approval, with_withdrawal
+from ..report.record.approval import (
+    Approval,
+    approval_beside,
+    approval_of_file,
+    approval_of_tags,
+    approve,
+    lapsed,
+    taken_back,
+    withdraw_file,
+)
+from ..system.files import sha256_of, whole_file, write_json
+from .earlier import keep_approved, record_beside, seal
 from .plan import REPORT, RESULT
 
 RTSTRUCT = ".dcm"
@@ -27,17 +40,23 @@ def check_case(folder: Path) -> CaseRecord:
     Raises:
         InputError: the folder holds no result, nothing was found, or a mask was changed since.
     """
-    record = record_beside(folder / RESULT)
-    if record is None:
-        raise InputError(f"{folder} holds no {RESULT}; expected the folder of a batch's case")
+    record = read_case_record(folder)
     for name in record.sha256:
-        if any(name.endswith(suffix) for suffix in FORMATS) and sha256_of(folder / name) != record.sha256[name]:
+        if any(name.endswith(suffix) for suffix in FORMATS) and not _as_left(record, folder / name):
             raise InputError(
                 f"{folder / name} was changed or taken away since report and figures were made; run batch --resume, "
                 "look at the report of the correction, and approve then"
             )
     if not record.current.result.tumour_slices:
         raise InputError(f"{folder} has no outline ({record.current.result.reason}); there is nothing to approve")
+    return record
+
+
+def read_case_record(folder: Path) -> CaseRecord:
+    """The record of a case; raises InputError where there is none."""
+    record = record_beside(folder / RESULT)
+    if record is None:
+        raise InputError(f"{folder} holds no {RESULT}; expected the folder of a batch's case")
     return record
 
 
@@ -50,18 +69,133 @@ def approve_case(folder: Path, reviewer: str) -> Approval:
     """
     record = check_case(folder)
     approval = approve(reviewer, record.current.result.mask_sha256)
-    record = replace(record, approval=approval)
-    for name in record.files:
-        path = folder / name
-        if name.endswith(RTSTRUCT) and not name.endswith(".seg.dcm"):
-            with whole_file(path) as temporary:
-                approve_set(path, temporary, approval.review)
-    page = folder / REPORT
-    if page.is_file() and sha256_of(page) == record.sha256.get(REPORT):
-        write_text(page, with_approval(page.read_text(encoding="utf-8"), approval))
-    record = seal(record, [folder / name for name in record.files if (folder / name).is_file()])
-    write_json(folder / RESULT, record.to_json())
+    after = replace(record, approval=approval, withdrawn=None)
+    _put(
+        folder,
+        during=record,
+        after=after,
+        sets=dict.fromkeys(_sets(folder, record), partial(approve_set, review=approval.review)),
+        page=lambda text: with_approval(text, approval),
+    )
     return approval
+
+
+def withdraw_case(folder: Path, approval: Approval) -> None:
+    """Take a case's approval back: in its record first, then in its structure set and report.
+
+    The approved structure set is kept in the case's archive, for it may have been sent; what takes its place is another
+    object that says UNAPPROVED. A run that was killed is finished by the same call.
+
+    Args:
+        folder: of the case.
+        approval: with its withdrawal, see `report.record.approval.withdraw`.
+
+    Raises:
+        DiskError: writing failed; nothing is approved from then on.
+    """
+    record = read_case_record(folder)
+    after = replace(record, approval=None, withdrawn=approval)
+    sets = [path for path in _sets(folder, record) if _as_left(record, path) and keep_approved(path)]
+    _put(
+        folder,
+        during=after,
+        after=after,
+        sets=dict.fromkeys(sets, withdraw_set),
+        page=lambda text: with_withdrawal(text, approval),
+    )
+
+
+def approval_to_withdraw(target: Path) -> Approval:
+    """The approval of a case's folder or of a mask's file, whether it still holds, has lapsed or is withdrawn already.
+
+    Raises:
+        InputError: nobody has approved it, or it is approved with its case only.
+    """
+    if target.is_dir():
+        record = read_case_record(target)
+        found = record.approval or record.withdrawn
+    else:
+        try:
+            found = approval_beside(target) or approval_in(target)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the approval beside {target} cannot be read ({error}), and so counts for none; remove that file"
+            ) from None
+        case = record_beside(target)
+        if found is None and case is not None and case.approval is not None and target.name in case.sha256:
+            raise InputError(f"{target} was approved with its case; withdraw that of the folder {target.parent}")
+    if found is None:
+        raise InputError(f"nobody has approved {target}; expected an approval to withdraw")
+    return found
+
+
+def approval_in(path: Path) -> Approval | None:
+    """The approval that a segment of a mask's file carries, as Slicer saves it; None for a file without one."""
+    try:
+        structures = read_structures(path, voxels_of(path)[0], empty=True)
+    except InputError:
+        return None
+    return next((found for one in structures if (found := approval_of_tags(one.segment.tags))), None)
+
+
+def withdraw_target(target: Path, approval: Approval) -> None:
+    """Take an approval back, see `withdraw_case` and `report.record.approval.withdraw_file`."""
+    if not target.is_dir():
+        withdraw_file(target, approval)
+        return
+    for path in (target / name for name in read_case_record(target).files):
+        with suppress(OSError, ValueError):
+            beside = approval_beside(path)
+            if beside is not None and beside.withdrawn is None:
+                withdraw_file(path, replace(beside, withdrawn=approval.withdrawn))
+    withdraw_case(target, approval)
+
+
+def _put(
+    folder: Path,
+    *,
+    during: CaseRecord,
+    after: CaseRecord,
+    sets: Mapping[Path, Callable[[Path, Path], None]],
+    page: Callable[[str], str],
+) -> None:
+    """Replace structure sets and report, and say so in ``result.json`` before and after.
+
+    A kill at any moment leaves files that the record knows: each as it was, or as it was to be.
+    """
+    during, after = _settled(folder, during), _settled(folder, after)
+    with ExitStack() as stack:
+        made = {path: stack.enter_context(whole_file(path)) for path in sets}
+        for path, temporary in made.items():
+            sets[path](path, temporary)
+        report = folder / REPORT
+        if _as_left(after, report):
+            made[report] = stack.enter_context(whole_file(report))
+            made[report].write_text(page(report.read_text(encoding="utf-8")), encoding="utf-8")
+        pending = {path.name: sha256_of(temporary) for path, temporary in made.items()}
+        write_json(folder / RESULT, replace(during, pending=pending).to_json())
+    write_json(folder / RESULT, _settled(folder, replace(after, pending=pending)).to_json())
+
+
+def _settled(folder: Path, record: CaseRecord) -> CaseRecord:
+    """The record with the hashes of files that were replaced, and nothing pending; a person's files stay changed."""
+    done = [folder / name for name, sha256 in record.pending.items() if sha256 == _sha256(folder / name)]
+    sealed = seal(record, done)
+    return replace(sealed, files={**record.files, **sealed.files}, sha256={**record.sha256, **sealed.sha256})
+
+
+def _sets(folder: Path, record: CaseRecord) -> list[Path]:
+    names = [name for name in record.files if name.endswith(RTSTRUCT) and not name.endswith(".seg.dcm")]
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _as_left(record: CaseRecord, path: Path) -> bool:
+    """Whether a file is as the software left it; one that is gone is not."""
+    return record.knows(path.name, _sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    return sha256_of(path) if path.is_file() else ""
 
 
 def approval_of(path: Path) -> tuple[Approval | None, str]:
@@ -70,8 +204,10 @@ def approval_of(path: Path) -> tuple[Approval | None, str]:
     if approval is not None or said:
         return approval, said
     record = record_beside(path)
-    if record is None or record.approval is None or path.name not in record.sha256:
+    if record is None or path.name not in record.sha256:
         return None, ""
-    if sha256_of(path) != record.sha256[path.name]:
+    if record.approval is None:
+        return None, taken_back(record.withdrawn, path.name) if record.withdrawn else ""
+    if not _as_left(record, path):
         return None, lapsed(record.approval, path.name)
     return record.approval, ""

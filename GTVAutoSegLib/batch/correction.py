@@ -194,7 +194,7 @@ def _write_masks(plan: Plan, earlier: Earlier, volume: Volume, structures: Seque
         if path.name in earlier.changed:
             continue
         if mask_format(path)[0] == RTSTRUCT:
-            pack_away(plan, path)
+            pack_away(path)
             write_rtstruct(structures, volume, path)
         else:
             write_structure(structures[0], volume, path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from ..errors import InputError
 from ..images.dicom.structures.existing import check_not_approved
@@ -81,7 +81,7 @@ def look(plan: Plan) -> Earlier:
     changed = _changed(plan, record)
     todo = _missing(plan, record, edited=Earlier(record, "", changed).edited)
     if todo and changed:
-        todo += f"; {_were_changed(changed)}, and packed into {_free_archive(plan).name}"
+        todo += f"; {_were_changed(changed)}, and packed into {_free_archive(plan.folder).name}"
     return Earlier(record, todo, changed)
 
 
@@ -90,7 +90,7 @@ def _without_record(plan: Plan) -> Earlier:
     masks = tuple(path.name for path in _possible_masks(plan) if path.is_file())
     todo = "no result yet"
     if masks:
-        todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan).name}"
+        todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan.folder).name}"
     return Earlier(None, todo, masks)
 
 
@@ -114,7 +114,7 @@ def record_beside(path: Path) -> CaseRecord | None:
 def seal(record: CaseRecord, files: list[Path]) -> CaseRecord:
     """The record with the sizes and hashes of the result's files, by which changes are seen later."""
     sizes = {path.name: path.stat().st_size for path in files}
-    return replace(record, files=sizes, sha256={path.name: _sha256(path) for path in files})
+    return replace(record, files=sizes, sha256={path.name: _sha256(path) for path in files}, pending={})
 
 
 def set_aside(plan: Plan) -> None:
@@ -134,7 +134,7 @@ def set_aside(plan: Plan) -> None:
     there = [path for path in (plan.folder / name for name in names) if path.is_file()]
     there += [path for path in (plan.folder / AUTOMATIC).glob("*") if path.is_file()]
     if there:
-        with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
+        with whole_file(_free_archive(plan.folder)) as temporary, _archive(temporary) as archive:
             for path in there:
                 archive.write(path, path.relative_to(plan.folder))
     for path in there:
@@ -142,14 +142,31 @@ def set_aside(plan: Plan) -> None:
     clear(plan)
 
 
-def pack_away(plan: Plan, path: Path) -> None:
+def pack_away(path: Path) -> None:
     """Pack one file that a person has approved, and remove it: it is not changed, and no longer what it was."""
+    if keep_approved(path):
+        path.unlink()
+
+
+def keep_approved(path: Path) -> bool:
+    """Pack a structure set that a person has approved into an archive beside it, once; whether it is one."""
     try:
         check_not_approved(path)
     except InputError:
-        with whole_file(_free_archive(plan)) as temporary, _archive(temporary) as archive:
-            archive.write(path, path.name)
-        path.unlink()
+        if not any(_holds(archive, path) for archive in path.parent.glob(f"{Path(OUTDATED).stem}*.zip")):
+            with whole_file(_free_archive(path.parent)) as temporary, _archive(temporary) as archive:
+                archive.write(path, path.name)
+        return True
+    return False
+
+
+def _holds(archive: Path, path: Path) -> bool:
+    """Whether an archive holds a file as it is; one that cannot be read does not."""
+    try:
+        with ZipFile(archive) as opened:
+            return path.name in opened.namelist() and opened.read(path.name) == path.read_bytes()
+    except (OSError, BadZipFile, ValueError):
+        return False
 
 
 def _archive(path: Path) -> ZipFile:
@@ -180,7 +197,9 @@ def _changed(plan: Plan, record: CaseRecord) -> tuple[str, ...]:
     changed = []
     for name, size in record.files.items():
         path = plan.folder / name
-        if path.is_file() and (path.stat().st_size != size or _sha256(path) != record.sha256.get(name, _sha256(path))):
+        same_size = path.is_file() and (path.stat().st_size == size or name in record.pending)
+        known = name not in record.sha256 or record.knows(name, _sha256(path))
+        if path.is_file() and not (same_size and known):
             changed.append(name)
     return tuple(changed)
 
@@ -189,9 +208,9 @@ def _were_changed(names: tuple[str, ...]) -> str:
     return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} changed since"
 
 
-def _free_archive(plan: Plan) -> Path:
+def _free_archive(folder: Path) -> Path:
     """outdated.zip, outdated-2.zip, ...: the first that is not there."""
-    first = plan.folder / OUTDATED
+    first = folder / OUTDATED
     paths = (first if number == 1 else first.with_stem(f"{first.stem}-{number}") for number in count(1))
     return next(path for path in paths if not path.exists())
 

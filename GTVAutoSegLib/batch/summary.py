@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ..model.bundle import Bundle
 from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..report.record.approval import taken_back
 from ..report.record.edits import describe_edit
 from ..system.csv_text import to_csv
 from ..system.files import write_text
@@ -109,6 +110,9 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
     if record.approval is not None:
         row |= {"approved_by": record.approval.reviewer, "approved_at": record.approval.at}
         row["notes"] = [f"approved by {record.approval}", *row["notes"]]
+    elif record.withdrawn is not None:
+        row["notes"] = [taken_back(record.withdrawn, name), *row["notes"]]
+        row["warnings"] = "; ".join(row["notes"])
     if fix:
         row |= {
             "volume_before_ml": fix.edit.volume_before_ml,

@@ -54,6 +54,9 @@ class CaseRecord:
         automatic: the mask as the model made it, see `images.masks.packed`; "" where a former version left none.
         correction: what a person made of it; None while nobody has.
         approval: a person's, of the outline as it is now; None when there is none.
+        withdrawn: the approval that was taken back last, if none was given since.
+        pending: SHA-256 of files that are being replaced because of an approval or its withdrawal; each is still the
+            one of ``sha256``, or this one already. {} but for a run that was killed.
     """
 
     case: str
@@ -68,6 +71,12 @@ class CaseRecord:
     automatic: str = ""
     correction: Correction | None = None
     approval: Approval | None = None
+    withdrawn: Approval | None = None
+    pending: dict[str, str] = field(default_factory=dict)
+
+    def knows(self, name: str, sha256: str) -> bool:
+        """Whether one of the result's files is as it was left, by its hash."""
+        return sha256 in (self.sha256.get(name), self.pending.get(name))
 
     @property
     def check_first(self) -> bool:

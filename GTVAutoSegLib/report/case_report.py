@@ -11,7 +11,7 @@ from .case_record import CaseRecord
 from .measures import Measures
 from .pages import RESEARCH_ONLY, Html, marked, page, paragraphs, picture, table
 from .pictures import Picture
-from .record.approval import Approval
+from .record.approval import Approval, taken_back
 
 CURVE_WIDTH, CURVE_HEIGHT = 900, 190
 # Room for the labels left and below, in the curve's units.
@@ -56,15 +56,31 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         _in_columns(_slices(record), ("slice", "probability", "area, cm²")),
         '<div class="together"><h2>Origin</h2>',
         table(_origin(record)),
-        SIGNATURE if record.approval is None else _approved(record.approval),
+        _signature(record),
         "</div>",
     ]
     return page(f"{result.roi}: {record.case}", parts)
 
 
+def _signature(record: CaseRecord) -> str:
+    if record.approval is not None:
+        return _approved(record.approval)
+    return SIGNATURE if record.withdrawn is None else _withdrawn(record.withdrawn)
+
+
 def with_approval(page_of_case: str, approval: Approval) -> str:
     """A report with a person's approval in the place of the signature, or of an earlier approval."""
     return re.sub(r'<p class="sign">.*?</p>', lambda _: _approved(approval), page_of_case)
+
+
+def with_withdrawal(page_of_case: str, approval: Approval) -> str:
+    """A report in which an approval that was withdrawn stands as such, with room for a signature."""
+    return re.sub(r'<p class="sign">.*?</p>', lambda _: _withdrawn(approval), page_of_case)
+
+
+def _withdrawn(approval: Approval) -> str:
+    said = escape(taken_back(approval, "this outline"))
+    return SIGNATURE.replace(">", f">{said[0].upper()}{said[1:]}. ", 1)
 
 
 def _approved(approval: Approval) -> str:

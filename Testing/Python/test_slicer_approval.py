@@ -162,3 +162,53 @@ def test_a_ct_unlike_the_training_data_is_said_before_the_run_with_the_box_or_go
     from Testing.runtime import process_events_until
 
     assert process_events_until(lambda: not panel.running, timeout=20)
+
+
+def test_an_approval_is_withdrawn_for_a_reason_and_the_panel_shows_none_then(
+    panel, slicer_runtime, scan, tmp_path, names
+):
+    load_dicom(scan)
+    run(panel)
+    assert panel.ui.approveButton.text == "Approve..."
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    assert panel.ui.approveButton.text == "Withdraw approval..."
+    names.append("  ")
+    panel.ui.approveButton.click()  # no reason, no withdrawal
+    assert panel.ui.approvalLabel.text.startswith("Approved by")
+    names.append("slice 3: a vessel | overlooked")
+    panel.ui.approveButton.click()
+    assert panel.ui.approveButton.text == "Approve..." and "was withdrawn by" in panel.ui.approvalLabel.text
+    assert "slice 3; a vessel / overlooked" in panel.ui.approvalLabel.text
+    data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
+    assert data.ApprovalStatus == "UNAPPROVED" and "ReviewerName" not in data
+    found = trail()
+    assert not found.problem
+    assert [one["what"] for one in found.records] == ["run", "approval", "withdrawal", "export"]
+    gone = found.records[2]
+    assert (gone["reviewer"], gone["reason"]) == ("Meyer^Anna", "slice 3: a vessel | overlooked")
+    assert gone["mask_sha256"] == found.records[1]["mask_sha256"] and gone["ct"] == found.records[1]["ct"]
+    names.append("Huber")
+    panel.ui.approveButton.click()
+    assert panel.ui.approvalLabel.text.startswith("Approved by Huber")
+
+
+def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
+    panel, slicer_runtime, scan, names, tmp_path, capsys
+):
+    import slicer
+
+    load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    node = panel.ui.outputSelector.currentNode()
+    path = tmp_path / "gtv.seg.nrrd"
+    assert slicer.util.saveNode(node, str(path))
+    assert main(["approve", str(path), "--withdraw", "the wrong phase"]) == 0
+    assert "by Meyer^Anna" in capsys.readouterr().out
+    data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
+    assert data.ApprovalStatus == "UNAPPROVED" and "ReviewerName" not in data
+    panel.approval.follow(node, node.GetSegmentation().GetNthSegmentID(0), panel.ui.inputSelector.currentNode(), False)
+    assert "was withdrawn by" in panel.ui.approvalLabel.text and "the wrong phase" in panel.ui.approvalLabel.text
+    assert panel.ui.approveButton.text == "Approve..."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,17 @@ from .audit import user
 SUFFIX = ".approval.json"
 # Longest component group of a person's name (VR PN).
 LONGEST_NAME = 64
+LONGEST_REASON = 300
 FORBIDDEN = "\\=|:\n\r\t"
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Who has taken an approval back (their login), when (ISO 8601 with the zone), and why."""
+
+    by: str
+    at: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,14 @@ class Approval:
         at: when, ISO 8601 with the zone.
         login: under which it was done.
         mask_sha256: of the voxels that were approved.
+        withdrawn: by whom and why it was taken back, after which it never holds again; None while nobody has.
     """
 
     reviewer: str
     at: str
     login: str
     mask_sha256: str
+    withdrawn: Withdrawal | None = None
 
     @property
     def review(self) -> Review:
@@ -65,8 +77,24 @@ def approve(reviewer: str, mask_sha256: str) -> Approval:
         raise InputError(
             f"the reviewer's name is '{name}'; expected at most {LONGEST_NAME} characters without backslash, =, | and :"
         )
-    now = datetime.now().astimezone().isoformat(timespec="seconds")
-    return Approval(name, now, user(), mask_sha256)
+    return Approval(name, _now(), user(), mask_sha256)
+
+
+def withdraw(approval: Approval, reason: str) -> Approval:
+    """An approval with its withdrawal of now.
+
+    Raises:
+        InputError: the reason is missing, or longer than a sentence.
+    """
+    text = " ".join(reason.split())
+    if not text:
+        raise InputError("an approval is withdrawn for a reason, and none is given; say what is wrong, without names")
+    if len(text) > LONGEST_REASON or not text.isprintable():
+        raise InputError(
+            f"the reason for withdrawing an approval has {len(text)} characters; expected a printable sentence of at "
+            f"most {LONGEST_REASON}, so shorten it"
+        )
+    return replace(approval, withdrawn=Withdrawal(user(), _now(), text))
 
 
 def approval_of_tags(tags: Mapping[str, str]) -> Approval | None:
@@ -88,19 +116,47 @@ def approve_file(path: Path, reviewer: str) -> Approval:
     return approval
 
 
-def approval_of_file(path: Path) -> tuple[Approval | None, str]:
-    """The approval beside a mask's file; and a sentence when there is one that no longer holds."""
+def withdraw_file(path: Path, approval: Approval) -> None:
+    """Write an approval that was withdrawn in the place of the one beside a mask's file; raises DiskError."""
+    write_json(_beside(path), as_json(approval))
+
+
+def approval_beside(path: Path) -> Approval | None:
+    """What was written beside a mask's file, whether it still holds or not; None where there is nothing.
+
+    Raises:
+        ValueError: it cannot be read as an approval.
+        OSError: it cannot be read.
+    """
     beside = _beside(path)
     try:
         approval = parse_settings(Approval, read_json(beside), beside.name)
-        datetime.fromisoformat(approval.at)
     except FileNotFoundError:
-        return None, ""
+        return None
+    datetime.fromisoformat(approval.at)
+    return approval
+
+
+def approval_of_file(path: Path) -> tuple[Approval | None, str]:
+    """The approval beside a mask's file; and a sentence when there is one that no longer holds."""
+    try:
+        approval = approval_beside(path)
     except (OSError, ValueError) as error:
-        return None, f"{beside} cannot be read as an approval ({error}), so the export is not approved"
+        return None, f"{_beside(path)} cannot be read as an approval ({error}), so the export is not approved"
+    if approval is None:
+        return None, ""
+    if approval.withdrawn is not None:
+        return None, taken_back(approval, path.name)
     if approval.mask_sha256 != voxels_sha256(path):
         return None, lapsed(approval, path.name)
     return approval, ""
+
+
+def taken_back(approval: Approval, name: str) -> str:
+    """The sentence for an approval that was withdrawn."""
+    gone = approval.withdrawn
+    assert gone is not None  # noqa: S101 - asked for those only
+    return f"the approval of {name} by {approval} was withdrawn by {gone.by} on {gone.at} ({gone.reason})"
 
 
 def lapsed(approval: Approval, name: str) -> str:
@@ -116,6 +172,10 @@ def voxels_sha256(path: Path) -> str:
         digest.update(f"{place}".encode())
         digest.update(layer.array.astype("<i4").tobytes())
     return digest.hexdigest()
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _beside(path: Path) -> Path:

@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ...run.failures import Failure
-from ...scene.record.approval import approval_of, approve_segment, lapse_of
+from ...scene.record.approval import approval_of, approve_segment, lapse_of, withdraw_segment
 
 
 class ApprovePart(VTKObservationMixin):
@@ -30,6 +30,7 @@ class ApprovePart(VTKObservationMixin):
         self._ui, self._log, self._show_failure = ui, log, show_failure
         self._node: Any = None
         self._segment_id, self._ct = "", None
+        self._approved = False
         ui.approveButton.connect("clicked(bool)", self.ask)
 
     def follow(self, node: Any, segment_id: str, ct: Any, locked: bool) -> None:
@@ -49,8 +50,11 @@ class ApprovePart(VTKObservationMixin):
         self._node = self._ct = None
 
     def ask(self) -> None:
-        """Ask for the person's name, and put it on the segment; without a main window there is nobody to ask."""
+        """Ask for the person's name or, once approved, for a reason to withdraw; only in a main window."""
         if slicer.util.mainWindow() is None or self._segment() is None:
+            return
+        if self._approved:
+            self._ask_withdrawal()
             return
         name = self._segment().GetName()
         text = _(
@@ -68,6 +72,21 @@ class ApprovePart(VTKObservationMixin):
             self._log("approval: by a person")
         self._show()
 
+    def _ask_withdrawal(self) -> None:
+        text = _("Why is the approval of '{name}' withdrawn? One sentence, without the patient's name.")
+        reason = qt.QInputDialog.getText(
+            self._ui.approveButton, _("Withdraw approval"), text.format(name=self._segment().GetName())
+        )
+        if not reason or not str(reason).strip():
+            return
+        try:
+            withdraw_segment(self._node, self._segment_id, self._ct, str(reason))
+        except GTVAutoSegError as error:
+            self._show_failure(Failure("segment", str(error)))
+        else:
+            self._log("approval: withdrawn by a person")
+        self._show()
+
     def _segment(self) -> Any:
         return None if self._node is None else self._node.GetSegmentation().GetSegment(self._segment_id)
 
@@ -76,11 +95,12 @@ class ApprovePart(VTKObservationMixin):
             self._show()
 
     def _show(self) -> None:
-        text = ""
+        text, self._approved = "", False
         if self._segment() is not None and self._ct is not None:
             approval = approval_of(self._node, self._segment_id, self._ct)
             text = lapse_of(self._node, self._segment_id)
             if approval is not None:
-                text = _("Approved by {who}.").format(who=approval)
+                text, self._approved = _("Approved by {who}.").format(who=approval), True
+        self._ui.approveButton.text = _("Withdraw approval...") if self._approved else _("Approve...")
         self._ui.approvalLabel.text = text
         self._ui.approvalLabel.visible = bool(text)

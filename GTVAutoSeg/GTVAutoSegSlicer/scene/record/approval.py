@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
 from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.report.record.approval import Approval, approval_of_tags, approve, lapsed
-from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE
+from GTVAutoSegLib.report.record.approval import (
+    Approval,
+    approval_beside,
+    approval_of_tags,
+    approve,
+    lapsed,
+    taken_back,
+    withdraw,
+)
+from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE, WITHDRAWAL
 from GTVAutoSegLib.system.tags import APPROVAL_TAGS, APPROVED_BOX_TAG, LAPSED_TAG
 
 from ..files import volume_of
@@ -50,18 +59,57 @@ def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Appro
     return approval
 
 
-def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
-    """The approval of a segment; one whose voxels changed lapses now, for good, and the segment says so."""
+def withdraw_segment(node: Any, segment_id: str, ct: Any, reason: str) -> None:
+    """Take a segment's approval back; the segment says so, and the trail by whom and why.
+
+    Raises:
+        InputError: nobody has approved it, or the reason is missing or too long.
+    """
     segment = node.GetSegmentation().GetSegment(segment_id)
     approval = approval_of_tags(tags_of(segment))
     if approval is None:
+        raise InputError(f"nobody has approved '{segment.GetName()}'; expected an approval to withdraw")
+    _take_back(segment, withdraw(approval, reason), ct_figures(ct))
+
+
+def drop_withdrawn(node: Any, segment_id: str) -> bool:
+    """Take off a segment an approval that was withdrawn beside the segmentation's file; whether there was one."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    approval, storage = approval_of_tags(tags_of(segment)), node.GetStorageNode()
+    name = storage.GetFileName() if storage is not None else ""
+    try:
+        beside = approval_beside(Path(name)) if name and approval is not None else None
+    except (OSError, ValueError):
+        return False
+    if approval is None or beside is None or beside.withdrawn is None:
+        return False
+    if (beside.reviewer, beside.at) != (approval.reviewer, approval.at):
+        return False
+    _take_back(segment, beside, {})
+    return True
+
+
+def _take_back(segment: Any, approval: Approval, ct: dict[str, str]) -> None:
+    gone = approval.withdrawn
+    told = {"segment": segment.GetName(), "name": segment.GetName(), "reviewer": approval.reviewer, **ct}
+    told |= {"approved_at": approval.at, "mask_sha256": approval.mask_sha256}
+    note(WITHDRAWAL, **told, reason=gone.reason if gone else "")
+    _no_longer(segment, taken_back(approval, f"'{segment.GetName()}'"))
+
+
+def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
+    """The approval of a segment; one whose voxels changed lapses now, for good, and the segment says so.
+
+    So does one that `gtvautoseg approve --withdraw` has taken back beside the segmentation's file.
+    """
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    approval = approval_of_tags(tags_of(segment))
+    if approval is None or drop_withdrawn(node, segment_id):
         return None
     box = own_box(node, segment_id, ct)
     if box is not None and box.is_known_as(approval.mask_sha256, tag(segment, APPROVED_BOX_TAG)):
         return approval
-    for name in (*APPROVAL_TAGS, APPROVED_BOX_TAG):
-        segment.RemoveTag(name)
-    segment.SetTag(LAPSED_TAG, lapsed(approval, f"'{segment.GetName()}'").replace(":", ";"))
+    _no_longer(segment, lapsed(approval, f"'{segment.GetName()}'"))
     note(LAPSE, segment=segment.GetName(), reviewer=approval.reviewer)
     return None
 
@@ -69,3 +117,10 @@ def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
 def lapse_of(node: Any, segment_id: str) -> str:
     """The sentence on an approval that has lapsed, or ""."""
     return tag(node.GetSegmentation().GetSegment(segment_id), LAPSED_TAG)
+
+
+def _no_longer(segment: Any, sentence: str) -> None:
+    """Take the approval off a segment, and say why."""
+    for name in (*APPROVAL_TAGS, APPROVED_BOX_TAG):
+        segment.RemoveTag(name)
+    segment.SetTag(LAPSED_TAG, sentence.replace(":", ";").replace("|", "/"))

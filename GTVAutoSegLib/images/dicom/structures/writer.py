@@ -139,6 +139,27 @@ def approve_set(path: Path, target: Path, review: Review) -> None:
         data.save_as(target, enforce_file_format=True)
 
 
+def withdraw_set(path: Path, target: Path) -> None:
+    """Write an approved structure set anew as approved by nobody, as an object of its own with the same contours.
+
+    Raises:
+        InputError: ``path`` is no structure set, or is damaged.
+    """
+    with reading(path, "RTSTRUCT"):
+        data = open_structure_set(path)
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
+        data.ApprovalStatus = "UNAPPROVED"
+        for name in ("ReviewDate", "ReviewTime", "ReviewerName"):
+            if name in data:
+                delattr(data, name)
+        for region in data.get("StructureSetROISequence") or ():
+            if region.get("ROIGenerationAlgorithm") == "AUTOMATIC":
+                region.ROIDescription = NOT_CHECKED
+        for observation in data.get("RTROIObservationsSequence") or ():
+            observation.ROIInterpreter = None
+        data.save_as(target, enforce_file_format=True)
+
+
 def check_name(name: str) -> None:
     """Raise InputError for a name of a region that planning systems refuse."""
     if len(name) > SHORT_STRING or "\\" in name:
