@@ -78,10 +78,10 @@ class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
         from GTVAutoSegSlicer.panel.panel import Panel
         from GTVAutoSegSlicer.resources import resource_path
 
-        widget = slicer.util.loadUI(resource_path("UI/GTVAutoSeg.ui"))
-        self.layout.addWidget(widget)
-        self.ui = slicer.util.childWidgetVariables(widget)
-        widget.setMRMLScene(slicer.mrmlScene)
+        self._content = slicer.util.loadUI(resource_path("UI/GTVAutoSeg.ui"))
+        self.layout.addWidget(self._content)
+        self.ui = slicer.util.childWidgetVariables(self._content)
+        self._content.setMRMLScene(slicer.mrmlScene)
         self.logic = GTVAutoSegLogic()
         self.panel = Panel(self.ui, self.logic)
 
@@ -104,9 +104,14 @@ class GTVAutoSegWidget(ScriptedLoadableModuleWidget):
             self.panel.exit()
 
     def cleanup(self) -> None:
-        """The module is about to go: end the run and leave nothing behind."""
+        """The module is about to go: end the run and leave nothing behind.
+
+        Slicer hides the widgets of a module that it reloads; what they are connected to would live as long as they do.
+        """
         if self.panel is not None:
             self.panel.cleanup()
+            self.panel = None
+            self._content.deleteLater()
 
     def onReload(self) -> None:
         """Reload our own code with the module."""

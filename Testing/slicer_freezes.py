@@ -118,6 +118,7 @@ def measure(widget: Any, watch: Watch, runtime: Any, folder: Path) -> None:
     watch.turn_until("completion", lambda: not panel.running)
     settle(watch, "completion")
     watch.time("approval", ui.approveButton.click)
+    watch.turn_until("approval", lambda: not panel.approval.busy)
     settle(watch, "approval")
     for kind, name in (("RTSTRUCT", "rt.dcm"), ("SEG", "gtv.seg.dcm")):
         runtime.dialogs.files.append(str(folder / name))

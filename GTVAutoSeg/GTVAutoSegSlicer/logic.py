@@ -78,7 +78,15 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         from .run.run import carry_out
         from .scene.steering.box import as_region
 
-        request = SegmentRequest(ct, find_bundle(model), device, output, threshold, slices, as_region(region, ct))
+        request = SegmentRequest(
+            ct,
+            bundle=find_bundle(model),
+            device=device,
+            output=output,
+            threshold=threshold,
+            slices=slices,
+            region=as_region(region, ct),
+        )
         return carry_out(request, on_finished, on_event, on_line)
 
     def complete(
@@ -128,13 +136,13 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
         request = CompletionRequest(
             ct or reference_volume(segmentation),
-            segmentation,
-            segmentID or only_segment(segmentation),
-            None if slices is None else tuple(slices),
-            first,
-            last,
-            None if model is None else find_bundle(model),
-            device,
+            segmentation=segmentation,
+            segment_id=segmentID or only_segment(segmentation),
+            slices=None if slices is None else tuple(slices),
+            first=first,
+            last=last,
+            bundle=None if model is None else find_bundle(model),
+            device=device,
         )
         return carry_out(request, on_finished, on_event, on_line)
 
@@ -241,5 +249,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         from .scene.ownership import reference_volume
 
         ct = ctNode or reference_volume(segmentationNode)
-        request = CollectRequest(ct, segmentationNode, segmentID, Path(dataset), accept)
+        request = CollectRequest(
+            ct, segmentation=segmentationNode, segment_id=segmentID, dataset=Path(dataset), accepted=accept
+        )
         return carry_out(request, on_finished, on_event, on_line)

@@ -38,6 +38,13 @@ def trail():
     return check(trail_node().GetText())
 
 
+def approve(panel):
+    from Testing.runtime import process_events_until
+
+    panel.ui.approveButton.click()
+    assert process_events_until(lambda: not panel.approval.busy, timeout=20)
+
+
 def export(panel, slicer_runtime, path):
     from Testing.runtime import process_events_until
 
@@ -54,8 +61,8 @@ def test_nothing_is_approved_without_a_name(panel, slicer_runtime, scan, tmp_pat
     run(panel)
     assert panel.ui.approveButton.enabled and panel.ui.approvalLabel.isHidden()
     names.extend(["", "  "])
-    panel.ui.approveButton.click()
-    panel.ui.approveButton.click()
+    approve(panel)
+    approve(panel)
     assert panel.ui.approvalLabel.isHidden()
     assert export(panel, slicer_runtime, tmp_path / "rt.dcm").ApprovalStatus == "UNAPPROVED"
 
@@ -64,7 +71,7 @@ def test_an_approval_is_shown_exported_and_lapses_when_a_voxel_changes(panel, sl
     ct = load_dicom(scan)
     run(panel)
     names.append("Meyer^Anna")
-    panel.ui.approveButton.click()
+    approve(panel)
     assert panel.ui.approvalLabel.text.startswith("Approved by Meyer^Anna, 20")
     data = export(panel, slicer_runtime, tmp_path / "one.dcm")
     assert (data.ApprovalStatus, data.ReviewerName) == ("APPROVED", "Meyer^Anna")
@@ -93,7 +100,7 @@ def test_records_of_a_scene_tell_the_scanner_the_model_and_what_was_edited(
     ct = load_dicom(scan)
     run(panel)
     names.extend(["Meyer^Anna"])
-    panel.ui.approveButton.click()
+    approve(panel)
     node = panel.ui.outputSelector.currentNode()
     edited = ball(SHAPE)
     edited |= np.roll(edited, 2, axis=2)
@@ -113,7 +120,7 @@ def test_a_name_that_does_not_fit_is_a_card(panel, scan, names):
     load_dicom(scan)
     run(panel)
     names.append("a\\b")
-    panel.ui.approveButton.click()
+    approve(panel)
     assert "without backslash" in panel.ui.failureMessage.text and panel.ui.approvalLabel.isHidden()
 
 
@@ -123,7 +130,7 @@ def test_approval_and_trail_are_saved_with_the_scene(panel, scan, names, tmp_pat
     load_dicom(scan)
     run(panel)
     names.append("Meyer^Anna")
-    panel.ui.approveButton.click()
+    approve(panel)
     before = trail().head
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear()
@@ -171,13 +178,13 @@ def test_an_approval_is_withdrawn_for_a_reason_and_the_panel_shows_none_then(
     run(panel)
     assert panel.ui.approveButton.text == "Approve..."
     names.append("Meyer^Anna")
-    panel.ui.approveButton.click()
+    approve(panel)
     assert panel.ui.approveButton.text == "Withdraw approval..."
     names.append("  ")
-    panel.ui.approveButton.click()  # no reason, no withdrawal
+    approve(panel)  # no reason, no withdrawal
     assert panel.ui.approvalLabel.text.startswith("Approved by")
     names.append("slice 3: a vessel | overlooked")
-    panel.ui.approveButton.click()
+    approve(panel)
     assert panel.ui.approveButton.text == "Approve..." and "was withdrawn by" in panel.ui.approvalLabel.text
     assert "slice 3; a vessel / overlooked" in panel.ui.approvalLabel.text
     data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
@@ -189,7 +196,7 @@ def test_an_approval_is_withdrawn_for_a_reason_and_the_panel_shows_none_then(
     assert (gone["reviewer"], gone["reason"]) == ("Meyer^Anna", "slice 3: a vessel | overlooked")
     assert gone["mask_sha256"] == found.records[1]["mask_sha256"] and gone["ct"] == found.records[1]["ct"]
     names.append("Huber")
-    panel.ui.approveButton.click()
+    approve(panel)
     assert panel.ui.approvalLabel.text.startswith("Approved by Huber")
 
 
@@ -201,7 +208,7 @@ def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
     load_dicom(scan)
     run(panel)
     names.append("Meyer^Anna")
-    panel.ui.approveButton.click()
+    approve(panel)
     node = panel.ui.outputSelector.currentNode()
     path = tmp_path / "gtv.seg.nrrd"
     assert slicer.util.saveNode(node, str(path))
@@ -212,3 +219,37 @@ def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
     panel.approval.follow(node, node.GetSegmentation().GetNthSegmentID(0), panel.ui.inputSelector.currentNode(), False)
     assert "was withdrawn by" in panel.ui.approvalLabel.text and "the wrong phase" in panel.ui.approvalLabel.text
     assert panel.ui.approveButton.text == "Approve..."
+
+
+def test_a_segment_that_is_changed_while_its_approval_is_under_way_is_not_approved(panel, scan, names, monkeypatch):
+    import threading
+
+    from GTVAutoSegSlicer.scene.record.approval import Asked
+
+    go, look = threading.Event(), Asked.look
+    monkeypatch.setattr(Asked, "look", lambda self, wanted: (go.wait(20), look(self, wanted))[1])
+    ct = load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    assert panel.approval.busy and not panel.ui.approveButton.enabled
+    node = panel.ui.outputSelector.currentNode()
+    draw(node, node.GetSegmentation().GetNthSegmentID(0), np.roll(ball(SHAPE), 1, axis=1), ct)
+    go.set()
+    from Testing.runtime import process_events_until
+
+    assert process_events_until(lambda: not panel.approval.busy, timeout=20)
+    assert "'GTVp' was changed while it was being approved" in panel.ui.failureMessage.text
+    assert panel.ui.approvalLabel.isHidden() and panel.ui.approveButton.enabled
+
+
+def test_an_approval_under_way_goes_with_the_scene(panel, scan, names):
+    import slicer
+
+    load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    panel.ui.approveButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert not panel.approval.busy and panel.ui.approvalLabel.isHidden()
+    assert panel.ui.failureMessage.text == ""

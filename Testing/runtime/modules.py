@@ -181,6 +181,7 @@ def unload_scripted_modules() -> None:
         if parent._representation is not None:
             parent._representation.setMRMLScene(None)
             parent._representation.deleteLater()
+            parent._representation = None  # `slicer.selfTests` keeps the module, which in Slicer keeps no widget alive
         for suffix in ("Instance", "Widget"):
             vars(slicer.modules).pop(parent.name + suffix, None)
         delattr(slicer.modules, parent.name.lower())

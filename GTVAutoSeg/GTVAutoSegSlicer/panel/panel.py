@@ -21,7 +21,7 @@ from ..run.work import Outcome
 from ..scene.ct_voxels import CtVoxels
 from ..scene.export.candidates import candidates
 from ..scene.files import doubts_before
-from ..scene.ownership import belongs_to, our_segments
+from ..scene.ownership import belongs_to, our_segments, reference_volume
 from ..scene.record.audit import note_run
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
@@ -68,10 +68,19 @@ class Panel(VTKObservationMixin):
         self.card = FailureCard(ui, self._card_actions())
         self.runs = RunPart(self.log, self.progress, self._finished, self._show_failure)
         self.steering = Steering(ui, self._steering_host())
-        self.export = ExportPart(ui, self._output, self._export, self.log.add, self._show_failure)
+        self.export = ExportPart(
+            ui, segmentation=self._output, export=self._export, log=self.log.add, show_failure=self._show_failure
+        )
         self.approval = ApprovePart(ui, self.log.add, self._show_failure)
         self.learning = Learning(ui, self._learning_host())
-        self.setup = SetupPart(ui, self.log, self.card, self.devices.set_devices, self._show_failure, self._update)
+        self.setup = SetupPart(
+            ui,
+            log=self.log,
+            card=self.card,
+            on_devices=self.devices.set_devices,
+            on_failure=self._show_failure,
+            on_busy=self._update,
+        )
         ui.segmentButton.connect("clicked(bool)", self._on_segment)
         ui.editButton.connect("clicked(bool)", self._on_edit)
         ui.copyDiagnosticsButton.connect("clicked(bool)", self._on_copy_diagnostics)
@@ -113,7 +122,12 @@ class Panel(VTKObservationMixin):
 
     def _steering_host(self) -> Host:
         return Host(
-            self.history.add, self._say, self._start, self._complete, lambda: self.models.segment_info, self._update
+            self.history.add,
+            show_text=self._say,
+            segment=self._start,
+            complete=self._complete,
+            new_segment=lambda: self.models.segment_info,
+            updated=self._update,
         )
 
     def _learning_host(self) -> LearningHost:
@@ -182,8 +196,11 @@ class Panel(VTKObservationMixin):
     def _match_output(self) -> None:
         """A segmentation made for one CT is not the place for the result of another, nor exported with it."""
         output, ct = self._parameters.output_segmentation, self._parameters.input_volume
-        # While nobody knows yet which CT it is, nothing is taken away.
-        if self._ct_voxels.knows(ct) and output is not None and not belongs_to(output, ct):
+        is_known = self._ct_voxels.knows(ct)
+        if output is None or belongs_to(output, ct):
+            return
+        # While nobody knows yet which CT it is, one that was loaded beside it may be its own.
+        if is_known or reference_volume(output) not in (None, ct):
             self._parameters.output_segmentation = None
 
     def _on_model_selected(self, model_id: str) -> None:

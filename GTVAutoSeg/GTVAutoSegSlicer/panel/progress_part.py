@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 # An estimate from the first slices is mostly start-up.
 SHOWN_AFTER_S = 2.0
+SHOWN_EVERY_S = 0.05
 
 
 class ProgressPart:
@@ -35,15 +36,24 @@ class ProgressPart:
             self._started = time.monotonic()
             self._bar.setRange(0, 0)
             self._label.text = self._words(event["stage"])
-        elif event["event"] == "progress":
+            self._shown = 0.0
+        elif event["event"] == "progress" and self._is_due(event):
             self._bar.setRange(0, event["total"])
             self._bar.value = event["done"]
             self._bar.format = _("%v of %m slices")
             left = _time_left(time.monotonic() - self._started, event["done"], event["total"])
             self._label.text = self._words(event["stage"]) + left
 
+    def _is_due(self, event: dict[str, Any]) -> bool:
+        """Whether to show it: hundreds may have come since the window turned last, and showing them takes time."""
+        now = time.monotonic()
+        is_due = event["done"] == event["total"] or now - self._shown >= SHOWN_EVERY_S
+        self._shown = now if is_due else self._shown
+        return is_due
+
     def stop(self) -> None:
         """The run is over."""
+        self._shown = 0.0
         self._started = time.monotonic()
         self._bar.visible = False
         self._label.visible = False

@@ -13,17 +13,15 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.images.masks.stored import Stored
-from GTVAutoSegLib.report.export.carry_out import RTSTRUCT, carry_out
+from GTVAutoSegLib.report.export.carry_out import carry_out
 from GTVAutoSegLib.report.export.exported import Exported
 from GTVAutoSegLib.report.export.order import Order, OrderedSegment
 from GTVAutoSegLib.system.files import temporary_folder
 from GTVAutoSegLib.system.settings import parse_settings
-from GTVAutoSegLib.system.tags import APPROVAL_TAGS
 
 from ..scene.export.candidates import Choice
 from ..scene.export.ordering import ct_for, order_of
-from ..scene.ownership import stored, tag
-from ..scene.record.approval import approval_of
+from ..scene.ownership import stored
 from .failures import Failure, not_valid
 from .run_folder import RunFolder
 from .work import Outcome
@@ -65,7 +63,7 @@ class ExportRequest:
 
     def order(self) -> tuple[Order, list[np.ndarray]]:
         """The order, with the voxels of each segment; raises ExportError."""
-        return order_of(self.segmentation, self.path, self.ct, self.choices, self.base)
+        return order_of(self.segmentation, path=self.path, ct=self.ct, choices=self.choices, base=self.base)
 
     def work(self, folder: RunFolder) -> ExportWork:
         """Take the segments from the scene."""
@@ -123,7 +121,6 @@ class ExportWork:
         """Say what was written, and what was changed in the meantime."""
         if any(node.GetScene() is None for node in self._request.nodes):
             return Outcome(self._request, exported)
-        let_lapse(self._request, self._order, exported)
         names = [one.own_name for one, is_same in zip(self._order.segments, self._still()) if not is_same]
         text = _("'{name}' was changed during the export; the file has it as it was before.")
         return Outcome(self._request, exported, remarks=tuple(text.format(name=name) for name in names))
@@ -174,25 +171,9 @@ def export_now(request: ExportRequest) -> Exported:
     try:
         order, voxels = request.order()
         with temporary_folder() as scratch:
-            exported = carry_out(order, voxels, scratch)
+            return carry_out(order, voxels, scratch)
     except GTVAutoSegError as error:
         raise Failure.of(error) from error
-    let_lapse(request, order, exported)
-    return exported
-
-
-def let_lapse(request: ExportRequest, order: Order, exported: Exported) -> None:
-    """Let approvals lapse that the export found not to hold any more."""
-    node, ct = request.nodes
-    for one, region in zip(order.segments, exported.regions):
-        segment = node.GetSegmentation().GetSegment(one.segment_id)
-        if (
-            not region.figures.get("reviewer")
-            and exported.kind == RTSTRUCT
-            and segment is not None
-            and tag(segment, APPROVAL_TAGS[0])
-        ):
-            approval_of(node, one.segment_id, ct)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

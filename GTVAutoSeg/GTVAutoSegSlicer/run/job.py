@@ -189,7 +189,9 @@ class Job:
 
     def _end(self, exit_code: int) -> None:
         self._ended = True  # first: a callback that raises must not be called again
-        self._on_ended(Ended(exit_code, self._result, self._error, self.cancelled, tuple(self._lines)))
+        self._on_ended(
+            Ended(exit_code, result=self._result, error=self._error, cancelled=self.cancelled, lines=tuple(self._lines))
+        )
 
 
 def _decode(line: str) -> dict[str, Any] | None:

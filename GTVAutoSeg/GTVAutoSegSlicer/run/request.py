@@ -255,10 +255,10 @@ class SegmentRequest:
         looked_at = self.looked_at
         return Evidence(
             read_probability(folder.probability) if folder.probability.exists() else None,
-            tuple(looked_at or range(len(record.slice_probability))),
-            None,
-            tuple(float("nan") if value is None else value for value in record.slice_probability),
-            (looked_at.start, looked_at.stop) if looked_at is not None else None,
+            covered=tuple(looked_at or range(len(record.slice_probability))),
+            threshold=None,
+            slice_probability=tuple(float("nan") if value is None else value for value in record.slice_probability),
+            looked_at=(looked_at.start, looked_at.stop) if looked_at is not None else None,
         )
 
 

@@ -33,10 +33,10 @@ def volume_of(ct: Any) -> Volume:
     spacing = np.linalg.norm(to_ras[:3, :3], axis=0)
     return Volume(
         slicer.util.arrayFromVolume(ct),
-        tuple(spacing.tolist()),
-        tuple((RAS_TO_LPS @ to_ras[:3, 3]).tolist()),
-        tuple((RAS_TO_LPS @ (to_ras[:3, :3] / spacing)).ravel().tolist()),
-        f"'{ct.GetName()}'",
+        spacing=tuple(spacing.tolist()),
+        origin=tuple((RAS_TO_LPS @ to_ras[:3, 3]).tolist()),
+        direction=tuple((RAS_TO_LPS @ (to_ras[:3, :3] / spacing)).ravel().tolist()),
+        source=f"'{ct.GetName()}'",
     )
 
 

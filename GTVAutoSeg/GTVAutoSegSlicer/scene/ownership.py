@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from GTVAutoSegLib.images.masks.stored import Box, Stored, by_hand
 from GTVAutoSegLib.system.tags import CT_TAG, FORMER_TAG, NAME_TAG, OURS, RESULT_TAG, ROI_TAG
 
-from .ct_identity import identities
+from .ct_identity import OF_VOXELS, identities
 
 
 def our_segments(node: Any) -> dict[str, str]:
@@ -50,7 +50,12 @@ def is_result(node: Any, segment_id: str) -> bool:
 def is_made_on(node: Any, segment_id: str, ct: Any) -> bool:
     """Whether a run outlined a segment on a CT; the grid says too little, as the phases of a 4D CT share one."""
     made_on = tag(node.GetSegmentation().GetSegment(segment_id), CT_TAG)
-    return made_on in identities(ct) if made_on else reference_volume(node) in (None, ct)
+    reference = reference_volume(node)
+    if not made_on:
+        return reference in (None, ct)
+    # Of two CTs with the same voxels, as a copy has them, it is the one whose grid the segmentation has.
+    is_the_others = reference not in (None, ct) and made_on.startswith(OF_VOXELS) and made_on in identities(reference)
+    return made_on in identities(ct) and not is_the_others
 
 
 def belongs_to(node: Any, ct: Any) -> bool:

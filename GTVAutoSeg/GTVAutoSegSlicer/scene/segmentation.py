@@ -101,7 +101,9 @@ def put_segment(node: Any, ct: Any, mask: np.ndarray | Box, info: SegmentInfo) -
         marks[AUTOMATIC_TAG] = info.tags.get(AUTOMATIC_TAG) or pack_box(box)
         info = replace(info, tags={**info.tags, **marks})
         SegmentState(_described(target, segment_id, info), labelmap).put(target, segment_id)
-    return Undo(target, segment_id, ct, before, disowned, kept, made_node=node is None)
+    return Undo(
+        target, segment_id=segment_id, ct=ct, before=before, disowned=disowned, kept=kept, made_node=node is None
+    )
 
 
 def add_empty_segment(node: Any, ct: Any, info: SegmentInfo) -> tuple[Any, str]:

@@ -51,7 +51,7 @@ class Steps:
         if self._job is not None:
             self._job.kill()
         # A process the system does not let go of, as one waiting for a driver, must not hold the panel.
-        self._finish(Ended(-1, None, None, True, ()))
+        self._finish(Ended(-1, result=None, error=None, cancelled=True, lines=()))
 
     def _start_next(self) -> None:
         try:
@@ -83,4 +83,6 @@ def _not_started(error: Exception) -> Ended:
     """The end of a step whose process there never was."""
     kind, exit_code = (error.kind, error.exit_code) if isinstance(error, GTVAutoSegError) else ("internal", 4)
     message = str(error) if isinstance(error, GTVAutoSegError) else f"{type(error).__name__}: {error}"
-    return Ended(exit_code, None, {"code": kind, "message": message}, False, (f"ERROR: {message}",))
+    return Ended(
+        exit_code, result=None, error={"code": kind, "message": message}, cancelled=False, lines=(f"ERROR: {message}",)
+    )

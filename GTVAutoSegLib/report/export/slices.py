@@ -14,6 +14,9 @@ from ...images.volume import Volume
 from ...system.files import check_writable
 from .order import OrderedCT
 
+# Headers that are read before it is said how many were.
+READ_AT_ONCE = 16
+
 
 def dicom_volume(ct: OrderedCT, read: Callable[[int, int], None]) -> Volume:
     """An ordered CT with the file of each slice.
@@ -50,8 +53,10 @@ def _headers(ct: OrderedCT, read: Callable[[int, int], None]) -> list[SliceHeade
         )
     headers = []
     for number, (instance, file) in enumerate(ct.slices):
+        if number % READ_AT_ONCE == 0:
+            read(number, len(ct.slices))
         headers.append(_header(Path(file), instance))
-        read(number + 1, len(ct.slices))
+    read(len(ct.slices), len(ct.slices))
     return headers
 
 

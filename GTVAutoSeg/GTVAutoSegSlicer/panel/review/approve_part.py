@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ from slicer.util import VTKObservationMixin
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
+from ...run.background import Background, Poller
 from ...run.failures import Failure
-from ...scene.record.approval import approval_of, approve_segment, lapse_of, withdraw_segment
+from ...scene.record.approval import approval_of, ask_to_approve, lapse_of, withdraw_segment
 
 
 class ApprovePart(VTKObservationMixin):
@@ -31,6 +33,10 @@ class ApprovePart(VTKObservationMixin):
         self._node: Any = None
         self._segment_id, self._ct = "", None
         self._approved = False
+        self._asked: Any = None
+        self._looking: Background[Any] | None = None
+        self._poller: Poller | None = None
+        self._offered = False
         ui.approveButton.connect("clicked(bool)", self.ask)
 
     def follow(self, node: Any, segment_id: str, ct: Any, locked: bool) -> None:
@@ -41,17 +47,19 @@ class ApprovePart(VTKObservationMixin):
                 modified = slicer.vtkSegmentation.SourceRepresentationModified
                 self.addObserver(node.GetSegmentation(), modified, self._on_voxels)
         self._node, self._segment_id, self._ct = node, segment_id, ct
-        self._ui.approveButton.enabled = bool(node is not None and segment_id and ct is not None and not locked)
+        self._offered = bool(node is not None and segment_id and ct is not None and not locked)
+        self._ui.approveButton.enabled = self._offered and not self.busy
         self._show()
 
     def stop(self) -> None:
         """Let go of the scene."""
+        self._forget()
         self.removeObservers()
         self._node = self._ct = None
 
     def ask(self) -> None:
         """Ask for the person's name or, once approved, for a reason to withdraw; only in a main window."""
-        if slicer.util.mainWindow() is None or self._segment() is None:
+        if slicer.util.mainWindow() is None or self._segment() is None or self.busy:
             return
         if self._approved:
             self._ask_withdrawal()
@@ -65,12 +73,47 @@ class ApprovePart(VTKObservationMixin):
         if not reviewer or not str(reviewer).strip():
             return
         try:
-            approve_segment(self._node, self._segment_id, self._ct, str(reviewer))
+            self._asked = ask_to_approve(self._node, self._segment_id, self._ct, str(reviewer))
         except GTVAutoSegError as error:
             self._show_failure(Failure("segment", str(error)))
+            return
+        # The voxels of a large CT are looked at beside the window.
+        self._looking = Background(self._asked.look)
+        self._poller = Poller(self._poll)
+        self._poller.start()
+        self._ui.approveButton.enabled = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether an approval is under way."""
+        return self._looking is not None
+
+    def _poll(self) -> bool:
+        if self._looking is None or not self._looking.done:
+            return self._looking is None
+        asked, looking = self._asked, self._looking
+        self._forget()
+        try:
+            asked.put(*looking.value())
+        except GTVAutoSegError as error:
+            self._show_failure(Failure("segment", str(error)))
+        except Exception as error:
+            # Slicer would print it where nobody looks.
+            message = f"the approval failed ({type(error).__name__}: {error}); report it with the details"
+            self._show_failure(Failure("internal", message, details=traceback.format_exc()))
         else:
             self._log("approval: by a person")
+        self._ui.approveButton.enabled = self._offered
         self._show()
+        return True
+
+    def _forget(self) -> None:
+        """Begin nothing any more with an approval that is under way."""
+        if self._poller is not None:
+            self._poller.stop()
+        if self._looking is not None:
+            self._looking.end()
+        self._asked = self._looking = self._poller = None
 
     def _ask_withdrawal(self) -> None:
         text = _("Why is the approval of '{name}' withdrawn? One sentence, without the patient's name.")

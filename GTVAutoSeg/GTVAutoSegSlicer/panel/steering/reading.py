@@ -84,13 +84,13 @@ class Reading:
         known = self.evidence.slice_probability
         return Strip(
             count,
-            known if len(known) == count else (),
-            self.area,
-            self.mine,
-            self.evidence.looked_at,
-            (min(first, last), max(first, last)),
-            (ends[0] is not None, ends[1] is not None),
-            shown,
+            probability=known if len(known) == count else (),
+            area=self.area,
+            mine=self.mine,
+            looked_at=self.evidence.looked_at,
+            ends=(min(first, last), max(first, last)),
+            given=(ends[0] is not None, ends[1] is not None),
+            shown=shown,
         )
 
     def describe(self, strip: Strip) -> str:

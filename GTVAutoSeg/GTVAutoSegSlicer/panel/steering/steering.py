@@ -81,7 +81,10 @@ class Steering(VTKObservationMixin):
         self.strip = StripPart(ui, self._go_to, self._on_range)
         self.probability = ProbabilityPart(ui, self._on_threshold)
         self.completion = CompletionPart(
-            ui, Actions(self._on_end, self._on_mine, self._on_segment, self._on_complete, self.draw)
+            ui,
+            Actions(
+                self._on_end, mine=self._on_mine, segment=self._on_segment, complete=self._on_complete, draw=self.draw
+            ),
         )
 
     def follow(self, parameters: Any, segment_id: str, *, running: bool, has_model: bool) -> None:
@@ -186,13 +189,13 @@ class Steering(VTKObservationMixin):
         self.completion.show(
             Offer(
                 strip.shown,
-                strip.ends,
-                strip.given,
-                reading.mine,
-                reading.drawn,
-                self._locked,
-                self._has_model,
-                reading.box is not None,
+                ends=strip.ends,
+                given=strip.given,
+                mine=reading.mine,
+                drawn=reading.drawn,
+                locked=self._locked,
+                has_model=self._has_model,
+                has_outline=reading.box is not None,
             )
         )
 
@@ -233,7 +236,7 @@ class Steering(VTKObservationMixin):
         mine = set(self._reading.mine)
         mine = mine | {shown} if is_mine else mine - {shown}
         title = (_("slice {index} kept as mine") if is_mine else _("slice {index} given back")).format(index=shown)
-        step = declare(self.node, self.segment_id, self.ct, box, mine, title)
+        step = declare(self.node, segment_id=self.segment_id, ct=self.ct, box=box, mine=mine, title=title)
         self._made(step, Change.between(box, box, volume_of(self.ct)))
 
     def _on_threshold(self, threshold: float | None, is_final: bool) -> None:

@@ -73,4 +73,4 @@ def _candidate(segment: Any, segment_id: str, ours: bool) -> Candidate:
     name = segment.GetName() or segment_id
     terminology = tag(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
     kind = kind_of(terminology) or kind_of(describe(name).terminology)
-    return Candidate(segment_id, name, kind, tuple(segment.GetColor()), ours)
+    return Candidate(segment_id, name=name, kind=kind, color=tuple(segment.GetColor()), ours=ours)

@@ -15,7 +15,7 @@ from GTVAutoSegLib.report.export.order import Order, OrderedCT, OrderedSegment
 from ..ct_identity import INSTANCES
 from ..files import volume_of
 from ..ownership import is_made_on, our_segments, reference_volume, stored, tags_of
-from ..record.approval import drop_withdrawn
+from ..record.approval import approval_of, drop_withdrawn
 from ..record.figures import ct_figures
 from ..segmentation import check_output, segment_info
 from .candidates import Choice, candidates
@@ -42,6 +42,8 @@ def order_of(
     try:
         choices = choices or (_only_result(node),)
         ct = _ct_of(node, ct, choices)
+        for choice in choices:  # one that no longer holds, or was taken back, lapses now
+            approval_of(node, choice.segment_id, ct)
         copies = [stored(node, choice.segment_id, ct) for choice in choices]
         segments = [_segment(node, choice, copy) for choice, copy in zip(choices, copies)]
     except GTVAutoSegError as error:

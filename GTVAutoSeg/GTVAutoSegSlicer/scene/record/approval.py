@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.masks.structure import Structure, mask_sha256
+from GTVAutoSegLib.images.masks.stored import Box
+from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.segment_info import SegmentInfo
+from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.report.record.approval import (
     Approval,
     approval_beside,
@@ -18,16 +22,67 @@ from GTVAutoSegLib.report.record.approval import (
     withdraw,
 )
 from GTVAutoSegLib.report.record.audit import APPROVAL, LAPSE, WITHDRAWAL
+from GTVAutoSegLib.report.record.edits import edit_of
+from GTVAutoSegLib.report.record.figures import region_figures
 from GTVAutoSegLib.system.tags import APPROVAL_TAGS, APPROVED_BOX_TAG, LAPSED_TAG
 
 from ..files import volume_of
 from ..ownership import is_automatic, own_box, tag, tags_of
 from .audit import note
-from .figures import ct_figures, segment_figures
+from .figures import ct_figures, figure_tags
 
 
-def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Approval:
-    """Put a person's name and the time on a segment as it is.
+@dataclass(frozen=True)
+class Asked:
+    """An approval that a person wants, of the segment as it is now.
+
+    Attributes:
+        node: vtkMRMLSegmentationNode.
+        segment_id: of a segment in it.
+        ct: the CT it was drawn on.
+        approval: with the person's name and the time; the hash of the mask is not found out yet.
+        box: the voxels.
+        segment: name and tags.
+        algorithm: as of `Structure`.
+        volume: the CT.
+    """
+
+    node: Any
+    segment_id: str
+    ct: Any
+    approval: Approval
+    box: Box
+    segment: SegmentInfo
+    algorithm: str
+    volume: Volume
+
+    def look(self, _wanted: Callable[[], bool] = lambda: True) -> tuple[Approval, dict[str, Any]]:
+        """Find out what takes long, in a thread or not: the approval with its hash, and what the trail tells of it."""
+        mask = self.box.whole()
+        structure = Structure(mask, self.segment, self.algorithm, review=self.approval.review)
+        figures = region_figures(structure, self.volume, edit_of(structure, self.volume))
+        return replace(self.approval, mask_sha256=figures["mask_sha256"]), figures
+
+    def put(self, approval: Approval, figures: dict[str, Any]) -> Approval:
+        """Put the approval on the segment; raises InputError where it was changed meanwhile, or is gone."""
+        segment = self.node.GetSegmentation().GetSegment(self.segment_id)
+        box = own_box(self.node, self.segment_id, self.ct) if segment is not None else None
+        if box is None or not box.same_as(self.box):
+            raise InputError(
+                f"'{self.segment.name}' was changed while it was being approved, so it is not; look again, and approve "
+                "it again"
+            )
+        values = (approval.reviewer, approval.at.replace(":", "."), approval.login, approval.mask_sha256)
+        for name, value in zip(APPROVAL_TAGS, values):
+            segment.SetTag(name, value)
+        segment.SetTag(APPROVED_BOX_TAG, f"{approval.mask_sha256} {box.sha256}")
+        segment.RemoveTag(LAPSED_TAG)
+        note(APPROVAL, segment=segment.GetName(), **{**figures, **ct_figures(self.ct)})
+        return approval
+
+
+def ask_to_approve(node: Any, segment_id: str, ct: Any, reviewer: str) -> Asked:
+    """Take from the scene what an approval is about.
 
     Args:
         node: vtkMRMLSegmentationNode.
@@ -45,18 +100,22 @@ def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Appro
             f"the segment '{segment.GetName()}' is empty or lies between the CT's voxels; expected an outline on the "
             "CT, so correct it first"
         )
-    mask = box.whole()
-    approval = approve(reviewer, mask_sha256(mask))
-    values = (approval.reviewer, approval.at.replace(":", "."), approval.login, approval.mask_sha256)
-    for name, value in zip(APPROVAL_TAGS, values):
-        segment.SetTag(name, value)
-    segment.SetTag(APPROVED_BOX_TAG, f"{approval.mask_sha256} {box.sha256}")
-    segment.RemoveTag(LAPSED_TAG)
-    algorithm = "AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC"
-    structure = Structure(mask, SegmentInfo(segment.GetName()), algorithm, review=approval.review)
-    figures, _ = segment_figures(node, segment_id, volume_of(ct), structure)
-    note(APPROVAL, segment=segment.GetName(), **{**figures, **ct_figures(ct)})
-    return approval
+    return Asked(
+        node,
+        segment_id=segment_id,
+        ct=ct,
+        approval=approve(reviewer, ""),
+        box=box,
+        segment=SegmentInfo(segment.GetName(), tags=figure_tags(segment)),
+        algorithm="AUTOMATIC" if is_automatic(node, segment_id, ct) else "SEMIAUTOMATIC",
+        volume=volume_of(ct),
+    )
+
+
+def approve_segment(node: Any, segment_id: str, ct: Any, reviewer: str) -> Approval:
+    """Put a person's name and the time on a segment as it is; raises as `ask_to_approve`."""
+    asked = ask_to_approve(node, segment_id, ct, reviewer)
+    return asked.put(*asked.look())
 
 
 def withdraw_segment(node: Any, segment_id: str, ct: Any, reason: str) -> None:

@@ -9,34 +9,15 @@ from typing import Any
 import slicer
 
 from GTVAutoSegLib.images.dicom.scanner import scanner_of_file
-from GTVAutoSegLib.images.masks.structure import Structure
-from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.images.volume import Volume
-from GTVAutoSegLib.report.record.edits import Edit, edit_of
-from GTVAutoSegLib.report.record.figures import region_figures
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, MASK_TAG, ORIGIN_TAGS
 
 from ..ct_identity import INSTANCES, identities
 from ..ownership import tag
 
 
-def segment_figures(
-    node: Any, segment_id: str, volume: Volume, structure: Structure
-) -> tuple[dict[str, Any], Edit | None]:
-    """For a record of the trail, and the edit that it tells of.
-
-    Args:
-        node: vtkMRMLSegmentationNode.
-        segment_id: of a segment in it.
-        volume: its CT.
-        structure: the segment on the CT's grid.
-    """
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    tags = {name: value for name in (*ORIGIN_TAGS, MASK_TAG, AUTOMATIC_TAG) if (value := tag(segment, name))}
-    info = SegmentInfo(structure.segment.name, tags=tags)
-    known = Structure(structure.mask, info, structure.algorithm, review=structure.review)
-    edit = edit_of(known, volume)
-    return region_figures(known, volume, edit), edit
+def figure_tags(segment: Any) -> dict[str, str]:
+    """The tags of a vtkSegment that records tell of, see `report.record.figures`."""
+    return {name: value for name in (*ORIGIN_TAGS, MASK_TAG, AUTOMATIC_TAG) if (value := tag(segment, name))}
 
 
 def ct_figures(ct: Any) -> dict[str, str]:

@@ -91,9 +91,11 @@ def change_segment(
         raise InputError("the segment is no longer there; select one, or draw one in Segment Editor")
     labelmap = labelmap_of(box, ct)
     disowned = _own(node, segment_id)
-    after = SegmentState(_described(before.metadata, segment_id, ct, box, mine, tags), labelmap)
+    after = SegmentState(
+        _described(before.metadata, segment_id=segment_id, ct=ct, box=box, mine=mine, tags=tags), labelmap
+    )
     after.put(node, segment_id)
-    return Undo(node, segment_id, ct, before, disowned, title=title)
+    return Undo(node, segment_id=segment_id, ct=ct, before=before, disowned=disowned, title=title)
 
 
 def declare(node: Any, segment_id: str, ct: Any, box: Box, mine: Iterable[int], title: str = "") -> Undo:
@@ -111,9 +113,9 @@ def declare(node: Any, segment_id: str, ct: Any, box: Box, mine: Iterable[int], 
     if before is None:
         raise InputError("the segment is no longer there; select one, or draw one in Segment Editor")
     disowned = _own(node, segment_id)
-    describe(node, segment_id, _described(before.metadata, segment_id, ct, box, mine, {}))
+    describe(node, segment_id, _described(before.metadata, segment_id=segment_id, ct=ct, box=box, mine=mine, tags={}))
     node.GetSegmentation().Modified()
-    return Undo(node, segment_id, ct, before, disowned, title=title)
+    return Undo(node, segment_id=segment_id, ct=ct, before=before, disowned=disowned, title=title)
 
 
 def _own(node: Any, segment_id: str) -> list[str]:
