@@ -8,7 +8,7 @@ and of all folds), ``training.svg`` and ``report.html``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
+from ..system.lock import locked
 from .checkpoint import LEFTOVERS, STATE
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
@@ -195,7 +196,9 @@ def _train_one(
         seed=run.preset.seed + list(folds).index(fold),
         grey=run.task.preprocessing.grey_channels,
     )
-    with closing(reporter.monitor(plan, STAGES[stage].figure, folder)) as monitor:
+    # Folds and stages may be trained side by side; one network trained twice at once would be neither's.
+    held = locked(folder) if engine.is_global_zero else nullcontext()
+    with held, closing(reporter.monitor(plan, STAGES[stage].figure, folder)) as monitor:
         fit(job, folder, engine, monitor)
 
 

@@ -24,6 +24,7 @@ from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.model.bundle import verify_model
+from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.training.results.threshold import CANDIDATES
 from GTVAutoSegLib.training.stages import STAGES
 
@@ -131,6 +132,17 @@ def test_all_folds_become_one_bundle_that_segments_and_a_report(data, tmp_path, 
     assert list((run / "fold_0" / "segmenter" / "tensorboard").glob("events*"))
     folds = json.loads((run / "folds.json").read_text())
     assert sorted(name for fold in folds["folds"] for name in fold) == [f"patient{n}" for n in range(4)]
+
+
+def test_a_network_that_another_run_is_training_is_refused_in_a_sentence(data, tmp_path, capsys):
+    folder = tmp_path / "run" / "fold_0" / "classifier"
+    arguments = command(tmp_path, data, "--fold", "0", epochs=1)
+    assert main([*arguments, "--stage", "segmenter"]) == 0
+    folder.mkdir()
+    with locked(folder):
+        assert main([*arguments, "--stage", "classifier"]) == 2
+    assert f"another run is writing to {folder}; wait for it" in capsys.readouterr().err
+    assert not (folder / "log.jsonl").exists()
 
 
 def test_folds_and_stages_may_be_trained_one_by_one(data, tmp_path, capsys):

@@ -56,6 +56,7 @@ class Job:
         request: arguments of the worker, for a child that serves; only events with the request's id are then taken
             for answers, and "done" is the end. Without a request the job ends with its process.
         renew: makes a fresh child when this one, kept from an earlier job, turns out not to answer.
+        grace_s: how long a child that was asked to stop may take, seconds.
         ready: asked by `poll` until it says that the request may be sent; without it that is done at once.
     """
 
@@ -70,11 +71,12 @@ class Job:
         request: Sequence[str] | None = None,
         renew: Callable[[], Child] | None = None,
         ready: Callable[[], bool] | None = None,
+        grace_s: float = CANCEL_GRACE_S,
     ) -> None:
         self.child = child
         self.cancelled = False
         self._on_event, self._on_line, self._on_ended = on_event, on_line, on_ended
-        self._cancel_file = cancel_file
+        self._cancel_file, self._grace_s = cancel_file, grace_s
         self._id = secrets.token_hex(8)
         self._request = request
         self._renew = renew
@@ -120,7 +122,7 @@ class Job:
         return True
 
     def cancel(self) -> None:
-        """Ask the child to stop, and kill it when it does not within `CANCEL_GRACE_S`."""
+        """Ask the child to stop, and kill it when it does not within its grace."""
         if self._ended or self.cancelled:
             return
         self._give_up()
@@ -130,7 +132,7 @@ class Job:
         self._kill_at = time.monotonic()
         if self._cancel_file is not None:
             self._cancel_file.touch()
-            self._kill_at += CANCEL_GRACE_S
+            self._kill_at += self._grace_s
 
     def kill(self) -> None:
         """End the child and its children now; returns when they are gone."""

@@ -22,8 +22,11 @@ from ..run.failures import Failure, failure_of
 from ..run.job import Ended, Job
 from .folder import TrainingEnd, TrainingFolder
 
-STOPPED = "The training was stopped; all but the epoch it was in is kept, and Resume goes on."
+STOPPED = "The training was stopped; what was trained is kept, and Resume goes on."
 WAIT_S = 0.02
+# A step on a slow CPU is worth waiting for: a training that ends by itself keeps it, a killed one its last whole epoch.
+STOP_S = 30.0
+QUIT_S = 5.0
 # As around an outline in Slicer.
 BOX_MM = "20"
 # Of `gtvautoseg compare`: some cases could not be compared, which its page and its figures say.
@@ -108,10 +111,12 @@ class Training:
             self._job.cancel()
 
     def abort(self) -> None:
-        """End now; when this returns the process is gone."""
+        """End within `QUIT_S`; when this returns the process is gone."""
         self._cancelled = True
         if self._job is not None:
-            self._job.kill()
+            self._job.cancel()
+            if not self._job.wait(QUIT_S):
+                self._job.kill()
         self._finish(Failure("cancelled", STOPPED))
 
     def _next(self) -> None:
@@ -213,4 +218,4 @@ def library_job(arguments: list[str], folder: TrainingFolder, **callbacks: Any) 
     watched = ["--progress", "json", "--watch-stdin", "--cancel-file", str(folder.cancel)]
     command = python_slicer.library_command(*arguments, *watched)
     child = Child(command, python_slicer.child_environment())
-    return Job(child, cancel_file=folder.cancel, **callbacks)
+    return Job(child, cancel_file=folder.cancel, grace_s=STOP_S, **callbacks)

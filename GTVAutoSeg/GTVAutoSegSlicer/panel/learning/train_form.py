@@ -38,7 +38,7 @@ class TrainForm:
         self.tasks = Choices(ui.taskSelector, {OF_MODEL: _("of the selected model"), **_shipped_tasks()}, _("A task"))
         folds = {"0": _("One fold, to begin with"), "all": _("All folds")}
         self.folds = Choices(ui.foldsSelector, folds)
-        presets = {"auto": _("Automatic"), "small": _("small, for a CPU"), "paper": _("paper, for a GPU")}
+        presets = {"auto": _("Automatic"), **{name: name for name in shipped("Presets")}}
         self.presets = Choices(ui.presetSelector, presets, _("A preset"))
         ui.taskSelector.connect("currentIndexChanged(int)", lambda _index: self.follow(False))
 

@@ -78,7 +78,7 @@ class TrainingPart:
         ui.trainButton.enabled = self.running or not missing
         ui.trainButton.toolTip = missing or _("Measure how long a training takes and ask whether to begin.")
         if self.running:
-            ui.trainButton.toolTip = _("Stop; what was trained is kept but for the last epoch, and Resume goes on.")
+            ui.trainButton.toolTip = _("Stop; what was trained is kept, and Resume goes on.")
         ui.resumeButton.visible = last is not None and not self.running and is_open(last)
         ui.resumeButton.enabled = not missing
 
