@@ -217,10 +217,35 @@ def test_times_and_figures_that_cannot_be_read_are_counted_and_left_out(tmp_path
         edited("c", START, 3.0, added_path_length_mm="long"),
         edited("d", START, 3.0, added_path_length_mm=-1),
         edited("e", START, 3.0, added_path_length_mm=True),
+        edited("f", START, 3.0, added_path_length_mm=1e308),
+        edited("g", START, 3.0, added_path_length_mm=float("inf")),
+        {**edited("h", START, 3.0), "at": "0001-01-01T00:00:00+05:00"},
+        {**edited("i", START, 3.0), "at": "9999-12-31T23:59:59-05:00"},
+        {**edited("j", START, 3.0), "at": {"at": []}},
     ]
     write_trail(tmp_path / "in", records)
-    _, _, err, found = drift(tmp_path, capsys)
-    assert "4 records have no time or no figures" in err and found["outlines"] == 1
+    code, _, err, found = drift(tmp_path, capsys)
+    assert code == 0 and "9 records have no time or no figures" in err and found["outlines"] == 1
+
+
+def test_odd_values_in_a_record_whose_chain_holds_end_no_run(tmp_path, capsys):
+    odd = [[], {}, [["a"]], 3, None, True, "", "<b>&", "\u202e", -1.5, float("nan")]
+    names = ("case", "scanner", "model", "version", "digest", "proposed_sha256", "volume_before_ml", "volume_after_ml")
+    records = [edited(f"c{n}{name}", START, 3.0) | {name: value} for name in names for n, value in enumerate(odd)]
+    records += [{"at": START.isoformat(), "what": value, "regions": value} for value in odd]
+    regions = [*odd, [{"added_path_length_mm": 1, "reviewer": value, "name": value} for value in odd]]
+    records += [{"at": START.isoformat(), "what": EXPORT, "regions": value} for value in regions]
+    write_trail(tmp_path / "in", records)
+    assert drift(tmp_path, capsys)[0] == 0
+    page = (tmp_path / "out" / "drift.html").read_text()
+    assert "<b>&" not in page and "&lt;b&gt;&amp;" in page
+
+
+def test_a_line_nested_too_deeply_is_no_record(tmp_path, capsys):
+    path = write_trail(tmp_path / "in", year(weeks=1))
+    path.write_text(path.read_text() + "[" * 200_000 + "\n")
+    code, _, err, found = drift(tmp_path, capsys)
+    assert code == 1 and "record 5 is no record" in err and found["outlines"] == 4
 
 
 def test_a_case_that_was_corrected_twice_counts_once_in_its_first_week_with_its_last_figures(tmp_path):

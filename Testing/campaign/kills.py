@@ -44,6 +44,7 @@ class Victim:
         begun: names of folders that lie in the output folder from the start, and are gone on with.
         stored: names of models that are installed from the start, one after the other; the user's data lie in the
             output folder.
+        status: what structure sets of cases say of their approval at the end, "" for any.
     """
 
     arguments: Callable[[Path, Path], list[str]]
@@ -51,12 +52,18 @@ class Victim:
     copied: tuple[str, ...] = ()
     begun: tuple[str, ...] = ()
     stored: tuple[str, ...] = ()
+    status: str = ""
 
 
 def commission(inputs: Path, output: Path) -> list[str]:
     """The arguments of a commission that asks for nothing."""
     words = ["commission", str(inputs / "set"), "--model", str(inputs / "model"), "--output", str(output / "filed")]
     return [*words, "--limits", str(inputs / "limits.json")]
+
+
+def case_in(folder: Path) -> str:
+    """The folder of a batch's only case."""
+    return str(next(path for path in folder.iterdir() if path.is_dir()))
 
 
 VICTIMS = {
@@ -95,6 +102,17 @@ VICTIMS = {
     ),
     "commission": Victim(commission, ("--replace",)),
     "commission, 2 workers": Victim(lambda i, o: [*commission(i, o), "--workers", "2"], ("--replace",)),
+    "approve": Victim(
+        lambda i, o: ["approve", case_in(o / "night"), "--reviewer", "Meyer^Anna"],
+        begun=("night",),
+        status="APPROVED",
+    ),
+    "approve --withdraw": Victim(
+        lambda i, o: ["approve", case_in(o / "approved"), "--withdraw", "a vessel was taken for tumour"],
+        begun=("approved",),
+        status="UNAPPROVED",
+    ),
+    "drift": Victim(lambda i, o: ["drift", str(i / "trails"), "--output", str(o / "drift")]),
     "model install": Victim(lambda i, o: ["model", "install", str(i / "lung-2"), "--replace"], stored=("lung-1",)),
     "model use": Victim(lambda i, o: ["model", "use", "lung", "1.0.0"], stored=("lung-1", "lung-2")),
 }
@@ -111,7 +129,9 @@ def make_inputs(folder: Path) -> None:
     from bundles import make_bundle
     from datasets import write_case
     from dicom_samples import patient_array, write_series
+    from phantoms import body_ct
     from rtstruct_samples import square, write_rtstruct
+    from trails import write_trail, year
 
     from GTVAutoSegLib.evaluation.commission.limits import Limits
 
@@ -142,6 +162,11 @@ def make_inputs(folder: Path) -> None:
     gtv.SetOrigin([float(part) for part in first.ImagePositionPatient])
     gtv.SetSpacing([float(first.PixelSpacing[1]), float(first.PixelSpacing[0]), 3.0])
     sitk.WriteImage(gtv, str(folder / "gtv.nrrd"))
+    write_series(folder / "ward", body_ct((6, 48, 56)), pixel_spacing=(1.0, 1.0))
+    run(["batch", str(folder / "ward"), str(folder / "night"), "--model", str(folder / "model")])
+    shutil.copytree(folder / "night", folder / "approved")
+    run(["approve", case_in(folder / "approved"), "--reviewer", "Meyer^Anna"])
+    write_trail(folder / "trails", year(seed=3))
     for number in range(3):
         write_case(folder / "set" / f"case{number}", number)
     limits = [name for name in Limits.__dataclass_fields__ if "at_" in name]
@@ -245,8 +270,22 @@ def wrongs(victim: Victim, inputs: Path, work: Path, expected: dict[str, str], s
     found += [f"left behind: {name}" for name in left.keys() - expected.keys()]
     found += [f"missing: {name}" for name in expected.keys() - left.keys()]
     found += [f"differs: {name}" for name in left.keys() & expected.keys() if left[name] != expected[name]]
+    found += misleading(victim, output)
     if hashes(inputs) != before:
         found.append("an input changed")
+    return found
+
+
+def misleading(victim: Victim, output: Path) -> list[str]:
+    """Audit trails whose chain is broken, and structure sets of cases that say something else of their approval."""
+    import pydicom
+
+    from GTVAutoSegLib.report.record.audit import AUDIT, read_trail
+
+    found = [f"{path.name}: {problem}" for path in output.rglob(AUDIT) if (problem := read_trail(path).problem)]
+    for path in output.rglob("case_*.dcm") if victim.status else ():
+        status = pydicom.dcmread(path).ApprovalStatus
+        found += [] if status == victim.status else [f"{path.name} says {status}"]
     return found
 
 

@@ -10,7 +10,7 @@ from ..pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
 from .drift import CHANGED, SAME, Chart, Drift
 from .nelson import RULES, name_of
 from .picture import control_charts
-from .series import Phase
+from .series import Phase, counted
 
 EXPLAINED = (
     "A point is the mean of a week's outlines on one scanner, in the week in which a person first edited or approved "
@@ -63,7 +63,7 @@ def _rows(drift: Drift) -> list[tuple[object, ...]]:
             chart.scanner,
             f"{chart.model} {phase.version}".strip(),
             f"{chart.measure.title}, {chart.measure.unit}",
-            Number(f"{sum(week.cases for week in phase.weeks)} in {len(phase.weeks)} weeks"),
+            Number(f"{sum(week.cases for week in phase.weeks)} in {counted(len(phase.weeks), 'week')}"),
             _limits(phase),
             *_shift(phase),
         )

@@ -18,6 +18,10 @@ UNKNOWN = "unknown"
 SCENE_TRAIL = "GTVAutoSeg audit trail.txt"
 # Clocks of machines that write into one folder may differ by so much.
 CLOCKS_APART = timedelta(minutes=5)
+# Dates that a clock may show, and with which can be reckoned.
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+# Nobody draws ten kilometres, and no patient holds a cubic metre.
+LARGEST = 1e7
 RUN_FIGURES = ("model", "version", "digest", "scanner", "proposed_sha256")
 
 
@@ -175,9 +179,10 @@ def _duration(length: timedelta) -> str:
 def _time(record: Mapping[str, Any]) -> datetime | None:
     try:
         at = datetime.fromisoformat(str(record.get("at")))
-        return at if at.tzinfo else at.astimezone()
+        at = at if at.tzinfo else at.astimezone()
     except (ValueError, OverflowError, OSError):
         return None
+    return at if FIRST_YEAR <= at.year <= LAST_YEAR else None
 
 
 def _reviewed_in(records: Iterable[Mapping[str, Any]]) -> tuple[list[Reviewed], int]:
@@ -257,7 +262,7 @@ def _key(part: Mapping[str, Any]) -> str:
 
 def _reviewed(part: Mapping[str, Any]) -> Reviewed | None:
     at, length = _time(part), _number(part.get("added_path_length_mm"))
-    if at is None or not math.isfinite(length) or length < 0:
+    if at is None or math.isnan(length):
         return None
     before, after = (_number(part.get(name)) for name in ("volume_before_ml", "volume_after_ml"))
     proposed = str(part.get("proposed_sha256", ""))
@@ -277,7 +282,9 @@ def _reviewed(part: Mapping[str, Any]) -> Reviewed | None:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """A length or a volume; NaN for what is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= LARGEST else math.nan
 
 
 def _once(found: Iterable[Reviewed]) -> list[Reviewed]:

@@ -138,7 +138,7 @@ def trail_for(path: Path) -> Path:
 def _decode(line: str) -> dict[str, Any] | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and isinstance(record.get("sha256"), str) else None
 
