@@ -143,7 +143,7 @@ def measure_model(
 
     Args:
         name: of the model.
-        model: the `GTVAutoSegLib.cascade.Cascade`.
+        model: the `cascade.cascade.Cascade`.
         case: for its name.
         volume: the CT.
         reference: bool (z, y, x).

@@ -79,7 +79,7 @@ def read_structure_set(path: Path) -> StructureSet:
 def roi_mask(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str, ...]]:
     """The union of some regions of interest on the grid of a volume.
 
-    Each is drawn as `contours.rasterise` says: voxel centres inside, inner contours are holes, a
+    Each is drawn as `outline.filling.rasterise` says: voxel centres inside, inner contours are holes, a
     contour goes to the slice nearest to it.
 
     Returns:

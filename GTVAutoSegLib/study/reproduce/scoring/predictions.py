@@ -128,7 +128,7 @@ def unpack(packed: np.ndarray) -> np.ndarray:
 
 
 def figures_of(probability: np.ndarray, areas: np.ndarray) -> SliceFigures:
-    """What `training.threshold` chooses by."""
+    """What `training.results.threshold` chooses by."""
     return SliceFigures(probability, *areas)
 
 
