@@ -23,6 +23,7 @@ CSV, HTML = "summary.csv", "summary.html"
 # What a case can be, in the order of the page: what needs a person first.
 FAILED, CHECK, CHANGED, NOT_DONE, DONE = "failed", "check", "changed", "not done", "done"
 STATES = (FAILED, CHECK, CHANGED, NOT_DONE, DONE)
+BROKEN_OFF = "its approval, or the withdrawal of it, was broken off: give that command again"
 COLUMNS = (
     "case",
     "status",
@@ -95,7 +96,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         return row | {"status": CHANGED, "warnings": earlier.kept, "notes": [earlier.kept]}
     fix, record = record.correction, record.current
     result, measures, slices = record.result, record.measures, record.result.tumour_slices
-    notes = [*([earlier.kept] if earlier.kept else []), *result.warnings]
+    notes = [*([earlier.kept] if earlier.kept else []), *([BROKEN_OFF] if record.pending else []), *result.warnings]
     row |= {
         "status": CHANGED if fix else CHECK if record.check_first else DONE,
         "volume_ml": round(result.volume_ml, 4),

@@ -205,6 +205,7 @@ def test_an_approval_that_is_killed_midway_can_be_given_again(capsys, batch, mon
     capsys.readouterr()
     _, out, err = run(capsys, *command)
     assert "changed by a person" not in out + err
+    assert "was broken off" in rows(folder.parent)[folder.name]["warnings"]
     assert main(["approve", str(folder), *WHO]) == 0 and structure_set(folder).ApprovalStatus == "APPROVED"
 
 

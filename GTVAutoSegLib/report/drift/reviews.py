@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
 from ...system.files import files_below
 from ..record.audit import APPROVAL, AUDIT, EDIT, EXPORT, RUN, WITHDRAWAL, read_trail
+from .clock import clock_remarks, time_of
 
 UNKNOWN = "unknown"
 # Slicer saves the text node of a scene under its name.
 SCENE_TRAIL = "GTVAutoSeg audit trail.txt"
-# Clocks of machines that write into one folder may differ by so much.
-CLOCKS_APART = timedelta(minutes=5)
-# Dates that a clock may show, and with which can be reckoned.
-FIRST_YEAR, LAST_YEAR = 1970, 2200
 # Nobody draws ten kilometres, and no patient holds a cubic metre.
 LARGEST = 1e7
 RUN_FIGURES = ("model", "version", "digest", "scanner", "proposed_sha256")
@@ -110,7 +107,7 @@ def gather(folders: Iterable[Path]) -> Gathered:
         seen.update(one["sha256"] for one in fresh)
         records += len(fresh)
         runs += sum(one.get("what") == RUN for one in fresh)
-        remarks += _clock(path, trail.records)
+        remarks += clock_remarks(path, trail.records)
         reviewed, unreadable = _reviewed_in(fresh)
         found += reviewed
         if unreadable:
@@ -150,39 +147,6 @@ def _trails(folder: Path) -> list[Path]:
 
 def _listed(paths: list[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"none of {len(paths)} trails"
-
-
-def _clock(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence when times in a trail go backwards, or lie ahead of now."""
-    latest: datetime | None = None
-    back: tuple[timedelta, Any] | None = None
-    for record in records:
-        at = _time(record)
-        if at is None:
-            continue
-        if latest is not None and latest - at > max(CLOCKS_APART, back[0] if back else CLOCKS_APART):
-            back = (latest - at, record.get("number"))
-        latest = at if latest is None else max(latest, at)
-    if back is not None:
-        yield (
-            f"{path}: the clock went back by {_duration(back[0])} at record {back[1]}, so weeks around it may be wrong"
-        )
-    if latest is not None and latest - datetime.now(timezone.utc) > timedelta(days=1):
-        yield f"{path}: records are dated up to {latest:%Y-%m-%d}, which is yet to come, so a clock was wrong"
-
-
-def _duration(length: timedelta) -> str:
-    hours = length.total_seconds() / 3600
-    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} min"
-
-
-def _time(record: Mapping[str, Any]) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(record.get("at")))
-        at = at if at.tzinfo else at.astimezone()
-    except (ValueError, OverflowError, OSError):
-        return None
-    return at if FIRST_YEAR <= at.year <= LAST_YEAR else None
 
 
 def _reviewed_in(records: Iterable[Mapping[str, Any]]) -> tuple[list[Reviewed], int]:
@@ -261,7 +225,7 @@ def _key(part: Mapping[str, Any]) -> str:
 
 
 def _reviewed(part: Mapping[str, Any]) -> Reviewed | None:
-    at, length = _time(part), _number(part.get("added_path_length_mm"))
+    at, length = time_of(part), _number(part.get("added_path_length_mm"))
     if at is None or math.isnan(length):
         return None
     before, after = (_number(part.get(name)) for name in ("volume_before_ml", "volume_after_ml"))
