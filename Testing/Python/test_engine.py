@@ -109,7 +109,7 @@ def test_with_what_slicer_brings_a_model_is_trained_resumed_and_evaluated(data, 
 
     def slicer(*arguments):
         command = [sys.executable, "-c", SLICER, *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
     for arguments in ([*train, "--stage", "classifier"], [*train, "--resume"]):
         done = slicer(*arguments)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -36,36 +35,21 @@ def command(folder: Path, data: Path, *options: object, epochs: int = 2) -> list
     ]
 
 
-class Followed:
-    """A training in a child process, as a window follows it."""
+class Events(list):
+    """Takes the events of a command; calls ``react`` with each."""
 
-    def __init__(self, arguments: list[str]) -> None:
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "GTVAutoSegLib", *arguments, "--progress", "json", "--watch-stdin"],
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self.timer = threading.Timer(120, self.child.kill)  # rather than waiting for ever for a line
-        self.timer.start()
+    def __init__(self, react=lambda event: None) -> None:
+        super().__init__()
+        self.react = react
 
-    def events(self):
-        for line in self.child.stdout:
-            yield json.loads(line.decode("ascii"))
-
-    def end(self) -> tuple[int, str]:
-        code = self.child.wait()
-        self.timer.cancel()
-        error = self.child.stderr.read().decode()
-        for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
-            stream.close()
-        return code, error
+    def append(self, event) -> None:
+        super().append(event)
+        self.react(event)
 
 
-def followed(arguments: list[str]) -> tuple[int, list[dict]]:
+def followed(arguments: list[str], react=lambda event: None) -> tuple[int, list[dict]]:
     """Exit code and events of a command that runs in this process."""
-    events: list[dict] = []
+    events = Events(react)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("GTVAutoSegLib.commands.learning.following.claim_standard_output", lambda: events.append)
         return main([*arguments, "--progress", "json"]), events
@@ -113,30 +97,47 @@ def test_steps_go_up_to_all_of_them_and_epochs_bring_figures(whole):
     assert [steps[index]["seconds_left"] is not None for index in (0, -1)] == [True, True] and last["seconds_left"] == 0
 
 
-def stop_by_stdin(run: Followed) -> None:
-    run.child.stdin.close()
+@pytest.fixture
+def parent():
+    """The writing end of a pipe that is this process's standard input, as that of a child is."""
+    before, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    os.close(reading)
+    yield os.fdopen(writing, "wb")
+    os.dup2(before, 0)
+    os.close(before)
 
 
-def stop_by_signal(run: Followed) -> None:
-    run.child.send_signal(signal.SIGTERM)
-
-
-@pytest.mark.parametrize("stop", [stop_by_stdin, stop_by_signal])
-def test_stopped_in_any_way_and_resumed_it_ends_with_the_same_weights(data, whole, tmp_path, stop):
-    arguments = command(tmp_path, data)
-    run, seen = Followed(arguments), []
-    for event in run.events():
-        seen.append(event)
+@pytest.mark.parametrize("way", ["standard input closes", "SIGTERM"])
+def test_stopped_in_any_way_and_resumed_it_ends_with_the_same_weights(data, whole, tmp_path, capsys, parent, way):
+    def stop(event):
         if event["event"] == "epoch" and event["network"] == "segmenter":
-            stop(run)
-    code, error = run.end()
+            parent.close() if way == "standard input closes" else os.kill(os.getpid(), signal.SIGTERM)
+
+    arguments = command(tmp_path, data, "--watch-stdin")
+    code, seen = followed(arguments, stop)
+    error = capsys.readouterr().err
     assert code == Cancelled.exit_code
     assert seen[-1]["event"] == "error" and seen[-1]["code"] == "cancelled"
     assert "was stopped; what it has learned is kept; run the same command with --resume" in seen[-1]["message"]
     assert error.splitlines()[-1].startswith("gtvautoseg: the training of the segmenter was stopped")
-    assert len([one for one in seen if one["event"] == "epoch"]) == 3
-    assert main([*arguments, "--resume"]) == 0
+    assert [one["step"] for one in seen if one["event"] == "epoch"] == [3, 3, 3]
+    assert main([one for one in [*arguments, "--resume"] if one != "--watch-stdin"]) == 0
     assert weights(tmp_path / "run") == weights(whole[0] / "run")
+
+
+def test_a_second_signal_ends_it_at_once(data, tmp_path, capsys):
+    def stop(event):
+        if event["event"] == "note":
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    code, seen = followed(command(tmp_path, data), stop)
+    assert (code, seen[-1]["message"]) == (
+        Cancelled.exit_code,
+        "the training was stopped; run the same command with --resume to continue it",
+    )
+    assert "stopping after this step; once more to stop at once" in capsys.readouterr().err
 
 
 def test_a_file_stops_it_as_well_also_while_slices_are_prepared(data, tmp_path, capsys):
@@ -151,13 +152,14 @@ def test_a_file_stops_it_as_well_also_while_slices_are_prepared(data, tmp_path, 
     assert main([*arguments, "--stage", "classifier", "--resume"]) == 0
 
 
-def test_what_cannot_be_trained_is_an_event_and_a_sentence(data, tmp_path, capsys):
+def test_of_a_child_standard_output_is_events_only_and_an_error_is_a_sentence_too(data, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.docx").touch()
-    code, (*_, last) = followed(command(tmp_path, data))
-    error = capsys.readouterr().err
-    assert (code, last["event"], last["code"]) == (2, "error", "input")
-    assert last["message"] in error and "is not empty and no training run" in error
+    program = [sys.executable, "-m", "GTVAutoSegLib", *command(tmp_path, data), "--progress", "json"]
+    done = subprocess.run(program, env=ENVIRONMENT, capture_output=True, timeout=600)
+    *_, last = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
+    assert (done.returncode, last["event"], last["code"]) == (2, "error", "input")
+    assert last["message"] in done.stderr.decode() and "is not empty and no training run" in last["message"]
 
 
 def test_several_processes_cannot_be_stopped_one_by_one(data, tmp_path, monkeypatch, capsys):
