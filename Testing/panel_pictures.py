@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 300
 LIMIT_S = 60
+LONG_PATH = "/home/physicist/departments/radiotherapy/2026/patients/exports-for-planning/RTSTRUCT.dcm"
 LONG_NAME = "4: RT Thorax 3.0 B30f iMAR Average 0-90 % [planning, left breast]"
 
 
@@ -72,6 +73,10 @@ def states(widget: Any) -> Iterator[str]:
     ui.failureDetailsButton.click()
     yield "failure"
     panel.card.hide()
+    panel.export._say(f"GTVp (as the model drew it) was exported: {LONG_PATH}\nThe file says UNAPPROVED.")
+    ui.sendButton.visible = True
+    yield "exported"
+    panel.export.clear()
     for section in _collapsed(widget):
         section.collapsed = False
     yield "all sections open"
@@ -97,7 +102,7 @@ def problems(panel: Any) -> Iterator[str]:
             continue
         needed = child.minimumSizeHint.width()
         if issubclass(type(child), QtWidgets.QLabel) and child.wordWrap:
-            longest = max(child.text.split() or [""], key=len)
+            longest = max(child.text.replace("\u200b", " ").split() or [""], key=len)
             needed = child.fontMetrics().horizontalAdvance(longest)
             if child.height < child.heightForWidth(child.width):
                 yield f"{child.objectName} is {child.height} px high, needs {child.heightForWidth(child.width)}"

@@ -45,6 +45,10 @@ def approve(panel):
     assert process_events_until(lambda: not panel.approval.busy, timeout=20)
 
 
+def said_by(panel):
+    return panel.ui.exportStatus.text.replace("\u200b", "")  # where a long path may be broken
+
+
 def export(panel, slicer_runtime, path):
     from Testing.runtime import process_events_until
 
@@ -75,7 +79,7 @@ def test_an_approval_is_shown_exported_and_lapses_when_a_voxel_changes(panel, sl
     assert panel.ui.approvalLabel.text.startswith("Approved by Meyer^Anna, 20")
     data = export(panel, slicer_runtime, tmp_path / "one.dcm")
     assert (data.ApprovalStatus, data.ReviewerName) == ("APPROVED", "Meyer^Anna")
-    assert "The file says APPROVED." in panel.ui.exportStatus.text
+    assert "The file says APPROVED." in said_by(panel)
     node = panel.ui.outputSelector.currentNode()
     edited = ball(SHAPE)
     edited[np.nonzero(edited)[0][0], np.nonzero(edited)[1][0], np.nonzero(edited)[2][0]] = 0

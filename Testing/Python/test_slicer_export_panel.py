@@ -19,6 +19,10 @@ def run(panel):
     click(panel, panel.ui.segmentButton)
 
 
+def said_by(panel):
+    return panel.ui.exportStatus.text.replace("\u200b", "")  # where a long path may be broken
+
+
 def export(panel):
     click(panel, panel.ui.exportButton)
 
@@ -40,14 +44,14 @@ def test_a_click_asks_for_the_file_and_says_where_it_went(panel, slicer_runtime,
     export(panel)
     assert panel.ui.failureMessage.text == ""
     said = f"GTVp (as the model drew it) was exported: {tmp_path / 'rt.dcm'}\nThe file says UNAPPROVED."
-    assert panel.ui.exportStatus.text == said
+    assert said_by(panel) == said
     assert panel.ui.exportStatus.toolTip == str(tmp_path / "rt.dcm")
     assert not panel.ui.exportStatus.isHidden()
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
     assert panel.log.text.splitlines()[-1] == "export: RTSTRUCT, AUTOMATIC, 3 slices, read back with DSC 1.0"
     panel.ui.exportButton.click()  # offers the same folder; nothing is chosen
     assert slicer_runtime.dialogs.shown[-1].details.startswith(str(tmp_path / "RTSTRUCT.dcm"))
-    assert panel.ui.exportStatus.text
+    assert said_by(panel)
     panel.ui.undoButton.click()
     assert panel.ui.exportStatus.isHidden()
     assert not panel.ui.exportButton.enabled
@@ -220,7 +224,7 @@ def test_a_drawn_gtvn_leaves_with_the_result_in_the_hospitals_structure_set(
     slicer_runtime.dialogs.files.extend([str(hospital), str(tmp_path / "rt.dcm")])
     export(panel)
     assert panel.ui.failureMessage.text == ""
-    said = panel.ui.exportStatus.text
+    said = said_by(panel)
     assert "GTVn (drawn or loaded)" in said and "hospital.dcm were kept" in said
     assert hospital.read_bytes() == before
     data = pydicom.dcmread(tmp_path / "rt.dcm")
@@ -242,7 +246,7 @@ def test_an_edited_result_says_what_was_edited(panel, slicer_runtime, scan, tmp_
     draw(node, node.GetSegmentation().GetNthSegmentID(0), edited, ct)
     slicer_runtime.dialogs.files.append(str(tmp_path / "rt.dcm"))
     export(panel)
-    assert "edited on slice" in panel.ui.exportStatus.text and "DSC" in panel.ui.exportStatus.text
+    assert "edited on slice" in said_by(panel) and "DSC" in said_by(panel)
 
 
 def test_send_hands_the_file_to_slicers_own_send(panel, slicer_runtime, scan, tmp_path, monkeypatch):
@@ -337,7 +341,7 @@ def test_an_export_that_is_stopped_leaves_everything_as_it_was(
     export_that(panel, slicer_runtime, monkeypatch, tmp_path / "rt.dcm", "slow")
     happens(panel, monkeypatch)
     until(lambda: not panel.running)
-    assert said in panel.ui.exportStatus.text
+    assert said in said_by(panel)
     assert panel.ui.failureMessage.text == "" and panel.ui.sendButton.isHidden()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert temporary_folders() == []
@@ -366,11 +370,11 @@ def test_a_cancel_that_comes_too_late_says_that_the_file_is_there(panel, slicer_
     panel.ui.exportButton.click()
     panel.runs.run._job.wait(20)  # done, and nobody has looked yet
     panel.runs.abort()
-    assert f"was exported: {tmp_path / 'rt.dcm'}" in panel.ui.exportStatus.text
+    assert f"was exported: {tmp_path / 'rt.dcm'}" in said_by(panel)
     export_that(panel, slicer_runtime, monkeypatch, tmp_path / "other.dcm", "slow")
     (tmp_path / "other.dcm").write_bytes((tmp_path / "rt.dcm").read_bytes())  # the worker's last act
     panel.runs.abort()
-    assert f"done before it could be stopped: {tmp_path / 'other.dcm'} is there" in panel.ui.exportStatus.text
+    assert f"done before it could be stopped: {tmp_path / 'other.dcm'} is there" in said_by(panel)
 
 
 def test_a_segment_that_is_drawn_on_during_its_export_leaves_as_it_was_and_a_remark_says_so(
@@ -385,7 +389,7 @@ def test_a_segment_that_is_drawn_on_during_its_export_leaves_as_it_was_and_a_rem
     from Testing.runtime import process_events_until
 
     assert process_events_until(lambda: not panel.running, timeout=20)
-    assert "'GTVp' was changed during the export; the file has it as it was before." in panel.ui.exportStatus.text
+    assert "'GTVp' was changed during the export; the file has it as it was before." in said_by(panel)
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
 
 
@@ -424,7 +428,7 @@ def test_a_seg_holds_the_voxels(panel, slicer_runtime, scan, tmp_path):
     run(panel)
     slicer_runtime.dialogs.files.append(str(tmp_path / "gtv.seg.dcm"))
     export(panel)
-    assert panel.ui.exportStatus.text == f"GTVp (as the model drew it) was exported: {tmp_path / 'gtv.seg.dcm'}"
+    assert said_by(panel) == f"GTVp (as the model drew it) was exported: {tmp_path / 'gtv.seg.dcm'}"
     assert panel.log.text.splitlines()[-1] == "export: SEG, AUTOMATIC, 3 slices"
     data = pydicom.dcmread(tmp_path / "gtv.seg.dcm")
     assert data.Modality == "SEG" and int(data.pixel_array.sum()) == int(ball(SHAPE).sum())

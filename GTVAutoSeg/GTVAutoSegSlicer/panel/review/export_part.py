@@ -23,6 +23,7 @@ from ...scene.record.audit import note
 from .export_dialog import ExportDialog, Wanted
 
 FILE_NAME = "RTSTRUCT.dcm"
+ZERO_WIDTH_SPACE = "\u200b"
 
 
 class ExportPart:
@@ -118,9 +119,14 @@ class ExportPart:
         self._ui.sendButton.visible = True
 
     def _say(self, text: str, tip: str = "") -> None:
-        self._ui.exportStatus.text = text
-        self._ui.exportStatus.toolTip = tip  # a long path does not fit into a narrow panel
+        self._ui.exportStatus.text = breakable(text)
+        self._ui.exportStatus.toolTip = tip
         self._ui.exportStatus.visible = True
+
+
+def breakable(text: str) -> str:
+    """A text whose long paths may go on in the next line after each folder: a label breaks lines at spaces only."""
+    return "".join(f"{sign}{ZERO_WIDTH_SPACE}" if sign in "/\\" else sign for sign in text)
 
 
 def describe_export(exported: Exported) -> str:

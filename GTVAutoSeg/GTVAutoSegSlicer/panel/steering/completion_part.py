@@ -36,6 +36,7 @@ class Offer:
 
     Attributes:
         shown: the slice shown, or None.
+        count: slices of the CT; 0 without one.
         ends: first and last slice of the range.
         given: whether a person has named them.
         mine: slices that are a person's.
@@ -46,6 +47,7 @@ class Offer:
     """
 
     shown: int | None = None
+    count: int = 0
     ends: tuple[int, int] = (0, 0)
     given: tuple[bool, bool] = (False, False)
     mine: tuple[int, ...] = ()
@@ -82,7 +84,11 @@ class CompletionPart:
         ui.mineButton.checked = offer.shown in offer.mine
         ui.mineButton.text = _("Give slice back") if offer.shown in offer.mine else _("Keep slice as mine")
         first, last = offer.ends
-        ui.rangeButton.text = _("Segment slices {first}-{last} only").format(first=first, last=last)
+        ui.rangeButton.text = (
+            _("Segment slices {first}-{last} only").format(first=first, last=last)
+            if offer.count
+            else _("Segment a range of slices only")
+        )
         ui.rangeButton.enabled = free and offer.has_model and any(offer.given)
         ui.drawSlicesButton.enabled = free
         ui.completeButton.enabled = free and bool(offer.drawn)

@@ -189,6 +189,7 @@ class Steering(VTKObservationMixin):
         self.completion.show(
             Offer(
                 strip.shown,
+                count=strip.count,
                 ends=strip.ends,
                 given=strip.given,
                 mine=reading.mine,
