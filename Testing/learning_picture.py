@@ -1,8 +1,8 @@
 """``python Testing/learning_picture.py DATASET PICTURE``: the guide's training, in Slicer.
 
 The section *Training set and models* is drawn before the training, during it, and after it, once the new model is in
-use. Trainings are kept beside DATASET; models go into the folder that XDG_DATA_HOME names. What a person would read
-meanwhile is printed, with the time it took.
+use. Where a training lies beside DATASET already, only what came of it is drawn. Models go into the folder that
+XDG_DATA_HOME names. What a person would read meanwhile is printed, with the time it took.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, PRESET = "sts-gtv", "sts-gtv"
-WIDTH = 330
 LIMIT_S = 7200
 # How much of the training is done when it is drawn.
 DRAWN_AT = 0.6
@@ -23,23 +22,35 @@ DRAWN_AT = 0.6
 def main(dataset: Path, picture: Path) -> None:
     """Train, compare, use, and draw."""
     sys.path.insert(0, str(ROOT))
-    from Testing.panel_pictures import _beside_each_other
+    from Testing.panel_pictures import _beside_each_other, grab
     from Testing.runtime import boot, load_module, process_events_until
 
     runtime = boot()
     runtime.app.testing = True  # no probe
     loaded = load_module(ROOT / "GTVAutoSeg" / "GTVAutoSeg.py")
-    from GTVAutoSegSlicer.training.places import choose_dataset
-
-    choose_dataset(str(dataset))
     widget = loaded.widget
     widget.enter()
     panel, ui = widget.panel, widget.ui
     panel._parameters.model = MODEL
     panel.learning.open()
+    ui.trainingSetButton.directory = str(dataset)
     ui.presetSelector.setCurrentIndex(panel.learning.training._form.presets._values.index(PRESET))
     print(ui.trainingSetStatus.text)
-    images = [_section(ui)]
+
+    def section() -> Any:
+        """The section as it is now, cut out of the panel."""
+        from PySide6 import QtCore
+
+        whole = grab(loaded.panel)
+        corner = ui.learningSection.mapTo(loaded.panel, QtCore.QPoint(0, 0))
+        return whole.copy(QtCore.QRect(corner, ui.learningSection.size))
+
+    images = [section()]
+    if not ui.reportButton.isHidden():
+        print(f"{ui.trainingStatus.text}\n{ui.comparisonText.plainText}")
+        images[0].convertToFormat(_indexed()).save(str(picture))
+        widget.cleanup()
+        return
     runtime.app.testing = False  # there is somebody to ask
     started = time.monotonic()
     ui.trainButton.click()
@@ -53,28 +64,16 @@ def main(dataset: Path, picture: Path) -> None:
 
     process_events_until(is_drawn, timeout=LIMIT_S)
     print(runtime.dialogs.texts("question")[-1])
-    images.append(_section(ui))
+    images.append(section())
     if not process_events_until(ended, timeout=LIMIT_S) or panel.card.failure is not None:
         raise SystemExit(ui.failureMessage.text or f"the training took longer than {LIMIT_S} s")
     print(f"{time.monotonic() - started:.0f} s\n{ui.trainingStatus.text}\n{ui.comparisonText.plainText}")
     ui.useModelButton.click()
     print(ui.versionStatus.text)
-    images.append(_section(ui))
+    images.append(section())
     result = _beside_each_other(images).convertToFormat(_indexed())
     result.save(str(picture))
     widget.cleanup()
-
-
-def _section(ui: Any) -> Any:
-    import slicer
-
-    section = ui.learningSection
-    for _ in range(3):
-        slicer.app.processEvents()
-        section.resize(WIDTH, section.layout().heightForWidth(WIDTH))
-    section.show()
-    slicer.app.processEvents()
-    return section.grab().toImage()
 
 
 def _indexed() -> Any:

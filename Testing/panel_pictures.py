@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,36 @@ def states(widget: Any) -> Iterator[str]:
     ui.sendButton.visible = True
     yield "exported"
     panel.export.clear()
-    for section in _collapsed(widget):
-        section.collapsed = False
-    yield "all sections open"
+    with tempfile.TemporaryDirectory() as folder:
+        compared_training(Path(folder))
+        for section in _collapsed(widget):
+            section.collapsed = False
+        yield "all sections open"
     slicer.mrmlScene.RemoveNode(ct)
+
+
+def compared_training(folder: Path) -> None:
+    """A training set in a folder, with a training that has ended and was compared with the present model."""
+    from datasets import write_dataset
+    from GTVAutoSegSlicer.training.folder import ModelName, TrainingEnd, TrainingFolder, TrainingPlan
+    from GTVAutoSegSlicer.training.places import choose_dataset, trainings_folder
+
+    from GTVAutoSegLib.system.files import write_json
+
+    dataset = write_dataset(folder / "cases", 2)
+    present = ModelName("sts-gtv", "2.0.0", "0" * 64)
+    plan = TrainingPlan(LONG_NAME, str(dataset), "2.1.0", "2026-11-28T14:50:00+00:00", present=present)
+    training = TrainingFolder.make(trainings_folder(dataset), {"id": "sts-gtv"}, plan)
+    (training.run / "sts-gtv").mkdir(parents=True)
+    (training.run / "report.html").touch()
+    training.write_end(TrainingEnd(str(training.run / "sts-gtv"), str(training.run / "report.html")))
+    training.comparison.mkdir()
+    (training.comparison / "comparison.html").touch()
+    sentence = "No difference shown: mean DSC 0.701 instead of 0.656 on the same 3 cases, and it takes at least 6."
+    cases = [{"case": f"case_{n}a7bfe6", "old": {"dsc": 0.6}, "new": {"dsc": 0.5 + n / 10}} for n in range(3)]
+    comparison = {"verdict": "no difference shown", "sentence": sentence, "cases": cases}
+    write_json(training.comparison / "comparison.json", comparison)
+    choose_dataset(str(dataset))
 
 
 def problems(panel: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from slicer_samples import ROOT, add_ct
 
-from Testing.panel_pictures import LONG_NAME, grab, problems
+from Testing.panel_pictures import LONG_NAME, compared_training, grab, problems
 
 PACKAGE = ROOT / "GTVAutoSeg" / "GTVAutoSegSlicer"
 UI_FILES = sorted((ROOT / "Resources" / "UI").glob("*.ui"))
@@ -89,7 +89,7 @@ def test_a_first_step_is_shown_until_there_is_a_result(panel, until):
 
 
 @pytest.mark.parametrize("state", ["no CT", "ready", "result", "failure", "all sections open"])
-def test_every_text_fits_into_a_panel_of_300_pixels(panel, until, monkeypatch, state):
+def test_every_text_fits_into_a_panel_of_300_pixels(panel, until, monkeypatch, tmp_path, state):
     import slicer
 
     if state != "no CT":
@@ -99,11 +99,13 @@ def test_every_text_fits_into_a_panel_of_300_pixels(panel, until, monkeypatch, s
     if state in ("result", "failure"):
         run(panel, until)
     if state == "all sections open":
+        compared_training(tmp_path)
         for section in ("learningSection", "setupSection", "logSection"):
             getattr(panel.ui, section).collapsed = False
     widget = slicer.modules.gtvautoseg.widgetRepresentation()
     grab(widget)
     assert list(problems(widget)) == []
+    assert panel.ui.useModelButton.isVisibleTo(widget) == (state == "all sections open")
 
 
 @pytest.mark.parametrize("file", UI_FILES, ids=lambda file: file.name)
