@@ -21,18 +21,20 @@ class Axes:
         y: the same; linear.
         size: width and height of the whole chart, in the units of its SVG.
         log_x: whether the x axis is logarithmic.
+        right: margin at the right.
     """
 
     x: tuple[float, float]
     y: tuple[float, float]
     size: tuple[int, int]
     log_x: bool = False
+    right: float = RIGHT
 
     def at(self, point: tuple[float, float]) -> tuple[float, float]:
         """Where a point lies in the chart."""
         value, first, last = (math.log(part) if self.log_x else part for part in (point[0], *self.x))
         low, high = self.y
-        across = LEFT + (value - first) / (last - first) * (self.size[0] - LEFT - RIGHT)
+        across = LEFT + (value - first) / (last - first) * (self.size[0] - LEFT - self.right)
         return across, TOP + (high - point[1]) / (high - low) * (self.size[1] - TOP - BOTTOM)
 
     def frame(self, title: str, x: str, x_ticks: Sequence[tuple[float, str]], y: str = "") -> list[str]:
@@ -44,7 +46,7 @@ class Axes:
             x_ticks: value and text of each mark on the x axis.
             y: before the title, what the y axis counts.
         """
-        right, bottom = self.size[0] - LEFT - RIGHT, self.size[1] - TOP - BOTTOM
+        right, bottom = self.size[0] - LEFT - self.right, self.size[1] - TOP - BOTTOM
         words = f"{title}, {y}" if y else title
         parts = [f'<text x="{LEFT}" y="18" font-weight="600">{escape(words)}</text>']
         for value in ticks(*self.y):

@@ -57,7 +57,7 @@ svg { width: 100%; height: auto; display: block; }
 @media print {
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 10pt; max-width: none; margin: 0; padding: 0; }
-  h2 { break-after: avoid; } figure, .notice, tr, svg, .together { break-inside: avoid; }
+  h2, h2 + p { break-after: avoid; } figure, .notice, tr, svg, .together { break-inside: avoid; }
   .pictures { grid-template-columns: repeat(3, 1fr); gap: 4mm; }
   .columns { grid-template-columns: repeat(3, 1fr); gap: 0 8mm; font-size: 8.5pt; }
   .columns th, .columns td { padding: .1em .2em; }

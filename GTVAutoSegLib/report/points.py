@@ -12,7 +12,7 @@ SIZE = (640, 340)
 COLOURS = ("#1f5a96", "#a15c00", "#23662f", "#6b4fa0", "#007a87", "#7a4b3a")
 MARKED = "#b00020"
 ROOM = 0.06  # beyond the outermost points, as a share of their range
-LETTER = 6.2  # mean width of a letter of the charts' font
+LETTER, WIDE_LETTER = 6.2, 7.2  # mean width of a letter of a point's name, and of what is written at a level
 LINE = 12.0
 BAR = 10  # from one bar to the next
 DOT = 4.5  # radius of a marked point
@@ -35,7 +35,7 @@ class Level:
 
     Attributes:
         y: where.
-        text: written at its right end.
+        text: written at its right end; beside the chart where the level goes all through it.
         dashed: whether the line is.
         band: lowest and highest value of its uncertainty, as an upright bar at its left end.
         span: from where to where along x; all of the chart by default.
@@ -75,7 +75,14 @@ def point_chart(
     """
     heights = [one.y for one in points]
     heights += [value for one in levels for value in (one.y, *(one.band or ()))]
-    axes = Axes(_wide([one.x for one in points], log=log_x), _wide(heights), size, log_x)
+    words = max((len(one.text) for one in levels if one.span is None), default=0)
+    axes = Axes(
+        x=_wide([one.x for one in points], log=log_x),
+        y=_wide(heights),
+        size=size,
+        log_x=log_x,
+        right=RIGHT + WIDE_LETTER * words,
+    )
     parts = axes.frame(title, x, axes.x_ticks() if x_ticks is None else x_ticks, y)
     parts += [_line(axes, level) for level in levels]
     parts += [_bar(axes, level, number) for number, level in enumerate(one for one in levels if one.band is not None)]
@@ -126,10 +133,13 @@ def _labels(axes: Axes, points: Sequence[Point], levels: Sequence[Level]) -> lis
     parts = []
     for level in levels:
         if level.text:
-            right = _ends(axes, level)[1] - 4
-            height = axes.at((axes.x[0], level.y))[1] - 4
-            taken.append((right - LETTER * len(level.text), right, height - LINE, height))
-            parts.append(f'<text x="{right:.1f}" y="{height:.1f}" text-anchor="end">{escape(level.text)}</text>')
+            right, height = _ends(axes, level)[1], axes.at((axes.x[0], level.y))[1]
+            where = (right + 4, height + 4, "start") if level.span is None else (right - 4, height - 4, "end")
+            if level.span is not None:
+                taken.append((where[0] - LETTER * len(level.text), where[0], where[1] - LINE, where[1]))
+            parts.append(
+                f'<text x="{where[0]:.1f}" y="{where[1]:.1f}" text-anchor="{where[2]}">{escape(level.text)}</text>'
+            )
     for one in points:
         across, height = axes.at((one.x, one.y))
         taken.append((across - DOT, across + DOT, height - DOT, height + DOT))
@@ -148,7 +158,7 @@ def _free(axes: Axes, point: Point, taken: list[tuple[float, float, float, float
     inside = [
         (left, base)
         for left, base in places
-        if left >= 0 and left + wide <= axes.size[0] - RIGHT and TOP + LINE <= base <= axes.size[1]
+        if left >= 0 and left + wide <= axes.size[0] - axes.right and TOP + LINE <= base <= axes.size[1]
     ]
     boxes = [(left, left + wide, base - LINE + 2, base) for left, base in inside or places]
     box = next((one for one in boxes if not any(_overlap(one, other) for other in taken)), boxes[0])

@@ -32,6 +32,8 @@ from GTVAutoSegLib.evaluation.commission.figures import (
 )
 from GTVAutoSegLib.evaluation.commission.judge import RULES, judged
 from GTVAutoSegLib.evaluation.commission.limits import Limits, load_limits
+from GTVAutoSegLib.evaluation.commission.measure import worst_slices
+from GTVAutoSegLib.evaluation.commission.outline import Outlined
 from GTVAutoSegLib.evaluation.commission.page import commission_page
 from GTVAutoSegLib.images.metrics import added_path_length, compare, surface_dice
 from GTVAutoSegLib.images.read import read_volume
@@ -145,6 +147,29 @@ def test_surface_dice_and_added_path_go_by_the_sites_tolerance():
     assert added_path_length(mask, reference, volume, 4.0).sum() == whole - 24 * 2.0
     assert added_path_length(mask, reference, volume, 6.0).sum() == 0
     assert added_path_length(np.zeros_like(mask), reference, volume, 6.0).sum() == whole
+
+
+def test_the_worst_slices_lie_apart_and_are_counted_as_stored():
+    shape = (20, 30, 30)
+    hu = np.random.default_rng(0).integers(-100, 100, shape).astype(np.int16)
+    reference, mask = np.zeros(shape, bool), np.zeros(shape, np.uint8)
+    reference[2:18, 10:20, 10:20] = True
+    mask[2:18, 10:20, 10:20] = 1
+    for index, side in ((5, 4), (6, 3), (13, 2)):  # so many pixels too wide
+        mask[index, 10 - side : 20 + side, 10 - side : 20 + side] = 1
+
+    found = []
+    for flip in (False, True):
+        direction = (1.0, 0, 0, 0, 1.0, 0, 0, 0, -1.0 if flip else 1.0)
+        order = slice(None, None, -1 if flip else 1)
+        volume = Volume(np.ascontiguousarray(hu[order]), (2.0, 2.0, 3.0), (0.0, 0.0, 0.0), direction)
+        made = Outlined(mask[order].copy(), reference[order].copy(), device="cpu", precision="fp32")
+        found.append(worst_slices("a", made, volume=volume, window=(-160, 240)))
+
+    assert [one.picture.caption for one in found[0]] == ["axial, slice 5", "axial, slice 13"]
+    assert [one.picture.caption for one in found[1]] == ["axial, slice 14", "axial, slice 6"]
+    assert [one.picture.png for one in found[0]] == [one.picture.png for one in found[1]]
+    assert found[0][0].added_path_length_mm == (36 + 18 * 4 - 4) * 2.0
 
 
 def test_every_limit_is_judged_by_its_own_figure():
@@ -472,6 +497,15 @@ def test_a_damaged_model_is_told_before_a_case_is_read(tmp_path, dataset, bundle
     assert run(dataset, "--model", damaged, "--output", tmp_path / "out") == 3
     assert "the file is damaged or was changed" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_is_not_there_is_told_before_a_case_is_read(tmp_path, dataset, bundle, monkeypatch, capsys):
+    monkeypatch.setattr("GTVAutoSegLib.evaluation.commission.run.in_order", None)
+    arguments = [str(dataset), "--model", str(bundle), "--output", str(tmp_path / "out"), "--device", "cuda:99"]
+
+    assert main(["commission", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "cuda" in said and said.count("\n") == 1
 
 
 def test_a_full_disk_leaves_no_commission(tmp_path, dataset, bundle, monkeypatch, capsys):

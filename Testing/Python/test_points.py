@@ -42,7 +42,11 @@ def test_levels_and_their_bands_are_within_the_frame():
 
     heights = [float(number) for number in re.findall(r"M\d+\.\d (\d+\.\d)H", chart)]
     assert heights and all(30 < height < SIZE[1] - 40 for height in heights)
-    assert "limit" in words(chart)
+    (text,) = (one for one in elements(chart, "text") if one.text == "limit")
+    (dot, _) = elements(chart, "circle")
+    frame = next(one for one in elements(chart, "rect"))
+    assert float(text.get("x")) > float(frame.get("x")) + float(frame.get("width")) > float(dot.get("cx"))
+    assert float(text.get("x")) + 5 * 6 < SIZE[0]
     (bar,) = (one.get("d") for one in elements(chart, "path") if one.get("stroke") == "#777")
     low, high = (float(number) for number in re.search(r"M\S+ (\S+)V(\S+)$", bar).groups())
     assert 30 < low < heights[0] < high < SIZE[1] - 40

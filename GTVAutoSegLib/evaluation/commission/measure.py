@@ -11,6 +11,7 @@ from ...errors import InputError
 from ...images.masks.structure import mask_sha256
 from ...images.metrics import added_path_length
 from ...images.read import read_volume
+from ...images.region import axial_spacing
 from ...images.volume import Volume
 from ...report.pictures import Picture, compared_slices
 from ...training.data.dataset import Case, read_label
@@ -19,6 +20,7 @@ from .figures import CaseFigures, FailedCase, agreement_figures
 from .outline import HowRun, Outlined, outliner
 
 WORST_OF_A_CASE = 2
+APART_MM = 15.0  # neighbours show the same
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,18 @@ def measure(case: Case, how: HowRun, patient: str) -> Measured | FailedCase:
         seconds=round(seconds, 2),
         **agreement_figures(found.mask, found.reference, volume, how.tolerance_mm),
     )
-    return Measured(figures, _worst(case.name, found, volume=volume, window=maker.window))
+    return Measured(figures, worst_slices(case.name, found, volume=volume, window=maker.window))
 
 
-def _worst(name: str, found: Outlined, *, volume: Volume, window: tuple[float, float]) -> tuple[WorstSlice, ...]:
+def worst_slices(name: str, found: Outlined, *, volume: Volume, window: tuple[float, float]) -> tuple[WorstSlice, ...]:
     """The slices with most outline to draw or to take away."""
     true, ours = found.reference, found.mask > 0
     lengths = added_path_length(ours, true, volume) + added_path_length(true, ours, volume)
-    chosen = [int(index) for index in np.argsort(-lengths, kind="stable")[:WORST_OF_A_CASE] if lengths[index] > 0]
+    apart = APART_MM / axial_spacing(volume)[0]
+    chosen: list[int] = []
+    for index in np.argsort(-lengths, kind="stable").tolist():
+        if lengths[index] > 0 and all(abs(index - other) >= apart for other in chosen):
+            chosen.append(index)
+    chosen = chosen[:WORST_OF_A_CASE]
     pictures = compared_slices(ours, true, volume, slices=chosen, window=window)
     return tuple(WorstSlice(name, round(float(lengths[index]), 1), picture) for index, picture in zip(chosen, pictures))
