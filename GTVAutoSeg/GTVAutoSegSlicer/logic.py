@@ -226,7 +226,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
         on_event: Callable[[dict], None] | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Any:
-        """Make a case of a data set of an approved outline and its CT, in a child process; without names, and once.
+        """Make an approved outline and its CT a case of a data set, in a child process; without names, and once.
 
         Args:
             segmentationNode: vtkMRMLSegmentationNode.

@@ -35,7 +35,7 @@ class Side:
     Attributes:
         given: how it was asked for: a model's id or path, or the folder of a run.
         name: for people.
-        bundles: by case the path of the bundle that outlines it: of a run that of the fold that did not learn from it.
+        bundles: by case, path of the bundle that outlines it; of a run, the fold that did not learn from the case.
         remarks: for whoever reads its figures.
     """
 

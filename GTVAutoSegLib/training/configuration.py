@@ -26,7 +26,7 @@ class Configuration:
         preset: hyper-parameters.
         cases: hash of image and label of each case, by name; see `slice_store.content_of`.
         folds: names of the validation cases of each fold, by its folder's name.
-        training: names of those that teach, of folds where those are not all others.
+        training: names of the training cases, of folds that do not train on all other cases.
     """
 
     task: Task

@@ -18,7 +18,7 @@ from .data.tasks import Task
 
 
 def began_with(task: Task, start: Bundle) -> Task:
-    """The task with the model named in its ``data``, from where model, report and ``run.json`` have it.
+    """The task with the model named in its ``data``, which the new model, the report and ``run.json`` repeat.
 
     The data a model was trained on, with their licence and attribution, are in every model that began with it.
     """

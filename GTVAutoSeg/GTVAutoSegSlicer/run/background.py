@@ -18,8 +18,8 @@ END_S = 5.0
 class Background(Generic[T]):
     """Does something in a thread. It may touch neither the scene nor Qt.
 
-    Slicer keeps Python's lock in its event loop. So the thread goes on only in code that needs no lock, as files,
-    NumPy's loops and SimpleITK are, and while a timer's slot lets go of it: the fewer steps the better.
+    Slicer's event loop holds Python's lock. So the thread goes on only in code that needs no lock (files, NumPy's
+    loops, SimpleITK), and while a timer's slot releases it: the fewer steps in Python, the better.
 
     Args:
         work: called in the thread, with a function that says whether the result is still wanted.

@@ -16,7 +16,7 @@ from GTVAutoSegLib.errors import RunError
 
 # A grandchild that survived may hold the pipes open for ever.
 DRAIN_S = 2.0
-# One the system does not let go of, as one waiting for a driver, must not hold Slicer.
+# A process that the system does not let go of, as when it waits for a driver, must not hold up Slicer.
 END_S = 4.0
 
 
@@ -56,7 +56,7 @@ class Child:
             reader.start()
 
     def send(self, line: str) -> None:
-        """Write a line to its standard input; that nobody reads it any more shows in `exit_code`."""
+        """Write a line to its standard input; `exit_code` tells when the process has ended."""
         with contextlib.suppress(OSError, ValueError):  # the pipe is broken, or closed already
             self.process.stdin.write(line.encode("ascii") + b"\n")
             self.process.stdin.flush()

@@ -1,4 +1,4 @@
-"""To make a case of a data set of an outline and its CT: a request to the child process."""
+"""To make an outline and its CT a case of a data set: a request to the child process."""
 
 from __future__ import annotations
 

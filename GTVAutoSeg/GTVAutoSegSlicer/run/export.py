@@ -91,7 +91,7 @@ class ExportWork:
 
     @property
     def cancelled(self) -> str:
-        """Whether the file came too early for the cancel."""
+        """Whether the file was there before the cancel."""
         return self._too_late() or _("The export was cancelled; nothing was written.")
 
     @property

@@ -38,7 +38,7 @@ class Failure(GTVAutoSegError):
             "no-dicom" and "export".
         message: one sentence: what was got, what was expected, what to do.
         hint: a further sentence, or "".
-        details: for the button behind which the rest is shown.
+        details: what the button for details shows.
     """
 
     def __init__(self, code: str, message: str, hint: str = "", details: str = "") -> None:

@@ -150,7 +150,7 @@ class Run:
 
     @property
     def _stands(self) -> bool:
-        """Whether the worker has done what no cancel takes back any more, as a file that is in its place."""
+        """Whether the worker has done something that a cancel cannot take back, as putting a file in its place."""
         end = self._end
         return self._work.is_final and end is not None and end.exit_code == 0 and end.result is not None
 

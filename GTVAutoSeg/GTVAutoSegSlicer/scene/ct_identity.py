@@ -62,7 +62,7 @@ def _grid(ct: Any) -> str:
 
 
 def dicom_origin(ct: Any) -> Origin:
-    """Which series of whom a CT is, as far as Slicer's DICOM database still has one of its slices.
+    """Series and patient of a CT, as far as Slicer's DICOM database still has one of its slices.
 
     Args:
         ct: vtkMRMLScalarVolumeNode.

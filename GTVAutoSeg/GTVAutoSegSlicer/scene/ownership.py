@@ -19,7 +19,7 @@ from .ct_identity import OF_VOXELS, identities
 def our_segments(node: Any) -> dict[str, str]:
     """The segment of the last run, by region.
 
-    Where there is none any more, it is the last that was: edited or renamed since; without those it is a copy.
+    Where no segment is one any more, the last that was one counts, edited or renamed since; else a copy of it.
 
     Args:
         node: vtkMRMLSegmentationNode.

@@ -26,8 +26,8 @@ class CropSet:
     Attributes:
         cases: in the slice store, with ``hu.npy`` and ``label.npy``.
         settings: with ``crops``.
-        fixed: the number of a box: each case has this one, always the same, and only the slices in it count; None
-            draws a box for every epoch and slice, which the slice lies in.
+        fixed: number of the box that each case then always has, and only the slices in it count; None draws a box
+            around each slice anew for every epoch.
     """
 
     cases: tuple[StoredCase, ...]

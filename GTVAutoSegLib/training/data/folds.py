@@ -184,7 +184,7 @@ def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> lis
 
 
 def chosen_training(folds: Sequence[Fold], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Who teaches in each fold, by its name, where that is not everybody but those who validate."""
+    """The training cases of each fold, by its name, where these are not all but the validation cases."""
     return {
         fold.name: tuple(sorted(fold.training)) for fold in folds if {*fold.training} != {*names} - {*fold.validation}
     }

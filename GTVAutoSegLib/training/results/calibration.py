@@ -49,7 +49,7 @@ def calibrate(
     Args:
         model: in float32, on the CPU.
         cases: `CASES` of them are used, spread over the list.
-        others: cases with labels; best none of ``cases``.
+        others: cases with labels, best other ones than ``cases``.
         progress: called with stage, cases done, and cases in all.
 
     Raises:

@@ -2,7 +2,7 @@
 
 The paper picks the more probable class, a threshold of 0.5. A tumour slice the classifier misses is lost for good,
 while one picked in vain costs only what the segmenter outlines there: on few patients the best threshold lies lower.
-So does that of a segmenter, which is hesitant after few patients. The two are chosen together.
+The same holds for a segmenter, which is hesitant after few patients. The two are chosen together.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ ADVICE = "free space on the disk or choose another folder, and collect the case 
 
 @dataclass(frozen=True)
 class Origin:
-    """Which series of whom a CT is: SeriesInstanceUID and PatientID, "" each where nobody knows. Neither is kept."""
+    """Series and patient of a CT: SeriesInstanceUID and PatientID, "" where they are not known. Neither is kept."""
 
     series: str = ""
     patient: str = ""
@@ -71,7 +71,7 @@ def collect(
         mask: (z, y, x) on its grid; what is not 0 is tumour.
         dataset: folder in the layout of `dataset.find_cases`, made if need be.
         provenance: of the outline.
-        origin: which series of whom the CT is; None reads that from its DICOM files.
+        origin: series and patient of the CT; None reads them from its DICOM files.
 
     Returns:
         What became of it. A newer outline of the same CT replaces the older one, which is kept aside.
@@ -97,7 +97,7 @@ def collect(
         restore_folder(folder)
         old = there.get(name)
         case = CollectedCase(
-            # A file without a header does not make somebody else's CT of it.
+            # Without DICOM headers the CT does not become somebody else's.
             patient=_pseudonym(origin.patient) or (old.patient if old is not None else ""),
             ct_sha256=digest,
             mask_sha256=mask_sha256(label),
@@ -142,7 +142,7 @@ def _content(volume: Volume) -> str:
 
 
 def _pseudonym(patient: str) -> str:
-    """The same word for the same patient, which only who has this user's key can find out."""
+    """A patient's pseudonym, always the same; only somebody with this user's key can find out whose it is."""
     if not patient:
         return ""
     return f"patient_{hmac.new(_key(), patient.encode(), hashlib.sha256).hexdigest()[:LETTERS]}"

@@ -27,7 +27,7 @@ class CollectWish:
 
     Attributes:
         provenance: of the outline; what was edited is measured here.
-        origin: which series of whom the CT is.
+        origin: series and patient of the CT.
         automatic: the outline as the model left it, see `images.masks.packed`; "" where nobody knows.
     """
 

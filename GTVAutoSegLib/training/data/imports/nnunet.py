@@ -32,7 +32,7 @@ class Structure:
         name: of the structure.
         values: of its voxels.
         others: values that mean something else.
-        ignored: value of voxels of which nobody knows what they are; None where there is none.
+        ignored: value of voxels that were not annotated; None where there is none.
     """
 
     name: str
