@@ -421,7 +421,9 @@ def test_a_case_that_cannot_be_read_fails_by_name_and_is_not_passed_over(tmp_pat
 
     content = read(tmp_path / "out")
     assert [one["case"] for one in content["failed"]] == ["patient1"] and len(content["cases"]) == 2
-    assert "patient1 could not be measured" in (tmp_path / "out" / "commission.html").read_text()
+    page = (tmp_path / "out" / "commission.html").read_text()
+    assert "patient1 could not be measured: label.nii.gz lies on another grid than data.nii.gz" in page
+    assert str(tmp_path) not in page + (tmp_path / "out" / "commission.json").read_text()
 
 
 @pytest.mark.parametrize("what", ["none", "empty", "no tumour", "no label"])

@@ -55,7 +55,7 @@ def measure(case: Case, how: HowRun, patient: str) -> Measured | FailedCase:
         found = maker.outline(case.name, volume, reference)
         seconds = time.perf_counter() - begun
     except InputError as error:
-        return FailedCase(case.name, str(error))
+        return FailedCase(case.name, _without_folders(str(error), case))
     figures = CaseFigures(
         case=case.name,
         patient=patient,
@@ -70,6 +70,13 @@ def measure(case: Case, how: HowRun, patient: str) -> Measured | FailedCase:
         **agreement_figures(found.mask, found.reference, volume, how.tolerance_mm),
     )
     return Measured(figures, worst_slices(case.name, found, volume=volume, window=maker.window))
+
+
+def _without_folders(text: str, case: Case) -> str:
+    """A message with the names of the case's files alone: folders name patients and machines, and pages are filed."""
+    for path in (case.image, case.label):
+        text = text.replace(str(path), path.name)
+    return text
 
 
 def worst_slices(name: str, found: Outlined, *, volume: Volume, window: tuple[float, float]) -> tuple[WorstSlice, ...]:
