@@ -31,7 +31,7 @@ def main(dataset: Path, picture: Path) -> None:
     widget = loaded.widget
     widget.enter()
     panel, ui = widget.panel, widget.ui
-    panel._parameters.model = MODEL
+    panel.shown.node.model = MODEL
     panel.learning.open()
     ui.trainingSetButton.directory = str(dataset)
     ui.presetSelector.setCurrentIndex(panel.learning.training._form.presets._values.index(PRESET))

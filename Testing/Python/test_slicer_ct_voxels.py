@@ -26,7 +26,7 @@ def pair(panel, until, tmp_path):
         node = slicer.util.loadSegmentation(str(tmp_path / "gtv.seg.nrrd"))
         panel.ui.inputSelector.setCurrentNode(ct)
         panel.ui.outputSelector.setCurrentNode(node)
-        until(lambda: panel._ct_voxels.knows(ct))
+        until(lambda: panel.shown.ct_voxels.knows(ct))
         return ct, node
 
     return reload
@@ -103,15 +103,15 @@ def test_while_a_ct_is_looked_at_the_window_turns_and_nothing_is_deselected(pane
     ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
     go, look = threading.Event(), ct_voxels.voxels_sha256
     monkeypatch.setattr(ct_voxels, "voxels_sha256", lambda *given: (go.wait(20), look(*given))[1])
-    panel._on_parameters_modified()
+    panel.shown.changed()
     for _ in range(5):
         slicer.app.processEvents()
-    assert not panel._ct_voxels.knows(ct)
+    assert not panel.shown.ct_voxels.knows(ct)
     assert panel.ui.outputSelector.currentNode() is node
     slicer.util.arrayFromVolume(ct)[2] += 1  # another CT by now
     slicer.util.arrayFromVolumeModified(ct)
     go.set()
-    until(lambda: panel._ct_voxels.knows(ct))
+    until(lambda: panel.shown.ct_voxels.knows(ct))
     assert panel.ui.outputSelector.currentNode() is None
 
 
@@ -128,13 +128,13 @@ def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
         return ""
 
     monkeypatch.setattr(ct_voxels, "voxels_sha256", look)
-    panel._on_parameters_modified()
+    panel.shown.changed()
     freed = []
     ct.GetImageData().AddObserver("DeleteEvent", lambda *_: freed.append("CT"))
     del ct
     slicer.mrmlScene.Clear(0)
     gc.collect()
-    assert panel._ct_voxels._background is None
+    assert panel.shown.ct_voxels._background is None
     assert freed == ["CT"]
 
 

@@ -44,7 +44,7 @@ def open_panel(load_module, slicer_runtime, home):
         choose_dataset(str(home / "cases"))
         widget.enter()
         panel = widget.panel
-        panel._parameters.model, panel._parameters.device = "phantom", "cpu"
+        panel.shown.node.model, panel.shown.node.device = "phantom", "cpu"
         panel.learning.open()
         preset = write_preset(home / "preset.json", epochs=3)
         panel.learning.training._form.presets.add_file(str(preset))

@@ -50,12 +50,12 @@ def test_a_label_map_that_was_loaded_first_is_not_taken_for_the_ct(panel):
     import slicer
 
     panel.exit()
-    panel._parameters.input_volume = None
+    panel.shown.node.input_volume = None
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Contours")
     ct = add_ct()
-    panel._parameters.input_volume = None
+    panel.shown.node.input_volume = None
     panel.enter()
-    assert panel._parameters.input_volume is ct
+    assert panel.shown.node.input_volume is ct
     assert panel.ui.inputSelector.currentNode() is ct
 
 
@@ -70,7 +70,7 @@ def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel,
     assert not panel.ui.inputSelector.enabled
     until(lambda: "slices" in panel.ui.progressBar.format and panel.ui.progressBar.maximum == 600)
     assert panel.ui.stageLabel.text.startswith("Finding the slices that show tumour")
-    panel._start()  # a second run is never started
+    panel.starts.segment()  # a second run is never started
     assert panel.runs.run._job.child.process.pid == pid
     time.sleep(slicer.app.doubleClickInterval / 1000)  # a second click before that is no cancel
     panel.ui.segmentButton.click()
@@ -148,7 +148,7 @@ def test_beside_the_result_of_another_model_the_selected_models_segment_is_edite
 
     ct = add_ct()
     other = put_segment(None, ct, ball()[:, ::-1], SegmentInfo(name="PTV70"))
-    panel._parameters.output_segmentation = other.node
+    panel.shown.node.output_segmentation = other.node
     panel.ui.editButton.click()
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
     assert editor.currentSegmentID() == other.segment_id
@@ -207,7 +207,7 @@ def test_the_state_is_saved_with_the_scene(panel, until, tmp_path):
     import slicer
 
     ct = add_ct("Saved CT")
-    panel._parameters.device = "cpu"
+    panel.shown.node.device = "cpu"
     run(panel, until)
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(0)
@@ -299,7 +299,7 @@ def test_run_on_the_cpu_runs_on_the_cpu(panel, until, monkeypatch):
 def test_out_of_memory_on_the_cpu_offers_to_crop(panel, until, monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "fail:memory")
     add_ct()
-    panel._parameters.device = "cpu"
+    panel.shown.node.device = "cpu"
     run(panel, until)
     assert panel.ui.failureActionButton.text == "Open Crop Volume"
 
@@ -362,11 +362,11 @@ def test_the_probe_fills_the_list_of_devices(panel, until, monkeypatch):
         "cpu: works",
     ]
     selector.setCurrentIndex(2)
-    assert panel._parameters.device == "cuda:0"
+    assert panel.shown.node.device == "cuda:0"
 
 
 def test_a_device_that_is_not_here_stays_selected_and_says_so(panel):
-    panel._parameters.device = "cuda:3"
+    panel.shown.node.device = "cuda:3"
     assert panel.ui.deviceSelector.currentText == "cuda:3 (not found here)"
-    panel._parameters.device = "auto"
+    panel.shown.node.device = "auto"
     assert panel.ui.deviceSelector.count == 2

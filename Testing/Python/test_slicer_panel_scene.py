@@ -103,7 +103,7 @@ def test_what_does_not_belong_together_is_parted_when_many_changes_are_made_at_o
     run(panel, until)
     second = add_ct("Second")
     slicer.mrmlScene.StartState(slicer.mrmlScene.BatchProcessState)
-    panel._parameters.input_volume = second
+    panel.shown.node.input_volume = second
     slicer.mrmlScene.EndState(slicer.mrmlScene.BatchProcessState)
     assert panel.ui.outputSelector.currentNode() is None
 

@@ -23,7 +23,7 @@ def test_a_click_gives_the_segmentation_of_the_command_line_voxel_for_voxel(load
     widget.enter()
     titles = [widget.ui.modelSelector.itemText(index) for index in range(widget.ui.modelSelector.count)]
     widget.ui.modelSelector.setCurrentIndex(titles.index(read_bundle("sts-gtv").info.title))
-    widget.panel._parameters.device = "cpu"
+    widget.panel.shown.node.device = "cpu"
     widget.ui.segmentButton.click()
     assert process_events_until(lambda: not widget.panel.running, timeout=300)
     assert widget.ui.failureMessage.text == ""

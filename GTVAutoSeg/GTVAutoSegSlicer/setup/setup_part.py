@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ..panel.failure_card import FailureCard
-from ..panel.log_part import LogPart
+from ..panel.running.log_part import LogPart
 from ..run.failures import Failure, was_killed
 from ..run.job import Ended
 from ..run.kept_worker import KEPT_WORKER

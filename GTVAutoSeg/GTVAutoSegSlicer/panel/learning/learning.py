@@ -13,8 +13,8 @@ from ...run.failures import Failure
 from ...run.run import Outcome
 from ...training.folder import TrainingFolder, last_training
 from ...training.places import chosen_dataset, trainings_folder
-from ..log_part import LogPart
 from ..model_part import ModelPart
+from ..running.log_part import LogPart
 from .collect_part import CollectPart, collect_failure, describe_collected, note_collected
 from .outcome_part import OutcomePart
 from .train_form import TrainForm

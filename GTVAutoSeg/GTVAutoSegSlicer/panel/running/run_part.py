@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
-from ..run.failures import Failure
-from ..run.run import Outcome, Run
+from ...run.failures import Failure
+from ...run.run import Outcome, Run
 from .log_part import LogPart
 from .progress_part import ProgressPart
 
