@@ -16,6 +16,7 @@ from datasets import save
 from dicom_samples import patient_array, write_series
 
 from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.evaluation.commission.run import check_region
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.system.leftovers import sweep
@@ -184,3 +185,60 @@ def test_killed_at_any_step_the_data_set_has_the_old_or_the_new_case_and_the_nex
     assert len(older) == 1 and np.array_equal(older[0], read_volume(mask).array)
     assert json.loads((tmp_path / "set" / "cases.json").read_text()).keys() == {case.name}
     assert not list((tmp_path / "set").glob(".*.part"))
+
+
+def test_another_ct_of_the_same_series_is_a_case_of_its_own_though_the_outline_is_the_same(tmp_path):
+    for number in range(2):  # as two phases that a scanner puts into one series
+        folder = tmp_path / f"ct{number}"
+        write_series(folder, patient_array(seed=number), PatientID="A")
+        for file in folder.iterdir():
+            slice_ = pydicom.dcmread(file)
+            slice_.SeriesInstanceUID = "1.2.3"
+            slice_.save_as(file)
+        for _ in range(2):
+            mask = outline(tmp_path / f"m{number}.nrrd", folder, 4)
+            assert collect(folder, mask, tmp_path / "set", "--accept") == 0
+    there = [read_volume(case.image).array for case in find_cases(tmp_path / "set")]
+    assert len(there) == 2
+    for number in range(2):
+        assert sum(np.array_equal(read_volume(tmp_path / f"ct{number}").array, one) for one in there) == 1
+    assert len({case.patient for case in read_collected(tmp_path / "set").values()}) == 1
+
+
+def test_the_same_voxels_at_another_place_keep_the_former_case_aside(tmp_path):
+    write_series(tmp_path / "ct", patient_array(), PatientID="A")
+    assert collect(tmp_path / "ct", outline(tmp_path / "m.nrrd", tmp_path / "ct", 4), tmp_path / "set", "--accept") == 0
+    for file in (tmp_path / "ct").iterdir():
+        slice_ = pydicom.dcmread(file)
+        slice_.ImagePositionPatient = [float(slice_.ImagePositionPatient[0]) + 5, *slice_.ImagePositionPatient[1:]]
+        slice_.save_as(file)
+    assert collect(tmp_path / "ct", outline(tmp_path / "m.nrrd", tmp_path / "ct", 4), tmp_path / "set", "--accept") == 0
+    assert len(find_cases(tmp_path / "set")) == len(list((tmp_path / "set" / ".earlier").iterdir())) == 1
+
+
+def test_a_mask_that_names_no_region_leaves_no_file_name_in_the_data_set(study, tmp_path):
+    ct, _ = study
+    named = outline(tmp_path / "Doe_Jane_1950.nii.gz", ct, 4)
+    assert collect(ct, named, tmp_path / "set", "--accept") == 0
+    assert [one.provenance.region for one in read_collected(tmp_path / "set").values()] == [""]
+    assert not any(b"Doe" in path.read_bytes() for path in (tmp_path / "set").rglob("*") if path.is_file())
+    check_region(tmp_path / "set", find_cases(tmp_path / "set"), "GTV", "")
+
+
+def test_a_damaged_list_of_patients_is_said_before_anything_is_written(study, tmp_path, capsys):
+    ct, mask = study
+    assert collect(ct, mask, tmp_path / "set", "--accept") == 0
+    before = read_collected(tmp_path / "set")
+    for damaged in ("{", "[]", '{"case": 5}'):
+        (tmp_path / "set" / "patients.json").write_text(damaged)
+        capsys.readouterr()
+        assert collect(ct, outline(tmp_path / "newer.nrrd", ct, 6), tmp_path / "set", "--accept") == 2
+        assert "patients.json" in capsys.readouterr().err and read_collected(tmp_path / "set") == before
+
+
+def test_a_key_that_a_killed_process_had_begun_to_write_is_written_anew(study, tmp_path, own_key):
+    ct, mask = study
+    own_key.parent.mkdir(parents=True)
+    own_key.touch()
+    assert collect(ct, mask, tmp_path / "set", "--accept") == 0
+    assert len(own_key.read_bytes()) == 32 and own_key.stat().st_mode & 0o077 == 0

@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", metavar="NAME", help="which segment, where MASK holds several")
     parser.add_argument("--accept", action="store_true", help="take the outline although nobody has approved it")
     parser.epilog = (
-        "Voxels, geometry and hashes are kept; names, dates and UIDs are not. A face can still be seen on a CT of the "
-        "head. A CT is taken once: a newer outline of it replaces the older one, which is kept in DATASET/.earlier."
+        "Of the patient, voxels, geometry and hashes are kept; no name, number, date or UID. The region's name, who "
+        "approved it, who collected it and when are kept as well. A face can still be seen on a CT of the head. A CT "
+        "is taken once: a newer outline of it replaces the older one, which is kept in DATASET/.earlier."
     )
 
 
@@ -59,6 +60,7 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
     from ...batch.earlier import record_beside
     from ...cascade.result import ModelRecord
     from ...errors import InputError
+    from ...images.masks.files import SEGMENTATION
     from ...images.masks.structure import mask_sha256
     from ...system import tags
     from ...training.data.collected.case import EditFigures, Provenance
@@ -78,7 +80,8 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
         if record.correction is not None:
             edited = EditFigures.of(record.correction.edit)
     return Provenance(
-        region=structure.segment.name,
+        # A label map's region is called after its file, and many a file is called after the patient.
+        region=structure.segment.name if path.name.lower().endswith(SEGMENTATION) else "",
         model=model,
         edited=edited,
         approved_by=approval.reviewer if approval is not None else "",

@@ -94,7 +94,8 @@ def check_region(dataset: Path, cases: Sequence[Case], roi: str, named: str) -> 
         InputError: a case is of another structure.
     """
     names = {case.name for case in cases}
-    regions = {name: one.provenance.region for name, one in read_collected(dataset).items() if name in names}
+    collected = {name: one.provenance.region for name, one in read_collected(dataset).items() if name in names}
+    regions = {name: region for name, region in collected.items() if region}
     for name, region in regions.items():
         if roi != ANY_STRUCTURE and region.casefold() not in (roi.casefold(), named.casefold()):
             raise InputError(

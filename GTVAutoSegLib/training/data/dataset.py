@@ -72,6 +72,17 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
     path = (root if raw is None else raw.root) / PATIENTS
     if not path.is_file():
         return patients
+    listed = read_patient_list(path)
+    if raw is not None:  # of its training and test cases
+        listed = {name: patient for name, patient in listed.items() if name in patients}
+    strangers = sorted(listed.keys() - patients.keys())
+    if strangers:
+        raise InputError(f"{path} names the case {strangers[0]}, which is not in the data set; correct or remove it")
+    return {**patients, **listed}
+
+
+def read_patient_list(path: Path) -> dict[str, str]:
+    """What ``patients.json`` says; raises InputError for one that is damaged."""
     try:
         listed = read_json(path)
     except (OSError, ValueError) as error:
@@ -80,12 +91,7 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
         raise InputError(
             f'{path} does not map cases to patients; expected {{"case": "patient", ...}}, all of them texts'
         )
-    if raw is not None:  # of its training and test cases
-        listed = {name: patient for name, patient in listed.items() if name in patients}
-    strangers = sorted(listed.keys() - patients.keys())
-    if strangers:
-        raise InputError(f"{path} names the case {strangers[0]}, which is not in the data set; correct or remove it")
-    return {**patients, **listed}
+    return listed
 
 
 def read_label(case: Case, image: Volume) -> np.ndarray:

@@ -41,7 +41,7 @@ class Provenance:
     """Where an outline comes from.
 
     Attributes:
-        region: its name.
+        region: its name; "" where its file names none.
         model: that proposed it; None where none did.
         edited: None where nobody knows.
         approved_by: the qualified person; "" where the outline was accepted without an approval.

@@ -22,14 +22,14 @@ from ....errors import DiskError, InputError
 from ....images.dicom.headers import read_header
 from ....images.itk import write_image
 from ....images.masks.structure import mask_sha256
+from ....images.read import read_volume
 from ....images.volume import Volume, check_ct
 from ....model.bundle import user_folder
 from ....report.record.audit import user
-from ....system.files import make_folder, restore_folder, restore_folders, whole_folder, write_json
-from ....system.json_text import read_json
+from ....system.files import make_folder, restore_folder, restore_folders, whole_file, whole_folder, write_json
 from ....system.lock import locked
 from ....system.settings import as_json
-from ..dataset import PATIENTS
+from ..dataset import PATIENTS, read_patient_list
 from ..imports.cases import as_int16
 from ..imports.plan import case_name
 from .case import RECORD, CollectedCase, Provenance, read_collected
@@ -87,12 +87,13 @@ def collect(
     make_folder(dataset)
     with locked(dataset, PATIENCE_S):
         _check_is_dataset(dataset)
+        _read_patients(dataset)
         restore_folders(dataset)
         there = read_collected(dataset)
         origin = origin or _origin(volume)
         digest = _content(volume)
         known = (name for name, case in there.items() if case.ct_sha256 == digest)
-        name = next(known, case_name(origin.series or digest))
+        name = next(known, "") or _new_name(dataset, origin.series, digest, volume)
         folder = dataset / name
         restore_folder(folder)
         old = there.get(name)
@@ -106,7 +107,7 @@ def collect(
             collected_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
         what = REPLACED if folder.exists() else ADDED
-        if old is not None and old.mask_sha256 == case.mask_sha256:
+        if old is not None and (old.ct_sha256, old.mask_sha256) == (digest, case.mask_sha256):
             what, case = THERE, replace(case, earlier=old.earlier)
         elif what == REPLACED:
             case = replace(case, earlier=_keep_aside(folder))
@@ -132,6 +133,20 @@ def _origin(volume: Volume) -> Origin:
     return Origin() if header is None else Origin(header.series, header.patient.id)
 
 
+def _new_name(dataset: Path, series: str, digest: str, volume: Volume) -> str:
+    """Of a CT that is not yet there: by its series, unless a case of that name has other voxels.
+
+    A series may hold several CTs, as the phases of a breath, and different names may have the same short hash.
+    """
+    name = case_name(series or digest)
+    path = next((dataset / name).glob("data.*"), None)
+    try:
+        is_other = path is not None and not np.array_equal(read_volume(path).array, as_int16(volume.array)[0])
+    except InputError:  # damaged; the new one takes its place, and it is kept aside
+        return name
+    return case_name(digest) if is_other else name
+
+
 def _content(volume: Volume) -> str:
     """SHA-256 of voxels and geometry: the same CT is the same, whatever file it comes from."""
     hu, _ = as_int16(volume.array)
@@ -153,12 +168,10 @@ def _key() -> bytes:
     path = user_folder().parent / KEY
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(number, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-        except FileExistsError:
-            pass
+        if not _is_written(path):
+            with locked(path.parent, PATIENCE_S):
+                if not _is_written(path):
+                    _write_key(path)
         key = path.read_bytes()
     except OSError as error:
         raise DiskError(
@@ -168,6 +181,17 @@ def _key() -> bytes:
     if len(key) != KEY_BYTES:
         raise InputError(f"{path} has {len(key)} bytes, expected {KEY_BYTES}; remove it: new pseudonyms begin then")
     return key
+
+
+def _is_written(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _write_key(path: Path) -> None:
+    with whole_file(path) as temporary:
+        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(number, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
 
 
 def _keep_aside(folder: Path) -> int:
@@ -200,8 +224,12 @@ def _write(folder: Path, volume: Volume, label: np.ndarray, case: CollectedCase)
 def _write_lists(dataset: Path, cases: Mapping[str, CollectedCase]) -> None:
     """``cases.json`` from the records; ``patients.json`` keeps what it says of other cases."""
     write_json(dataset / CASES, as_json(cases))
-    path = dataset / PATIENTS
-    patients = read_json(path) if path.is_file() else {}
+    patients = _read_patients(dataset)
     patients |= {name: case.patient for name, case in cases.items() if case.patient}
     if patients:
-        write_json(path, patients)
+        write_json(dataset / PATIENTS, patients)
+
+
+def _read_patients(dataset: Path) -> dict[str, str]:
+    path = dataset / PATIENTS
+    return read_patient_list(path) if path.is_file() else {}
