@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -13,18 +14,29 @@ from torch import Tensor, nn
 
 from ..errors import InputError, ModelError
 from ..model.bundle import Bundle
+from ..model.completer import CompleterBundle
+from ..model.info import ModelInfo
 from ..model.stages import CascadeStage
+from .data.origin import Stated
 from .data.tasks import Task
 
+T = TypeVar("T", bound=Stated)
 
-def began_with(task: Task, start: Bundle) -> Task:
+
+def began_with(task: T, start: Bundle | CompleterBundle) -> T:
     """The task with the model named in its ``data``, which the new model, the report and ``run.json`` repeat.
 
-    The data a model was trained on, with their licence and attribution, are in every model that began with it.
+    The data a model was trained on, with their licence and attribution, are in every model that began with it, and so
+    is its own licence.
     """
     info = start.info
     origin = f"began with the weights of {info.id} {info.version} ({start.digest[:12]}), whose data are"
-    return replace(task, data=f"{task.data}; {origin}: {info.training_data.description}")
+    licence = task.licence
+    if info.licence not in licence:
+        licence = f"{licence}; of the weights it began with: {info.licence}"
+    data = info.training_data.description if isinstance(info, ModelInfo) else info.data
+    changes: dict[str, Any] = {"data": f"{task.data}; {origin}: {data}", "licence": licence}
+    return replace(task, **changes)  # type: ignore[type-var]
 
 
 def encoders_began_with(task: Task, path: Path) -> Task:

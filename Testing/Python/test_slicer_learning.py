@@ -83,7 +83,7 @@ def epochs_of(home, network):
 def begin(panel):
     """What the answer to the question begins; asking takes a process of its own each time."""
     training = panel.learning.training
-    folder = training._form.make(*training._host.dataset(), "cpu")
+    folder = training._form.make(training._host.dataset(), "cpu")
     training._begin(folder)
     assert panel.learning.running, panel.ui.trainingStatus.text
 
@@ -129,7 +129,10 @@ def test_two_corrected_cases_become_a_model_that_is_compared_used_and_brought_ba
     assert "1.1.0 is in use now" in ui.versionStatus.text and "version 1.1.0" in ui.modelDescription.text
     assert (ui.useModelButton.text, ui.useModelButton.enabled) == ("Installed", False)
     info = read_bundle("phantom").info
-    assert "2 cases of 2 patients in the training set 'cases'" in info.training_data.description
+    described = info.training_data.description
+    assert described.startswith("2 cases of 2 patients in the data set 'cases', 2 of them collected from outlines")
+    assert "began with the weights of phantom 1.0.0" in described
+    assert info.licence == "not told; of the weights it began with: CC0"
     ui.versionSelector.setCurrentIndex(1)
     ui.useVersionButton.click()
     assert "version 1.0.0" in ui.modelDescription.text and read_bundle("phantom").digest == before.digest

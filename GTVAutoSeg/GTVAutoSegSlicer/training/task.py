@@ -1,11 +1,11 @@
-"""The task that a model is trained for: the selected model's, or a file of the user's own, with this hospital's data.
+"""The task that a model is trained for: the selected model's, or a file of the user's own.
 
 As JSON: what it says is checked by the child process, since the library's `Task` needs PyTorch.
+What the new model says of its data is the library's, too: `GTVAutoSegLib.training.data.origin`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from GTVAutoSegLib.errors import InputError
@@ -13,7 +13,6 @@ from GTVAutoSegLib.model.info import ModelInfo, NetworkInfo
 from GTVAutoSegLib.system.resources import read_resource, shipped
 from GTVAutoSegLib.system.settings import as_json
 
-OWN_LICENCE = "none stated: trained on the hospital's own cases"
 BUILT_IN = ("in_channels", "width")  # arguments of a network that a task gives on its own
 
 
@@ -26,8 +25,6 @@ def task_of_model(info: ModelInfo) -> dict[str, Any]:
         **described,
         "title": info.title,
         "intended_use": info.intended_use,
-        "licence": info.licence,
-        "data": info.training_data.description,
         "preprocessing": as_json(info.preprocessing),
         "classifier": _stage(info.classifier),
         "segmenter": _stage(info.segmenter),
@@ -49,12 +46,6 @@ def read_task(name: str) -> dict[str, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not data["id"]:
         raise InputError(f"{path} is no task: it has no 'id'; see docs/training.md")
     return data
-
-
-def with_own_data(task: dict[str, Any], dataset: Path, cases: int, patients: int, from_model: bool) -> dict[str, Any]:
-    """The task as it is trained here: a model must not say that it was trained on the data of the model before it."""
-    data = f"{cases} cases of {patients} patients in the training set '{dataset.name}'"
-    return {**task, "data": data, "licence": task.get("licence", OWN_LICENCE) if from_model else OWN_LICENCE}
 
 
 def _stage(network: NetworkInfo) -> dict[str, Any]:

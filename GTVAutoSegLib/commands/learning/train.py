@@ -176,6 +176,7 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
     from ...cascade.device import resolve_device
     from ...model.bundle import verify_model
     from ...training.configuration import FILE, read_configuration
+    from ...training.data.origin import trained_on
     from ...training.run import Run
     from ...training.stages import STAGES
     from ...training.starting import began_with, encoders_began_with, first_network
@@ -185,7 +186,7 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
         name, preset = "that of the run", before.preset
     elif name is None and resolve_device(arguments.device).type != "cpu":
         name, (task, preset) = GPU_PRESET, load_settings(arguments.task, GPU_PRESET)
-    task = task.resized(preset.size, preset.width)
+    task = trained_on(task.resized(preset.size, preset.width), arguments.dataset)
     version = arguments.model_version or (before.task.version if before is not None else task.version)
     task = replace(_named(task, arguments.roi, arguments.suffix), version=version)
     stages = tuple(STAGES) if arguments.stage == "both" else (arguments.stage,)
@@ -258,7 +259,9 @@ def _estimate(work: Run, engine: Engine, preset: str, send: Send | None, cancell
 def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
     from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
+    from ...training.data.origin import trained_on
     from ...training.engine.engine import make_engine
+    from ...training.starting import began_with
 
     for option in ("fold", "encoder_weights", "store", "model_version", "label"):
         if getattr(arguments, option) is not None:
@@ -266,6 +269,10 @@ def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled
     if arguments.dry_run:
         raise InputError("--dry-run was given for the completer, whose time is not estimated; leave it out")
     task = load_completer_task(None if arguments.preset in (AUTO, GPU_PRESET) else Path(arguments.preset))
+    task = trained_on(task, arguments.dataset)
+    start = None if arguments.start_from is None else read_completer(arguments.start_from)
+    if start is not None:
+        task = began_with(task, start)
     engine = make_engine(arguments.device, arguments.precision)
     bundle = train_completer(
         task,
@@ -274,7 +281,7 @@ def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled
         engine=engine,
         reporter=_reporter(engine, send, cancelled),
         resume=arguments.resume,
-        start=None if arguments.start_from is None else read_completer(arguments.start_from),
+        start=start,
     )
     if send is not None:
         send("result", model=str(bundle), report=None, run=str(arguments.output))

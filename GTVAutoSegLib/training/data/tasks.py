@@ -56,8 +56,8 @@ class Task:
         terminology: DICOM codes in Slicer's notation, context names included.
         color: of the segment, red, green, blue in [0, 1].
         intended_use: what the model may be used for.
-        licence: of the models trained for it.
-        data: data set, its licence and attribution.
+        licence: of the models trained for it; see `origin.trained_on` for when it is believed.
+        data: data set, its licence and attribution; the same.
         preprocessing: window, box rule; ``size`` holds unless the preset says otherwise.
         classifier: first stage.
         segmenter: second stage.
@@ -73,13 +73,13 @@ class Task:
     terminology: str
     color: tuple[float, float, float]
     intended_use: str
-    licence: str
-    data: str
     preprocessing: PreprocessSettings
     classifier: StageTask = field(default_factory=lambda: StageTask("resnet18"))
     segmenter: StageTask = field(default_factory=lambda: StageTask("sanet"))
     width: int = 32
     version: str = "1.0.0"
+    licence: str = ""
+    data: str = ""
     postprocessing: PostprocessSettings = field(default_factory=PostprocessSettings)
 
     def __post_init__(self) -> None:

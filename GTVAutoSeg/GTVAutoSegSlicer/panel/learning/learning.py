@@ -76,7 +76,7 @@ class Learning:
             changed=self._on_training,
             device=host.device,
             last=lambda: self._last,
-            dataset=lambda: (chosen_dataset(), self.training_set.summary),
+            dataset=chosen_dataset,
         )
         self.training = TrainingPart(ui, TrainForm(ui, host.models), training)
 

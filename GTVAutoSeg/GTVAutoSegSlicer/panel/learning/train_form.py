@@ -13,12 +13,11 @@ from GTVAutoSegLib.model.bundle import Bundle, read_bundle
 from GTVAutoSegLib.model.versions import next_version
 from GTVAutoSegLib.system.json_text import read_json
 from GTVAutoSegLib.system.resources import shipped
-from GTVAutoSegLib.training.data.collected.summary import DatasetSummary
 
 from ...models import bundle_paths, chosen_folder
 from ...training.folder import ModelName, TrainingFolder, TrainingPlan
 from ...training.places import trainings_folder
-from ...training.task import read_task, task_of_model, with_own_data
+from ...training.task import read_task, task_of_model
 from ..model_part import ModelPart
 from .choices import Choices
 
@@ -49,7 +48,7 @@ class TrainForm:
             field.enabled = not locked
         ui.startCheck.enabled = not locked and self._start() is not None
 
-    def make(self, dataset: Path, summary: DatasetSummary, device: str) -> TrainingFolder:
+    def make(self, dataset: Path, device: str) -> TrainingFolder:
         """The folder of the training that is asked for.
 
         Raises:
@@ -70,8 +69,7 @@ class TrainForm:
             start=start,
             present=present,
         )
-        own = with_own_data(task, dataset, summary.cases, summary.patients, from_model=start is not None)
-        return TrainingFolder.make(trainings_folder(dataset), own, plan)
+        return TrainingFolder.make(trainings_folder(dataset), task, plan)
 
     def _bundle(self) -> Bundle | None:
         try:

@@ -13,7 +13,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
-from GTVAutoSegLib.training.data.collected.summary import DatasetSummary
 
 from ...run.failures import Failure, failure_of
 from ...run.job import Ended
@@ -33,7 +32,7 @@ class TrainingHost:
         changed: called when a training begins or ends.
         device: gives the selected device.
         last: gives the training begun last, or None.
-        dataset: gives folder and figures of the training set.
+        dataset: gives the folder of the training set.
     """
 
     log: Callable[[str], None]
@@ -41,7 +40,7 @@ class TrainingHost:
     changed: Callable[[], None]
     device: Callable[[], str]
     last: Callable[[], TrainingFolder | None]
-    dataset: Callable[[], tuple[Path, DatasetSummary]]
+    dataset: Callable[[], Path]
 
 
 class TrainingPart:
@@ -108,7 +107,7 @@ class TrainingPart:
         """Measure how long it takes; `_estimated` asks then."""
         folder: TrainingFolder | None = None
         try:
-            folder = self._form.make(*self._host.dataset(), self._host.device())
+            folder = self._form.make(self._host.dataset(), self._host.device())
             ended = partial(self._estimated, folder)
             self._measuring = Estimate(folder, ended, self._on_event, self._host.log)
         except GTVAutoSegError as error:

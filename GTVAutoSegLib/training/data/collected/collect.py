@@ -31,6 +31,7 @@ from ....system.lock import locked
 from ....system.settings import as_json
 from ..dataset import PATIENTS, read_patient_list
 from ..imports.cases import as_int16
+from ..imports.nnunet import DESCRIPTION
 from ..imports.plan import case_name
 from .case import RECORD, CollectedCase, Provenance, read_collected
 
@@ -41,6 +42,7 @@ KEY_BYTES = 32
 LETTERS = 8
 PATIENCE_S = 30.0
 ADDED, REPLACED, THERE = "added", "replaced", "there"
+OURS = (CASES, PATIENTS, "folds.json", DESCRIPTION)
 ADVICE = "free space on the disk or choose another folder, and collect the case again"
 
 
@@ -120,7 +122,7 @@ def _check_is_dataset(dataset: Path) -> None:
     strangers = [
         path.name
         for path in dataset.iterdir()
-        if not path.name.startswith(".") and path.name not in (CASES, PATIENTS, "folds.json") and not path.is_dir()
+        if not path.name.startswith(".") and path.name not in OURS and not path.is_dir()
     ]
     if strangers:
         raise InputError(

@@ -1,0 +1,113 @@
+"""What a model says of its data and their licence: those it is really trained on, and nothing that was made up.
+
+The ``data`` and ``licence`` of a shipped task are those of the model that ships. Whoever trains that task, or a copy of
+its file, on other CTs gets a model of other data. So a shipped text is never believed; the data set says itself what it
+is in ``dataset.json`` (as nnU-Net's: ``description``, ``reference``, ``licence``), or its cases are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from ...errors import InputError
+from ...system.json_text import read_json
+from ...system.resources import resource_folders
+from .collected.case import read_collected
+from .dataset import read_patients
+from .folds import read_dataset
+from .imports.nnunet import DESCRIPTION, raw_folder
+
+NOT_TOLD = "not told"
+
+
+class Stated(Protocol):
+    """A task, also a completer's."""
+
+    @property
+    def data(self) -> str:
+        """Data set, its licence and attribution; "" leaves it to the data set."""
+
+    @property
+    def licence(self) -> str:
+        """Of the models trained for it; "" leaves it to the data set."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a data set says of itself, "" where it does not."""
+
+    data: str = ""
+    licence: str = ""
+
+
+T = TypeVar("T", bound=Stated)
+
+
+def trained_on(task: T, datasets: Sequence[Path]) -> T:
+    """The task with what its model will say of data and licence.
+
+    Data are as the data sets' ``dataset.json`` describes them; else as the task says in words of its own; else counted.
+    The licence is the task's own; else that of ``dataset.json``; else not told.
+
+    Args:
+        task: as it was read.
+        datasets: that it is trained on.
+
+    Raises:
+        InputError: a data set cannot be used, or its ``dataset.json`` is damaged.
+    """
+    own = Origin() if " ".join(task.data.split()) in _shipped_texts() else Origin(task.data, task.licence)
+    told = [described(dataset) for dataset in datasets]
+    if own.data and not all(one.data for one in told):
+        data = own.data
+    else:
+        data = "; ".join(one.data or _counted(dataset) for one, dataset in zip(told, datasets))
+    licences = dict.fromkeys(one.licence or NOT_TOLD for one in told)
+    changes: dict[str, Any] = {"data": data, "licence": own.licence or "; ".join(licences)}
+    return replace(task, **changes)  # type: ignore[type-var]
+
+
+def described(dataset: Path) -> Origin:
+    """What a data set's ``dataset.json`` says; nothing where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = _root(dataset) / DESCRIPTION
+    if not path.is_file():
+        return Origin()
+    try:
+        told = read_json(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); expected what the data set is, as JSON") from error
+    if not isinstance(told, dict):
+        raise InputError(f'{path} describes no data set; expected {{"description": "...", "licence": "..."}}')
+    description, reference, licence, license_ = (
+        str(told.get(key) or "").strip() for key in ("description", "reference", "licence", "license")
+    )
+    data = "; ".join(text for text in (description, reference) if text) if description else ""
+    return Origin(data, licence or license_)
+
+
+def _counted(dataset: Path) -> str:
+    names = [case.name for case in read_dataset(dataset)[0]]
+    patients = len(set(read_patients(dataset, names).values()))
+    root = _root(dataset)
+    text = f"{len(names)} cases of {patients} patients in the data set '{root.resolve().name}'"
+    collected = len(read_collected(root).keys() & set(names))
+    return text + (f", {collected} of them collected from outlines that people approved or accepted" * bool(collected))
+
+
+def _root(dataset: Path) -> Path:
+    raw = raw_folder(dataset)
+    return dataset if raw is None else raw.root
+
+
+def _shipped_texts() -> set[str]:
+    """What the shipped tasks, and that of the completer, say of their data."""
+    files = [path for folder in resource_folders("Tasks") for path in folder.glob("*.json")]
+    files += [folder / "training.json" for folder in resource_folders("Completer")]
+    return {" ".join(read_json(path)["data"].split()) for path in files if path.is_file()}
