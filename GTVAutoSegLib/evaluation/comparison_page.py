@@ -46,7 +46,7 @@ def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str,
         f'<p class="small">Data set {escape(dataset)}; where a side is a training run, each case by networks that were '
         "not trained on it. HD95: the larger of the two directed 95th percentiles of the surface distances, undefined "
         "where an outline is empty. Added path length: how much of the label a person would have to draw anew. "
-        f"Interval: paired bootstrap over cases. GTVAutoSeg {__version__}.</p>",
+        f"Interval: paired bootstrap over patients. GTVAutoSeg {__version__}.</p>",
     ]
     return page(f"Comparison: {new.name} and {old.name}", parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +38,11 @@ class Difference:
 
     Attributes:
         mean: over cases, of each case's mean over the folds in which both are defined.
-        low: of the 95 % confidence interval, paired bootstrap over cases (percentiles).
+        low: of the 95 % confidence interval, paired bootstrap (percentiles) over patients, each with all their cases.
         high: the same.
-        p: of the Wilcoxon signed-rank test, two-sided; 1 when no case differs.
+        p: of the Wilcoxon signed-rank test of the patients' means, two-sided; 1 when no case differs.
         cases: that are compared.
+        patients: whose they are.
     """
 
     mean: float
@@ -48,6 +50,7 @@ class Difference:
     high: float
     p: float
     cases: int
+    patients: int
 
 
 def summarise(values: np.ndarray) -> Summary:
@@ -64,24 +67,39 @@ def summarise(values: np.ndarray) -> Summary:
     )
 
 
-def compare_systems(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Difference | None:
+def compare_systems(
+    ours: np.ndarray, theirs: np.ndarray, seed: int = 0, patients: Sequence[str] = ()
+) -> Difference | None:
     """``ours`` minus ``theirs``, float (folds, cases) of the same folds and cases; NaN is undefined.
+
+    Args:
+        ours: figures of one system.
+        theirs: of the other one.
+        seed: of the bootstrap.
+        patients: whose each case is; () where each is a patient of its own.
 
     Returns:
         None when no case is defined for both.
     """
     difference = ours - theirs
     kept = ~np.isnan(difference)
-    cases = np.array([column[known].mean() for column, known in zip(difference.T, kept.T) if known.any()])
-    if len(cases) == 0:
+    known = np.flatnonzero(kept.any(axis=0))
+    if len(known) == 0:
         return None
+    cases = np.array([difference[kept[:, case], case].mean() for case in known])
+    whose = [patients[case] if patients else str(case) for case in known.tolist()]
+    number = {patient: count for count, patient in enumerate(dict.fromkeys(whose))}
+    places = [number[patient] for patient in whose]
+    # Cases of one patient resemble each other, and are no further evidence: they are drawn together.
+    sums, counts = np.bincount(places, weights=cases), np.bincount(places)
     low = high = p = math.nan
-    if len(cases) > 1:
-        drawn = np.random.default_rng(seed).integers(0, len(cases), (RESAMPLES, len(cases)))
+    if len(sums) > 1:
+        drawn = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
         edges = np.array([1 - CONFIDENCE, 1 + CONFIDENCE]) / 2
-        low, high = (float(edge) for edge in np.quantile(cases[drawn].mean(axis=1), edges))
-        p = float(stats.wilcoxon(cases).pvalue) if cases.any() else 1.0
-    return Difference(float(cases.mean()), low=low, high=high, p=p, cases=len(cases))
+        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        low, high = (float(edge) for edge in np.quantile(means, edges))
+        p = float(stats.wilcoxon(sums / counts).pvalue) if cases.any() else 1.0
+    return Difference(float(cases.mean()), low=low, high=high, p=p, cases=len(cases), patients=len(sums))
 
 
 def _spread(values: np.ndarray) -> float:

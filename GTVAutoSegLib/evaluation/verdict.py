@@ -17,7 +17,7 @@ from .statistics import Difference, compare_systems
 
 BETTER, WORSE, NOTHING = "better", "worse", "no difference shown"
 # With fewer no rank test reaches 5 %, and the interval of a bootstrap is too narrow.
-FEWEST_CASES = 6
+FEWEST_PATIENTS = 6
 # Figure: what it is called, its unit, decimals.
 FIGURES = {
     "dsc": ("DSC", "", 3),
@@ -30,7 +30,7 @@ FIGURES = {
 class Figure:
     """One figure of both sides: means over the cases for which both are defined, and the difference, new minus old.
 
-    Its interval and p are NaN where there are fewer than `FEWEST_CASES`.
+    Its interval and p are NaN where there are fewer than `FEWEST_PATIENTS`.
     """
 
     old: float
@@ -57,14 +57,16 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def judge(pairs: Sequence[Pair], sides: Mapping[str, Side]) -> Verdict:
+def judge(pairs: Sequence[Pair], sides: Mapping[str, Side], patients: Mapping[str, str] | None = None) -> Verdict:
     """Sum a comparison up.
 
     Args:
         pairs: at least one.
         sides: of `comparison.plan_comparison`.
+        patients: whose each case is; one that is not in it is a patient of its own.
     """
-    figures = {name: figure for name in FIGURES if (figure := _figure(pairs, name)) is not None}
+    whose = [(patients or {}).get(pair.case, pair.case) for pair in pairs]
+    figures = {name: figure for name in FIGURES if (figure := _figure(pairs, name, whose)) is not None}
     learned = {key: _learned(pairs, side) for key, side in sides.items()}
     verdict, sentence = _decide(figures["dsc"], learned[NEW])
     remarks = [learned[key].sentence(f"The {key} model, {sides[key].name},") for key in (OLD, NEW)]
@@ -102,12 +104,12 @@ def to_table(pairs: Sequence[Pair]) -> str:
     return to_csv(rows)
 
 
-def _figure(pairs: Sequence[Pair], name: str) -> Figure | None:
+def _figure(pairs: Sequence[Pair], name: str, patients: Sequence[str]) -> Figure | None:
     old, new = (np.array([[_value(pair, key, name) for pair in pairs]]) for key in (OLD, NEW))
-    difference = compare_systems(new, old)
+    difference = compare_systems(new, old, patients=patients)
     if difference is None:
         return None
-    if difference.cases < FEWEST_CASES:
+    if difference.patients < FEWEST_PATIENTS:
         difference = replace(difference, low=math.nan, high=math.nan, p=math.nan)
     both = ~np.isnan(old + new)
     return Figure(float(old[both].mean()), float(new[both].mean()), difference)
@@ -115,11 +117,12 @@ def _figure(pairs: Sequence[Pair], name: str) -> Figure | None:
 
 def _decide(dsc: Figure, new: Learned) -> tuple[str, str]:
     found = dsc.difference
-    numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {found.cases} cases"
+    of = f" of {found.patients} patient{'s' * (found.patients != 1)}" if found.patients < found.cases else ""
+    numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {found.cases} cases{of}"
     if new.kind in (SOME, ALL):
         return NOTHING, f"Nothing is shown: the new model has learned from cases it was measured on ({numbers})."
-    if found.cases < FEWEST_CASES:
-        return NOTHING, f"No difference shown: {numbers}, and it takes at least {FEWEST_CASES} to show one."
+    if found.patients < FEWEST_PATIENTS:
+        return NOTHING, f"No difference shown: {numbers}, and it takes at least {FEWEST_PATIENTS} patients to show one."
     interval = f"{numbers}, difference {found.mean:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
     if found.low > 0:
         return BETTER, f"The new model is better: {interval}."

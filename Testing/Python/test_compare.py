@@ -80,7 +80,7 @@ def test_of_a_run_with_one_finished_fold_its_cases_are_compared(data, run, prese
     assert compared(data, present, one, tmp_path / "out") == 0
     (case,) = json.loads((tmp_path / "out" / "comparison.json").read_text())["cases"]
     assert [case["case"]] == json.loads((run / "folds.json").read_text())["folds"][1]
-    assert "and it takes at least 6 to show one" in capsys.readouterr().out
+    assert "and it takes at least 6 patients to show one" in capsys.readouterr().out
 
 
 def test_the_same_model_twice_and_a_wrong_box_are_refused(data, run, present, tmp_path, capsys):
@@ -132,7 +132,7 @@ def pairs(differences: list[float]) -> list[Pair]:
         ([0.1, 0.2, 0.1, 0.05, 0.1, 0.15], BETTER, "The new model is better: mean DSC 0.617 instead of 0.500"),
         ([-0.1, -0.2, -0.1, 0.02, -0.1, -0.15], WORSE, "The new model is worse"),
         ([0.1, -0.1, 0.1, -0.1, 0.1, -0.08], NOTHING, "No difference shown: mean DSC 0.503"),
-        ([0.3] * 5, NOTHING, "it takes at least 6 to show one"),
+        ([0.3] * 5, NOTHING, "it takes at least 6 patients to show one"),
     ],
 )
 def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differences, verdict, sentence):
@@ -142,3 +142,25 @@ def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differ
     assert np.isnan(found.figures["dsc"].difference.low) == (len(differences) < 6)
     lengths = found.figures["added_path_length_mm"]
     assert lengths.difference.mean == pytest.approx(-10 * np.mean(differences))
+
+
+def test_cases_of_one_patient_are_no_further_evidence(present):
+    gains = [0.3] * 10 + [-0.05, 0.05, -0.05, 0.05, -0.05]
+    side = Side("m", "m 1", {f"case{number}": present for number in range(len(gains))})
+    sides = {OLD: side, NEW: side}
+    assert judge(pairs(gains), sides).verdict == BETTER
+    found = judge(pairs(gains), sides, {f"case{number}": "one" for number in range(10)})
+    assert found.verdict == NOTHING and "15 cases of 6 patients" in found.sentence
+    found = judge(pairs(gains), sides, dict.fromkeys(side.bundles, "one"))
+    assert found.verdict == NOTHING and "15 cases of 1 patient, and it takes at least 6 patients" in found.sentence
+
+
+def test_the_command_knows_whose_cases_are(data, run, present, tmp_path):
+    names = [f"patient{number}" for number in range(4)]
+    patients = data / "patients.json"
+    patients.write_text(json.dumps(dict.fromkeys(names[:2], "one")))
+    try:
+        assert compared(data, present, run, tmp_path) == 0
+    finally:
+        patients.unlink()
+    assert json.loads((tmp_path / "comparison.json").read_text())["metrics"]["dsc"]["patients"] == 3

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_following_options(parser)
     parser.epilog = (
         "Better or worse is said where the 95 %% interval of the mean difference in DSC (paired bootstrap over at "
-        "least 6 cases) leaves out zero. Whether a model has learned from these cases is said as far as its "
+        "least 6 patients) leaves out zero. Whether a model has learned from these cases is said as far as its "
         "description tells. Exit codes: 0 all cases compared; 1 some failed."
     )
 
@@ -113,8 +113,10 @@ def _conclude(
     from ...evaluation.comparison_page import comparison_page
     from ...evaluation.verdict import judge, to_json, to_table
     from ...system.files import write_json, write_text
+    from ...training.data.dataset import find_cases, read_patients
 
-    verdict = judge(pairs, sides)
+    names = [case.name for case in find_cases(arguments.dataset)]
+    verdict = judge(pairs, sides, read_patients(arguments.dataset, names))
     name = arguments.dataset.resolve().name
     page, figures, table = (arguments.output / file for file in FILES)
     content = {"gtvautoseg": __version__, "dataset": name, **to_json(verdict, pairs, sides)}
