@@ -44,6 +44,18 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
 
 
+def add_dataset(parser: argparse.ArgumentParser, *, nargs: str | None = None) -> None:
+    """Declare the data set and its structure, see `labelled`."""
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        type=Path,
+        nargs=nargs,
+        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
+    )
+    add_label(parser)
+
+
 def add_label(parser: argparse.ArgumentParser) -> None:
     """Declare the structure of a data set of nnU-Net, see `labelled`."""
     parser.add_argument(

@@ -57,7 +57,7 @@ class Failure:
     """A case that could not be measured, and the sentence that says why."""
 
     case: str
-    text: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..cascade.cascade import Cascade
 from ..cascade.load import load_model
 from ..cascade.person import simulated_box
 from ..errors import InputError
-from ..images.metrics import Agreement, added_path_length, compare
+from ..images.metrics import added_path_length, compare
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import find_model, verify_model
@@ -50,22 +50,14 @@ class Outlined:
     """What one side makes of a case.
 
     Attributes:
-        agreement: with the label.
+        dsc: Dice similarity coefficient.
+        hd95_mm: 95th percentile of the surface distance, mm; NaN where mask or label is empty.
         added_path_length_mm: how much of the label would have to be drawn anew, in all slices.
     """
 
-    agreement: Agreement
+    dsc: float
+    hd95_mm: float
     added_path_length_mm: float
-
-    @property
-    def dsc(self) -> float:
-        """Dice similarity coefficient."""
-        return self.agreement.dsc
-
-    @property
-    def hd95_mm(self) -> float:
-        """95th percentile of the surface distance, mm; NaN where mask or label is empty."""
-        return self.agreement.hd95_mm
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,8 @@ def plan_comparison(dataset: Path, old: str, new: str) -> tuple[list[Case], dict
             "the same folds"
         )
     one, other = (sides[key].bundles for key in (OLD, NEW))
-    same = [case.name for case in chosen if _digest(one[case.name]) == _digest(other[case.name])]
+    digests = {path: verify_model(path).digest for path in {*one.values(), *other.values()}}
+    same = [case.name for case in chosen if digests[one[case.name]] == digests[other[case.name]]]
     if same:
         raise InputError(f"{old} and {new} are the same model (for the case {same[0]}); expected two to compare")
     return chosen, sides
@@ -166,8 +159,8 @@ def _outline(
 ) -> Outlined:
     region = None if slack is None else simulated_box(reference, volume, slack, case.name)
     mask = model.segment(volume, region=region, cancelled=stop).mask
-    lengths = added_path_length(mask > 0, reference, volume)
-    return Outlined(compare(mask, reference, volume), float(lengths.sum()))
+    found = compare(mask, reference, volume)
+    return Outlined(found.dsc, found.hd95_mm, float(added_path_length(mask > 0, reference, volume).sum()))
 
 
 def _side(dataset: Path, cases: Sequence[Case], given: str) -> Side:
@@ -181,7 +174,3 @@ def _side(dataset: Path, cases: Sequence[Case], given: str) -> Side:
     bundle = verify_model(find_model(given))
     name = f"{bundle.info.id} {bundle.info.version}"
     return Side(given, name, dict.fromkeys([case.name for case in cases], bundle.path))
-
-
-def _digest(path: Path) -> str:
-    return verify_model(path).digest

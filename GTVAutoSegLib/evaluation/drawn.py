@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -200,17 +200,6 @@ def _summary(way: str, drawn: int, part: str, group: Sequence[DrawnFigure]) -> D
     )
 
 
-def drawn_json(summaries: Sequence[DrawnSummary]) -> list[dict[str, Any]]:
-    """JSON-ready means; what is undefined is null."""
-    return [_defined(asdict(one)) for one in summaries]
-
-
-def _defined(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _defined(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
@@ -218,14 +207,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def drawn_csv(figures: Sequence[DrawnFigure]) -> str:
     """One line a figure; what is undefined stays empty."""
-    columns = list(DrawnFigure.__dataclass_fields__)
-    return to_csv([columns, *([_cell(getattr(figure, column)) for column in columns] for figure in figures)])
-
-
-def _cell(value: str | int | float) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "" if math.isnan(value) else f"{value:.4f}"
+    return to_csv([[field.name for field in fields(DrawnFigure)], *map(astuple, figures)], ".4f")
 
 
 def drawn_table(summaries: Sequence[DrawnSummary]) -> str:

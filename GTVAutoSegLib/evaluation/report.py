@@ -11,6 +11,7 @@ import numpy as np
 
 from ..images.metrics import Agreement, SliceCounts
 from ..system.csv_text import to_csv
+from ..system.settings import as_json
 from .boxes import unboxed
 from .cases import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
 
@@ -76,10 +77,10 @@ def cases_csv(measurements: Iterable[Measurement]) -> str:
     rows: list[list[Any]] = [["model", "case", "variant", *METRICS, "empty", *(f"slices_{count}" for count in COUNTS)]]
     for one in measurements:
         agreement = asdict(one.agreement)
-        values = ["" if math.isnan(agreement[metric]) else f"{agreement[metric]:.6g}" for metric in METRICS]
+        values = [agreement[metric] for metric in METRICS]
         counts = [""] * len(COUNTS) if one.slices is None else [getattr(one.slices, count) for count in COUNTS]
         rows.append([one.model, one.case, one.variant, *values, agreement["empty"], *counts])
-    return to_csv(rows)
+    return to_csv(rows, ".6g")
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -133,7 +134,7 @@ def _one_model(measurements: Sequence[Measurement]) -> dict[str, dict[str, Any]]
         if counts:
             pooled = sum(counts, SliceCounts())
             scores = {"recall": pooled.recall, "precision": pooled.precision, "f1": pooled.f1}
-            figures["slices"] = {**asdict(pooled), **{name: _none(value) for name, value in scores.items()}}
+            figures["slices"] = {**asdict(pooled), **as_json(scores)}
         found[variant] = figures
     return found
 
@@ -206,7 +207,3 @@ def _remarks(figures: dict[str, Any]) -> list[str]:
 
 def _nan(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _none(value: float) -> float | None:
-    return None if math.isnan(value) else value

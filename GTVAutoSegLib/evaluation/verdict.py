@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..model.bundle import read_bundle
 from ..system.csv_text import to_csv
+from ..system.settings import as_json
 from .comparison import NEW, OLD, Pair, Side
 from .learned import ALL, LIMITS, NONE, SOME, UNKNOWN, Learned, learned_from
 from .statistics import Difference, compare_systems
@@ -99,9 +100,8 @@ def to_table(pairs: Sequence[Pair]) -> str:
     """One line a case, as CSV; undefined values are left empty."""
     rows: list[list[Any]] = [["case", *(f"{name}_{key}" for name in FIGURES for key in (OLD, NEW))]]
     for pair in pairs:
-        values = [_value(pair, key, name) for name in FIGURES for key in (OLD, NEW)]
-        rows.append([pair.case, *("" if math.isnan(value) else f"{value:.6g}" for value in values)])
-    return to_csv(rows)
+        rows.append([pair.case, *(_value(pair, key, name) for name in FIGURES for key in (OLD, NEW))])
+    return to_csv(rows, ".6g")
 
 
 def _figure(pairs: Sequence[Pair], name: str, patients: Sequence[str]) -> Figure | None:
@@ -159,11 +159,9 @@ def _value(pair: Pair, key: str, name: str) -> float:
 
 
 def _values(pair: Pair, key: str) -> dict[str, float | None]:
-    values = {name: _value(pair, key, name) for name in FIGURES}
-    return {name: None if math.isnan(value) else round(value, 6) for name, value in values.items()}
+    return {name: as_json(round(_value(pair, key, name), 6)) for name in FIGURES}
 
 
-def _difference(found: Difference) -> dict[str, float | None]:
-    values = asdict(found)
-    values["difference"] = values.pop("mean")
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+def _difference(found: Difference) -> dict[str, Any]:
+    values = as_json(found)
+    return {"difference": values.pop("mean"), **values}

@@ -5,13 +5,12 @@ They lie in ``.versions/<id>/<version>-<digest>`` of a folder for models, where 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from pathlib import Path
 
 from ..errors import ModelError
-from ..system.files import make_folder, whole_folder
+from ..system.files import make_folder, sha256_of, whole_folder
 from .bundle import DESCRIPTION, iterate_bundles, read_bundle
 
 KEPT = ".versions"
@@ -50,7 +49,7 @@ def kept_versions(model_id: str, folder: Path) -> list[Path]:
 
 
 def _label(path: Path) -> str:
-    digest = hashlib.sha256((path / DESCRIPTION).read_bytes()).hexdigest()[:DIGITS]
+    digest = sha256_of(path / DESCRIPTION)[:DIGITS]
     try:
         version = read_bundle(path).info.version
     except ModelError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,10 +12,15 @@ from typing import Any
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV; a text that a spreadsheet would compute gets an apostrophe in front, numbers stay numbers."""
+def to_csv(rows: Iterable[Sequence[Any]], form: str = "") -> str:
+    """Rows as CSV; a text that a spreadsheet would compute gets an apostrophe in front, numbers stay numbers.
+
+    Args:
+        rows: of cells; a NaN stays empty.
+        form: how floats are written, as for `format`; by default with all their digits.
+    """
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([harmless(cell) for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([_cell(cell, form) for cell in row] for row in rows)
     return text.getvalue()
 
 
@@ -23,6 +29,12 @@ def harmless(cell: Any) -> Any:
     if isinstance(cell, str) and cell.startswith(FORMULA) and not _is_number(cell):
         return f"'{cell}"
     return cell
+
+
+def _cell(cell: Any, form: str) -> Any:
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else format(cell, form)
+    return harmless(cell)
 
 
 def _is_number(text: str) -> bool:

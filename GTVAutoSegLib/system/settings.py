@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -117,12 +118,14 @@ def check_threshold(threshold: float) -> None:
 
 
 def as_json(value: Any) -> Any:
-    """A dataclass, or what its fields hold, as JSON-ready values: objects, lists and plain values."""
+    """A dataclass, or what its fields hold, as JSON-ready values; a NaN, which JSON lacks, is None."""
     if is_dataclass(value):
         return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
         return {key: as_json(item) for key, item in value.items()}
-    return [as_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def parse_settings(cls: type[T], data: Any, where: str, *, others: bool = False) -> T:

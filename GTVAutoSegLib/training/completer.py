@@ -6,7 +6,6 @@ bundle, named as the completer.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import closing
@@ -23,7 +22,7 @@ from ..model.bundle import DESCRIPTION, SCHEMA
 from ..model.completer import KIND, CompleterBundle, CompleterInfo
 from ..model.info import NetworkInfo
 from ..networks import COMPLETERS, build_network
-from ..system.files import make_folder, write_json
+from ..system.files import make_folder, sha256_of, write_json
 from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import STATE, is_finished, load_state, load_weights, write_tensors
@@ -248,7 +247,7 @@ def _write_bundle(
         size=task.size,
         data=task.data,
         cases={part.name: len(part.training) for part in data},
-        sha256={WEIGHTS: hashlib.sha256((bundle / WEIGHTS).read_bytes()).hexdigest()},
+        sha256={WEIGHTS: sha256_of(bundle / WEIGHTS)},
         metrics={"split": "val", "figure": FIGURE, "validation": round(state["best"], 4)} if state else {},
     )
     write_json(bundle / DESCRIPTION, asdict(info))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from ..model.bundle import Bundle
 from ..model.completer import CompleterBundle
 from ..model.info import ModelInfo
 from ..model.stages import CascadeStage
+from ..system.files import sha256_of
 from .data.origin import Stated
 from .data.tasks import Task
 
@@ -46,7 +46,7 @@ def encoders_began_with(task: Task, path: Path) -> Task:
         InputError: the file cannot be read.
     """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); expected weights, .safetensors") from error
     return replace(task, data=f"{task.data}; encoders began with {path.name} ({digest[:12]})")

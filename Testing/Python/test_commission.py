@@ -19,6 +19,7 @@ from GTVAutoSegLib.cascade.completion.completer import load_completer
 from GTVAutoSegLib.cascade.person import inside
 from GTVAutoSegLib.cascade.result import ModelRecord
 from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.evaluation.cases import Failure
 from GTVAutoSegLib.evaluation.commission.agreement import agreement, mean_of
 from GTVAutoSegLib.evaluation.commission.earlier import compared, read_commission
 from GTVAutoSegLib.evaluation.commission.figures import (
@@ -26,7 +27,6 @@ from GTVAutoSegLib.evaluation.commission.figures import (
     Commission,
     DataRecord,
     Ends,
-    FailedCase,
     Subject,
     agreement_figures,
 )
@@ -177,7 +177,7 @@ def test_every_limit_is_judged_by_its_own_figure():
         case("a", dsc=0.9, hd95_mm=4.0, difference_percent=10.0, ends=Ends(1, 0, 2, 0)),
         case("b", dsc=0.5, hd95_mm=8.0, difference_percent=-30.0, ends=Ends(0, 4, 0, 0)),
         case("normal", reference_ml=0.0, volume_ml=1.0, dsc=0.0, slices=0, hd95_mm=None, ends=None),
-        failed=(FailedCase("broken", "no reason"),),
+        failed=(Failure("broken", "no reason"),),
         limits=Limits(
             surface_dice_mean_at_least=0.8, hd95_mm_worst_at_most=8.0, added_path_share_mean_at_most=0.05,
             volume_agreement_percent_at_most=50.0, end_slices_extra_worst_at_most=1,

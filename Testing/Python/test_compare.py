@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +115,7 @@ def test_a_program_follows_it_and_stops_it(data, run, present, tmp_path, monkeyp
 def outlined(dsc: float) -> Outlined:
     mask = np.zeros((3, 8, 8), np.uint8)
     mask[1, 2:5, 2:5] = 1
-    return Outlined(replace(compare(mask, mask, Volume(mask.astype(np.int16))), dsc=dsc), 10 * (1 - dsc))
+    return Outlined(dsc, compare(mask, mask, Volume(mask.astype(np.int16))).hd95_mm, 10 * (1 - dsc))
 
 
 def pairs(differences: list[float]) -> list[Pair]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
-from ..options import add_label, labelled
-from .following import Send, add_following_options, canceller, followed
+from ..options import add_dataset, add_device, labelled
+from .following import Send, add_following_options, canceller, followed, shown_progress
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure
@@ -21,13 +21,7 @@ FILES = ("comparison.html", "comparison.json", "comparison.csv")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "dataset",
-        metavar="DATASET",
-        type=Path,
-        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
-    )
-    add_label(parser)
+    add_dataset(parser)
     parser.add_argument("old", metavar="OLD", help="the present model: id or path; or the folder of a training run")
     parser.add_argument(
         "new",
@@ -42,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         help="let both look inside simulated boxes with this much slack, see 'evaluate'",
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    add_device(parser)
     add_following_options(parser)
     parser.epilog = (
         "Better or worse is said where the 95 %% interval of the mean difference in DSC (paired bootstrap over at "
@@ -64,28 +58,20 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
     from ...evaluation.cases import Failure
     from ...evaluation.comparison import measure_pairs, plan_comparison
     from ...system.files import make_folder
-    from ...system.progress import progress_bar
 
     if arguments.box is not None and not 0 <= arguments.box < 1000:
         raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)
     make_folder(arguments.output)
-    with progress_bar("case") as bar:
-
-        def told(stage: str, done: int, total: int) -> None:
-            if send is not None:
-                send("progress", stage=stage, done=done, total=total)
-            elif bar is not None:
-                bar(stage, done, total)
-
+    with shown_progress(send) as progress:
         found = list(
             measure_pairs(
                 cases,
                 sides,
                 device=arguments.device,
                 slack_mm=arguments.box,
-                progress=told,
+                progress=progress,
                 cancelled=canceller(arguments),
             )
         )
@@ -93,8 +79,8 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
     pairs = sorted((one for one in found if not isinstance(one, Failure)), key=lambda pair: pair.case)
     for failure in failures:
         if send is not None:
-            send("warning", message=f"{failure.case}: {failure.text}")
-        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+            send("warning", message=f"{failure.case}: {failure.reason}")
+        print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not pairs:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be compared; see above")
     _conclude(arguments, pairs=pairs, failures=failures, sides=sides, send=send)

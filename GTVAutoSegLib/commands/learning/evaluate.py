@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_device, add_label, labelled
+from ..options import add_dataset, add_device, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
@@ -23,13 +23,7 @@ FILES = ("cases.csv", "metrics.json", "evaluation.svg")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "dataset",
-        metavar="DATASET",
-        type=Path,
-        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
-    )
-    add_label(parser)
+    add_dataset(parser)
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument(
         "--model", action="append", help="id or path of a model; repeat it for the standard deviation over models"
@@ -96,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 measurements += result
     for failure in failures:
-        print(f"failed: {failure.case}: {failure.text}", file=sys.stderr)
+        print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not measurements:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
     conclude(arguments, measurements, {**origin, "failed": [failure.case for failure in failures]})
@@ -107,9 +101,10 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     """Measure completions, write them case by case, and print the means."""
     from ...cascade.completion.completer import load_completer
     from ...errors import InputError
-    from ...evaluation.drawn import drawn_csv, drawn_json, drawn_table, evaluate_drawn, summarise_drawn
+    from ...evaluation.drawn import drawn_csv, drawn_table, evaluate_drawn, summarise_drawn
     from ...system.files import make_folder, write_json, write_text
     from ...system.progress import progress_bar
+    from ...system.settings import as_json
     from ...training.data.dataset import find_cases
 
     counts = sorted(set(arguments.drawn))
@@ -128,7 +123,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     summaries = summarise_drawn(figures)
     written = [arguments.output / name for name in DRAWN_FILES]
     write_text(written[0], drawn_csv(figures))
-    told_of = {"completer": completer.bundle.identity, "means": drawn_json(summaries)}
+    told_of = {"completer": completer.bundle.identity, "means": as_json(summaries)}
     write_json(written[1], told_of)
     print(f"{arguments.dataset.resolve().name}: interpolation -> completer, means over the cases")
     print(drawn_table(summaries))

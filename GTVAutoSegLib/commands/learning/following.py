@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from ...errors import Cancelled, GTVAutoSegError, InputError, foreseen
+from ...system.progress import Progress, progress_bar
 from ...system.streams import StandardInput
 from ..requests import claim_standard_output
 
@@ -55,6 +56,16 @@ def followed(arguments: argparse.Namespace) -> Iterator[Send | None]:
         known = _known(error)
         send("error", code=known.kind, message=str(known), details=traceback.format_exc())
         raise
+
+
+@contextmanager
+def shown_progress(send: Send | None) -> Iterator[Progress | None]:
+    """What takes how far a run is, and sends it or, where nobody asked for events, moves a bar over the cases."""
+    if send is None:
+        with progress_bar("case") as bar:
+            yield bar
+    else:
+        yield lambda stage, done, total: send("progress", stage=stage, done=done, total=total)
 
 
 def canceller(arguments: argparse.Namespace) -> Callable[[], bool]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
-from ..options import labelled
-from .following import Send, add_following_options, canceller, followed, stopped_in_order
+from ...system.settings import as_json
+from ..options import add_device, labelled
+from .following import Send, add_following_options, canceller, followed, shown_progress, stopped_in_order
 
 if TYPE_CHECKING:
     from ...training.data.tasks import Task
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".safetensors file of weights that the encoders of both networks begin with",
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    add_device(parser)
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16"),
@@ -224,22 +225,21 @@ def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) 
 
 
 def _estimate(work: Run, engine: Engine, preset: str, send: Send | None, cancelled: Callable[[], bool]) -> None:
-    from ...system.progress import progress_bar
     from ...training.progress.estimate import estimate
     from ...training.progress.monitor import clock
 
-    if send is not None:
+    with shown_progress(send) as progress:
 
         def told(stage: str, done: int, total: int) -> None:
-            send("progress", stage=stage, done=done, total=total)
-
+            if progress is not None:
+                progress(stage, done, total)
             if cancelled():
                 raise Cancelled("the estimate was stopped; nothing was written")
 
-        send("result", estimate=estimate(work, engine, preset, told).to_json())
+        found = estimate(work, engine, preset, told)
+    if send is not None:
+        send("result", estimate=as_json(found))
         return
-    with progress_bar("case") as progress:
-        found = estimate(work, engine, preset, progress)
     print(
         f"{found.cases} cases of {found.patients} patients, {found.slices} slices, {found.tumour_slices} of them with "
         f"tumour; prepared slices take {found.store_mb:g} MB"

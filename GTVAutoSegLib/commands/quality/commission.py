@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_device, add_label, at_least, labelled
+from ..options import add_dataset, add_device, at_least, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.commission.run import Request
@@ -18,14 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     from ...model.precision import PRECISIONS
 
-    parser.add_argument(
-        "dataset",
-        metavar="DATASET",
-        type=Path,
-        nargs="?",
-        help="folder with <case>/data and <case>/label, or a raw one of nnU-Net",
-    )
-    add_label(parser)
+    add_dataset(parser, nargs="?")
     parser.add_argument("--model", help="id of a model (see 'model list'), or a bundle's path")
     parser.add_argument(
         "--drawn",

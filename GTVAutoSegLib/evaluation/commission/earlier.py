@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...system.json_text import read_json
-from ...system.settings import parse_settings
+from ...system.settings import as_json, parse_settings
 from ..statistics import compare_systems
 from .figures import Against, CaseFigures, Change, Commission
 
@@ -102,11 +101,8 @@ def _change(
     found = compare_systems(values[None, :, 1], values[None, :, 0])
     if found is None:
         return []
-    low, high = (None if math.isnan(end) else round(end, 5) for end in (found.low, found.high))
-    earlier, now = (round(float(mean), 5) for mean in values.mean(axis=0))
-    return [
-        Change(text, cases=found.cases, earlier=earlier, now=now, difference=round(found.mean, 5), low=low, high=high)
-    ]
+    means = (*values.mean(axis=0).tolist(), found.mean, found.low, found.high)
+    return [Change(text, found.cases, *(as_json(round(mean, 5)) for mean in means))]
 
 
 def _sentence(earlier: Commission, *, pairs: int, same: int, changes: tuple[Change, ...], lost: tuple[str, ...]) -> str:

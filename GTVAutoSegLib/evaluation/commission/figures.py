@@ -12,6 +12,7 @@ from ...images.metrics import added_path_length, compare, surface_dice
 from ...images.placement import tumour_slices
 from ...images.volume import Volume, bounding_box
 from ...system.settings import as_json
+from ..cases import Failure
 from .limits import Limits
 
 
@@ -173,14 +174,6 @@ class DataRecord:
 
 
 @dataclass(frozen=True)
-class FailedCase:
-    """A case that could not be measured, and why."""
-
-    case: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Judgement:
     """A limit that was asked for.
 
@@ -198,10 +191,10 @@ class Judgement:
     key: str
     text: str
     limit: float
-    found: float | None
-    low: float | None
-    high: float | None
-    passed: bool
+    found: float | None = None
+    low: float | None = None
+    high: float | None = None
+    passed: bool = False
     note: str = ""
 
 
@@ -270,7 +263,7 @@ class Commission:
     data: DataRecord
     limits: Limits
     cases: tuple[CaseFigures, ...]
-    failed: tuple[FailedCase, ...]
+    failed: tuple[Failure, ...]
     versions: dict[str, str]
     judgements: tuple[Judgement, ...] = ()
     passed: bool = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ...system.settings import as_json
 from .agreement import Estimate, agreement, mean_of
 from .figures import CaseFigures, Commission, Judgement
 
@@ -48,28 +48,18 @@ def shown(key: str, value: float | None) -> str:
 def _judge(key: str, rule: Rule, limit: float, commission: Commission) -> Judgement:
     found = rule.figure(commission)
     if found is None:
-        return Judgement(
-            key,
-            text=rule.text,
-            limit=limit,
-            found=None,
-            low=None,
-            high=None,
-            passed=False,
-            note="not defined, so it cannot be judged: see the cases",
-        )
+        return Judgement(key, text=rule.text, limit=limit, note="not defined, so it cannot be judged: see the cases")
     passed = found.value >= limit if rule.least else found.value <= limit
-    known = not math.isnan(found.low)
-    sure = not known or (found.low >= limit if rule.least else found.high <= limit)
+    unsure = found.low < limit if rule.least else found.high > limit  # never without an interval, which is NaN
     return Judgement(
         key,
         text=rule.text,
         limit=limit,
         found=round(found.value, 5),
-        low=round(found.low, 5) if known else None,
-        high=round(found.high, 5) if known else None,
+        low=as_json(round(found.low, 5)),
+        high=as_json(round(found.high, 5)),
         passed=passed,
-        note=SAYS_MORE if passed and not sure else "",
+        note=SAYS_MORE if passed and unsure else "",
     )
 
 

@@ -16,7 +16,8 @@ from ...images.volume import Volume
 from ...report.pictures import Picture, compared_slices
 from ...training.data.dataset import Case, read_label
 from ...training.data.imports.voxels import voxels_sha256
-from .figures import CaseFigures, FailedCase, agreement_figures
+from ..cases import Failure
+from .figures import CaseFigures, agreement_figures
 from .outline import HowRun, Outlined, outliner
 
 WORST_OF_A_CASE = 2
@@ -40,7 +41,7 @@ class Measured:
     worst: tuple[WorstSlice, ...]
 
 
-def measure(case: Case, how: HowRun, patient: str) -> Measured | FailedCase:
+def measure(case: Case, how: HowRun, patient: str) -> Measured | Failure:
     """Outline a case and compare; what makes the outline stays loaded in this process.
 
     Raises:
@@ -55,7 +56,7 @@ def measure(case: Case, how: HowRun, patient: str) -> Measured | FailedCase:
         found = maker.outline(case.name, volume, reference)
         seconds = time.perf_counter() - begun
     except InputError as error:
-        return FailedCase(case.name, _without_folders(str(error), case))
+        return Failure(case.name, _without_folders(str(error), case))
     figures = CaseFigures(
         case=case.name,
         patient=patient,

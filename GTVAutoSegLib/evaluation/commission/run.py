@@ -20,10 +20,11 @@ from ...system.progress import Progress
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
 from ...training.data.slice_store import content_of
+from ..cases import Failure
 from ..in_order import in_order
 from ..learned import UNKNOWN, learned_from
 from .earlier import SCHEMA, compared
-from .figures import CaseFigures, Commission, DataRecord, FailedCase, Subject
+from .figures import CaseFigures, Commission, DataRecord, Subject
 from .judge import judged
 from .limits import Limits
 from .measure import Measured, WorstSlice, measure
@@ -138,7 +139,7 @@ def commission(
     )
     outliner(how)  # what is wrong with it is said before a case is read, or a process started
     measured: list[Measured] = []
-    failed: list[FailedCase] = []
+    failed: list[Failure] = []
     for count, result in enumerate(in_order(partial(_measure, how=how, patients=patients), cases, workers), 1):
         if progress is not None:
             progress(STAGE, count, len(cases))
@@ -186,11 +187,11 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
     )
 
 
-def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | FailedCase:
+def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | Failure:
     return measure(case, how, patients[case.name])
 
 
-def _check_tumours(dataset: Path, figures: Sequence[CaseFigures], failed: Sequence[FailedCase]) -> None:
+def _check_tumours(dataset: Path, figures: Sequence[CaseFigures], failed: Sequence[Failure]) -> None:
     if any(one.has_tumour for one in figures):
         return
     if failed:

@@ -40,7 +40,7 @@ def find_cases(root: Path) -> list[Case]:
     raw = raw_folder(root)
     if raw is not None:
         structure = structure_of(raw)
-        return [Case(one.name, one.image, one.label, structure) for one in raw_cases(raw)]
+        return [Case(name, image, label, structure) for name, (image, label) in raw_cases(raw).items()]
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected a data set with one folder per case")
     cases = []

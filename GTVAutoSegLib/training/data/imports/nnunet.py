@@ -56,15 +56,6 @@ class RawFolder:
     wanted: str = ""
 
 
-@dataclass(frozen=True)
-class RawCase:
-    """Image and label of a case."""
-
-    name: str
-    image: Path
-    label: Path
-
-
 def raw_folder(path: Path) -> RawFolder | None:
     """The data set of a raw folder that a path names; None where it names none."""
     for root, words in ((path, ()), (path.parent, (path.name,)), (path.parent.parent, (path.parent.name, path.name))):
@@ -118,8 +109,8 @@ def structure_of(raw: RawFolder) -> Structure:
     raise InputError(f"{raw.root} {asked}; give one of: {names}, with --label or behind the folder's name")
 
 
-def raw_cases(raw: RawFolder) -> list[RawCase]:
-    """Images and labels, by name.
+def raw_cases(raw: RawFolder) -> dict[str, tuple[Path, Path]]:
+    """Image and label of each case, by its name.
 
     Raises:
         InputError: the images have several channels or are no CTs, or an image or a label is missing.
@@ -198,7 +189,7 @@ def _ending(root: Path, description: dict[str, Any]) -> str:
     return str(ending)
 
 
-def _found_cases(images: Path, labels: Path, ending: str) -> list[RawCase]:
+def _found_cases(images: Path, labels: Path, ending: str) -> dict[str, tuple[Path, Path]]:
     """By the names of the files; an image may end in the number of its channel."""
     by_name: dict[str, Path] = {}
     for path in sorted(images.iterdir()):
@@ -212,12 +203,12 @@ def _found_cases(images: Path, labels: Path, ending: str) -> list[RawCase]:
     for name in sorted(by_name.keys() ^ labelled.keys()):
         has, lacks, where = ("an image", "label", labels) if name in by_name else ("a label", "image", images)
         raise InputError(f"the case {name} has {has} and no {lacks}; expected one in {where}, or neither")
-    return [RawCase(name, path, labelled[name]) for name, path in by_name.items()]
+    return {name: (path, labelled[name]) for name, path in by_name.items()}
 
 
-def _listed_cases(root: Path, listed: dict[str, Any]) -> list[RawCase]:
+def _listed_cases(root: Path, listed: dict[str, Any]) -> dict[str, tuple[Path, Path]]:
     """By ``dataset.json``, which may name files anywhere."""
-    cases = []
+    cases = {}
     for name, files in sorted(listed.items()):
         images = files.get("images") if isinstance(files, dict) else None
         label = files.get("label") if isinstance(files, dict) else None
@@ -226,9 +217,8 @@ def _listed_cases(root: Path, listed: dict[str, Any]) -> list[RawCase]:
                 f"{root / DESCRIPTION} lists the case {name} without one image and a label; expected "
                 '{"images": ["..."], "label": "..."}'
             )
-        case = RawCase(name, root / str(images[0]), root / label)
-        for path in (case.image, case.label):
+        cases[name] = root / str(images[0]), root / label
+        for path in cases[name]:
             if not path.is_file():
                 raise InputError(f"{path} of the case {name} does not exist; correct {root / DESCRIPTION}")
-        cases.append(case)
     return cases
