@@ -224,6 +224,24 @@ def test_a_limit_kept_by_luck_says_so():
     assert judgement(made(case("a"), case("b")), "dsc_mean_at_least").note == ""
 
 
+def test_a_limit_that_is_missed_narrowly_is_told_with_the_decimals_that_show_it():
+    done = made(case(dsc=0.7996), limits=Limits(patients_at_least=None, dsc_mean_at_least=0.8))
+    assert "mean DSC 0.7996, at least 0.8000" in done.sentence
+    page = commission_page(done, [])
+    assert "at least 0.8000" in page and ">0.7996<" in page
+    done = made(case(dsc=0.81), limits=Limits(patients_at_least=None, dsc_mean_at_least=0.8125))
+    assert "mean DSC 0.8100, at least 0.8125" in done.sentence
+
+
+def test_a_tumour_of_one_small_voxel_that_was_missed_is_on_the_page():
+    volume = Volume(np.zeros((3, 20, 20), np.int16), spacing=(0.3, 0.3, 0.3))
+    reference = np.zeros(volume.array.shape, bool)
+    reference[1, 5, 5] = True
+    figures = agreement_figures(np.zeros_like(reference, np.uint8), reference, volume, 2.0)
+    assert figures["reference_ml"] == pytest.approx(2.7e-5)
+    assert "Outline minus reference" in commission_page(made(replace(case(), **figures)), [])
+
+
 def test_patients_are_counted_and_not_their_cts():
     done = made(case("a", patient="p"), case("b", patient="p"), limits=Limits(patients_at_least=2))
 

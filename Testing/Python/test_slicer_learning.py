@@ -195,6 +195,21 @@ def test_beside_a_training_one_segments_no_other_slicer_gets_in_and_slicers_end_
     assert not open_panel().ui.resumeButton.isHidden()
 
 
+def test_a_training_that_another_slicer_has_finished_meanwhile_is_done(open_panel, until, home):
+    write_dataset(home / "cases", 2)
+    panel = open_panel()
+    training = panel.learning.training
+    folder = training._form.make(training._host.dataset(), "cpu")
+    from GTVAutoSegSlicer.training.folder import TrainingEnd
+
+    folder.write_end(TrainingEnd("model", "report"))
+    folder.comparison.mkdir()
+    (folder.comparison / "comparison.json").write_text("{}")
+    training._begin(folder)
+    finish(panel, until)
+    assert panel.ui.trainButton.text == "Train..."
+
+
 def test_a_training_set_that_cannot_be_trained_on_is_a_card_with_its_sentence(open_panel, until, slicer_runtime, home):
     write_dataset(home / "cases", 2)
     panel = open_panel()

@@ -102,6 +102,8 @@ class Training:
         """Carry it on without waiting; return whether it has ended."""
         if self._job is not None and not self._finished:
             self._job.poll()
+        elif not self._finished:  # as when another Slicer has done the rest meanwhile
+            self._finish(None)
         return self._finished
 
     def cancel(self) -> None:
@@ -120,14 +122,14 @@ class Training:
         self._finish(Failure("cancelled", STOPPED))
 
     def _next(self) -> None:
-        """Start what is still to be done, or finish."""
+        """Start what is still to be done; where nothing is, the next `poll` finishes."""
         folder = self.folder
         if folder.end is None:
             self._start(train_arguments(folder), self._trained)
         elif folder.plan.present is not None and folder.compared is None:
             self._start(compare_arguments(folder), lambda _: None)
         else:
-            self._finish(None)
+            self._job = None
 
     def _start(self, arguments: list[str], then: Callable[[dict[str, Any]], None]) -> None:
         folder = self.folder

@@ -15,6 +15,8 @@ from ...system.settings import as_json
 from ..cases import Failure
 from .limits import Limits
 
+DECIMALS_ML = 7  # a voxel of 0.1 mm is still one
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -108,14 +110,14 @@ def agreement_figures(mask: np.ndarray, reference: np.ndarray, volume: Volume, t
         for before, tolerance in ((np.zeros_like(reference), 0.0), (mask, tolerance_mm))
     )
     return {
-        "volume_ml": round(found.volume_ml, 4),
-        "reference_ml": round(found.reference_ml, 4),
+        "volume_ml": round(found.volume_ml, DECIMALS_ML),
+        "reference_ml": round(found.reference_ml, DECIMALS_ML),
         "dsc": round(found.dsc, 5),
         "hd95_mm": None if found.empty else round(found.hd95_mm, 3),
         "surface_dice": round(surface_dice(mask, reference, volume, tolerance_mm), 5),
         "added_path_length_mm": round(float(added_path_length(mask > 0, reference, volume).sum()), 2),
         "added_path_share": round(beyond / length, 5) if length else None,
-        "difference_ml": round(found.volume_error_ml, 4),
+        "difference_ml": round(found.volume_error_ml, DECIMALS_ML),
         "difference_percent": round(200 * found.volume_error_ml / whole, 3) if whole else None,
         "ends": _ends(mask, reference, volume),
         "slices_missed": int((in_reference & ~in_mask).sum()),

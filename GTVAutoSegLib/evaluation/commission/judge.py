@@ -9,6 +9,7 @@ from ...system.settings import as_json
 from .agreement import Estimate, agreement, mean_of
 from .figures import CaseFigures, Commission, Judgement
 
+MOST_DECIMALS = 5  # to which what was found is kept
 SAYS_MORE = "its 95 % interval reaches beyond the limit: more patients would make it sure"
 
 
@@ -45,6 +46,21 @@ def shown(key: str, value: float | None) -> str:
     return "not defined" if value is None else f"{value:.{RULES[key].decimals}f}"
 
 
+def told(one: Judgement) -> tuple[str, str]:
+    """What was found and the limit, for people, with so many decimals that one does not look like the other."""
+    decimals = RULES[one.key].decimals
+    values = [one.limit] if one.found is None else [one.limit, one.found]
+
+    def hidden() -> bool:
+        texts = {f"{value:.{decimals}f}" for value in values}
+        return len(texts) < len(set(values)) or round(one.limit, decimals) != one.limit
+
+    while decimals < MOST_DECIMALS and hidden():
+        decimals += 1
+    found = shown(one.key, None) if one.found is None else f"{one.found:.{decimals}f}"
+    return found, f"{one.limit:.{decimals}f}"
+
+
 def _judge(key: str, rule: Rule, limit: float, commission: Commission) -> Judgement:
     found = rule.figure(commission)
     if found is None:
@@ -72,12 +88,11 @@ def _sentence(done: Commission) -> str:
     count = f"{len(done.judgements)} limit{'s' * (len(done.judgements) != 1)}"
     if not broken:
         return f"Passed: {done.subject.model.id} {done.subject.model.version} keeps all {count} {on}."
-    told = "; ".join(
-        f"{one.text} {shown(one.key, one.found)}, {_asked(one.key)} {shown(one.key, one.limit)}" for one in broken
-    )
+    pairs = [(one, *told(one)) for one in broken]
+    wrong = "; ".join(f"{one.text} {found}, {_asked(one.key)} {limit}" for one, found, limit in pairs)
     return (
         f"Not passed: {done.subject.model.id} {done.subject.model.version} keeps {len(done.judgements) - len(broken)} "
-        f"of {count} {on} ({told})."
+        f"of {count} {on} ({wrong})."
     )
 
 

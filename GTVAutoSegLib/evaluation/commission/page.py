@@ -10,7 +10,7 @@ from ..learned import Learned
 from .charts import volume_charts
 from .earlier import signed
 from .figures import Against, CaseFigures, Commission
-from .judge import RULES, shown
+from .judge import RULES, shown, told
 from .measure import WorstSlice
 
 MOST_PICTURES = 9
@@ -83,14 +83,14 @@ def commission_page(done: Commission, worst: Sequence[WorstSlice]) -> str:
 
 def remarks(done: Commission) -> list[str]:
     """What a reader has to know before the figures, a sentence each."""
-    told = [Learned(done.subject.learned, done.subject.learned_from).sentence(done.subject.model.id)]
+    texts = [Learned(done.subject.learned, done.subject.learned_from).sentence(done.subject.model.id)]
     patients = {one.patient for one in done.tumours}
     if len(patients) < len(done.tumours):
-        told.append(
+        texts.append(
             f"The {len(done.tumours)} cases are of {len(patients)} patients: intervals are too narrow, as they take "
             "cases as independent."
         )
-    return [text if text.endswith(".") else f"{text}." for text in told if text]
+    return [text if text.endswith(".") else f"{text}." for text in texts if text]
 
 
 def _origin(done: Commission) -> list[tuple[str, object]]:
@@ -122,11 +122,12 @@ def _origin(done: Commission) -> list[tuple[str, object]]:
 def _limits(done: Commission) -> str:
     rows = []
     for one in done.judgements:
-        asked = f"{'at least' if RULES[one.key].least else 'at most'} {shown(one.key, one.limit)}"
+        found, limit = told(one)
+        asked = f"{'at least' if RULES[one.key].least else 'at most'} {limit}"
         interval = "" if one.low is None else f"{shown(one.key, one.low)} to {shown(one.key, one.high)}"
         kind, word = ("done", "kept") if one.passed else ("failed", "not kept")
         badge = Html(f'<span class="badge {kind}">{word}</span>')
-        rows.append((one.text, Number(asked), Number(shown(one.key, one.found)), Number(interval), badge, one.note))
+        rows.append((one.text, Number(asked), Number(found), Number(interval), badge, one.note))
     if not rows:
         return "<p>No limit was asked for.</p>"
     return f'<div class="scroll">{table(rows, ("what", "limit", "found", "95 % interval", "", ""))}</div>'
