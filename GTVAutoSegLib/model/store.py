@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from ..errors import InputError, ModelError
 from ..system.files import check_writable, restore_folder, whole_file, whole_folder, write_json, written
 from ..system.json_text import read_json
-from ..system.leftovers import FILE_PREFIX, owner
+from ..system.leftovers import remove_folder
 from ..system.names import RESERVED
 from .bundle import (
     DESCRIPTION,
@@ -221,5 +220,4 @@ def _discard(path: Path) -> None:
     if path.is_file():
         path.unlink()
         return
-    # Renamed first: a folder that is removed only in part would be a damaged model.
-    shutil.rmtree(path.rename(path.with_name(f"{FILE_PREFIX}{owner()}")))
+    remove_folder(path)

@@ -56,6 +56,15 @@ def discard_part(part: Path, target: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder whole or not at all: it is renamed first, and what a kill then leaves is left to `sweep`.
+
+    Raises:
+        OSError: it cannot be renamed; it is as it was.
+    """
+    shutil.rmtree(folder.rename(folder.with_name(f"{FILE_PREFIX}{owner()}")), ignore_errors=True)
+
+
 @cache
 def _machine() -> str:
     """Where process numbers mean something: the machine, and on Linux the container."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -220,3 +222,94 @@ def test_a_training_set_that_cannot_be_trained_on_is_a_card_with_its_sentence(op
     assert panel.ui.failureTitle.text == "The training has stopped"
     assert "label.nii.gz" in panel.ui.failureMessage.text
     assert not list((home / "cases-trainings").glob("*"))
+
+
+@pytest.fixture
+def stopped(open_panel, home):
+    """A function that opens the panel on a training that was stopped, or has ended."""
+
+    def made(end=None):
+        panel = open_panel()
+        from GTVAutoSegSlicer.training.folder import TrainingEnd, TrainingFolder, TrainingPlan
+        from GTVAutoSegSlicer.training.places import trainings_folder
+
+        write_dataset(home / "cases", 2)
+        plan = TrainingPlan("A task", str(home / "cases"), "1.1.0", "2026-11-28T10:00:00+00:00")
+        folder = TrainingFolder.make(trainings_folder(home / "cases"), {"id": "phantom"}, plan)
+        (folder.run / "slices").mkdir(parents=True)
+        if end is not None:
+            folder.write_end(TrainingEnd(str(end), ""))
+        panel.learning.refresh()
+        return panel, folder
+
+    return made
+
+
+def test_a_stopped_training_is_discarded_after_a_question_and_the_training_set_stays(stopped, slicer_runtime, home):
+    panel, folder = stopped()
+    ui = panel.ui
+    before = sorted((home / "cases").rglob("*"))
+    ui.discardButton.click()  # nobody is there to ask
+    slicer_runtime.app.testing = False
+    slicer_runtime.dialogs.answers.append(False)
+    ui.discardButton.click()
+    assert folder.path.is_dir() and not ui.discardButton.isHidden()
+    assert slicer_runtime.dialogs.texts("question")[-1].startswith("Remove the stopped training 'phantom-1' with all")
+    with folder.held():
+        ui.discardButton.click()
+    assert "nother run is writing to" in ui.failureMessage.text and folder.run.is_dir()
+    panel.card.hide()
+    ui.discardButton.click()
+    assert not list(folder.path.parent.iterdir()) and sorted((home / "cases").rglob("*")) == before
+    assert ui.discardButton.isHidden() and ui.resumeButton.isHidden() and ui.trainingStatus.text == ""
+
+
+def test_a_folder_that_cannot_be_removed_stays_whole_and_a_kill_leaves_nothing_that_is_shown(
+    stopped, slicer_runtime, monkeypatch
+):
+    panel, folder = stopped()
+    slicer_runtime.app.testing = False
+
+    def busy(self, target):
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.rename", busy)
+        panel.ui.discardButton.click()
+    assert "cannot be removed (in use) and is as it was" in panel.ui.failureMessage.text
+    assert (folder.run / "slices").is_dir() and folder.plan.title == "A task"
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", lambda *_arguments, **_options: None)  # as killed after renaming
+        panel.ui.discardButton.click()
+    assert panel.ui.resumeButton.isHidden() and not folder.path.exists()
+
+
+def test_a_damaged_training_can_be_discarded_and_one_that_has_ended_cannot(stopped, slicer_runtime, home):
+    panel, folder = stopped(home / "model")
+    assert panel.ui.discardButton.isHidden()
+    (folder.path / "plan.json").write_text("{")
+    panel.learning.refresh()
+    assert panel.ui.resumeButton.isHidden() and not panel.ui.discardButton.isHidden()
+
+
+@pytest.mark.parametrize(
+    ("networks", "task", "reason"),
+    [
+        (1, "", "Begin with the weights of the selected model"),
+        (2, "", "The selected model has 2 networks a stage, and a training begins with one"),
+        (1, "sts-gtv", "The selected model is of another task"),
+    ],
+)
+def test_where_a_training_cannot_begin_with_the_model_the_box_says_why(open_panel, home, networks, task, reason):
+    model = home / "user" / "GTVAutoSeg" / "Models" / "phantom"
+    info = json.loads((model / "model.json").read_text())
+    for number in range(1, networks):
+        shutil.copy(model / "classifier.safetensors", model / f"{number}.safetensors")
+        info["classifier"]["files"].append(f"{number}.safetensors")
+        info["sha256"][f"{number}.safetensors"] = info["sha256"]["classifier.safetensors"]
+    (model / "model.json").write_text(json.dumps(info))
+    check = (panel := open_panel()).ui.startCheck
+    form = panel.learning.training._form
+    form._ui.taskSelector.setCurrentIndex(form.tasks._values.index(task))
+    form.follow(False)
+    assert check.toolTip.startswith(reason) and check.enabled == reason.startswith("Begin")

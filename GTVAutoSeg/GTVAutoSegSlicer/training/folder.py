@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from GTVAutoSegLib.errors import InputError, ModelError
+from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model.versions import versions
 from GTVAutoSegLib.system.files import make_folder, write_json
 from GTVAutoSegLib.system.json_text import read_json
+from GTVAutoSegLib.system.leftovers import remove_folder, sweep
 from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.system.settings import as_json, parse_settings
 
@@ -96,6 +97,7 @@ class TrainingFolder:
             DiskError: it cannot be written.
         """
         make_folder(trainings)
+        sweep(trainings)  # what `discard` could not end
         number = 1
         while (trainings / f"{task['id']}-{number}").exists():
             number += 1
@@ -162,6 +164,23 @@ class TrainingFolder:
     def write_end(self, end: TrainingEnd) -> None:
         """Keep what was made; raises DiskError."""
         write_json(self.path / END, as_json(end))
+
+    def discard(self) -> None:
+        """Remove it whole or not at all.
+
+        Raises:
+            InputError: another Slicer is at work in it.
+            DiskError: it cannot be removed; it is as it was.
+        """
+        with self.held():
+            pass  # Windows renames no folder with a file that is open, as the lock is
+        try:
+            remove_folder(self.path)
+        except OSError as error:
+            raise DiskError(
+                f"{self.path} cannot be removed ({error.strerror or error}) and is as it was; close what has its files "
+                "open, and discard it again"
+            ) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:

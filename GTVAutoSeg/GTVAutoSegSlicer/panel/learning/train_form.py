@@ -46,7 +46,11 @@ class TrainForm:
         ui = self._ui
         for field in (ui.taskSelector, ui.foldsSelector, ui.presetSelector):
             field.enabled = not locked
-        ui.startCheck.enabled = not locked and self._start() is not None
+        reason = self._no_start()
+        ui.startCheck.enabled = not locked and not reason
+        ui.startCheck.toolTip = reason or _(
+            "Begin with the weights of the selected model, for few cases of your own; else with random ones."
+        )
 
     def make(self, dataset: Path, device: str) -> TrainingFolder:
         """The folder of the training that is asked for.
@@ -85,13 +89,24 @@ class TrainForm:
         return task_of_model(bundle.info)
 
     def _start(self) -> ModelName | None:
-        """The selected model, when a training can begin with it: one of its task, of one network a stage."""
+        """The selected model, when a training can begin with it."""
         bundle = self._bundle()
-        if bundle is None or self.tasks.value not in (OF_MODEL, bundle.info.task.id):
-            return None
-        if len(bundle.info.classifier.files) > 1 or len(bundle.info.segmenter.files) > 1:
-            return None
-        return _named(bundle)
+        return None if bundle is None or self._no_start() else _named(bundle)
+
+    def _no_start(self) -> str:
+        """Why a training cannot begin with the selected model, or ""."""
+        bundle = self._bundle()
+        if bundle is None:
+            return _("No model is selected to begin with.")
+        if self.tasks.value not in (OF_MODEL, bundle.info.task.id):
+            return _("The selected model is of another task, so a training of this one cannot begin with it.")
+        several = max(len(bundle.info.classifier.files), len(bundle.info.segmenter.files))
+        if several > 1:
+            return _(
+                "The selected model has {count} networks a stage, and a training begins with one: install and select "
+                "the model of a single fold."
+            ).format(count=several)
+        return ""
 
 
 def _named(bundle: Bundle) -> ModelName:

@@ -58,6 +58,7 @@ class TrainingPart:
         self._measuring: Estimate | None = None
         ui.trainButton.connect("clicked(bool)", self._on_train)
         ui.resumeButton.connect("clicked(bool)", self.resume)
+        ui.discardButton.connect("clicked(bool)", self._on_discard)
         ui.trainingBar.visible = False
 
     @property
@@ -80,6 +81,7 @@ class TrainingPart:
             ui.trainButton.toolTip = _("Stop; what was trained is kept, and Resume goes on.")
         ui.resumeButton.visible = last is not None and not self.running and is_open(last)
         ui.resumeButton.enabled = not missing
+        ui.discardButton.visible = last is not None and not self.running and not is_done(last)
 
     def abort(self) -> None:
         """End now; nothing that was trained is lost."""
@@ -93,6 +95,22 @@ class TrainingPart:
         folder = self._host.last()
         if folder is not None and not self.running:
             self._begin(folder)
+
+    def _on_discard(self) -> None:
+        """Ask, and remove the training begun last; without a main window there is nobody to ask."""
+        folder = self._host.last()
+        if folder is None or self.running or slicer.util.mainWindow() is None:
+            return
+        question = _("Remove the stopped training '{name}' with all it has trained? The training set stays as it is.")
+        if not slicer.util.confirmOkCancelDisplay(question.format(name=folder.path.name), windowTitle=_("Discard")):
+            return
+        try:
+            with slicer.util.WaitCursor():
+                folder.discard()
+            self._host.log(f"training: {folder.path.name} was discarded")
+        except GTVAutoSegError as error:
+            self._host.show_failure(training_failure(Failure.of(error)))
+        self._host.changed()
 
     def _on_train(self) -> None:
         if self._training is not None:
@@ -174,11 +192,23 @@ class TrainingPart:
 
 
 def is_open(folder: TrainingFolder) -> bool:
-    """Whether there is something left to do in a training."""
+    """Whether there is something left to do in a training; one that is damaged cannot be resumed."""
     try:
-        return folder.end is None or (folder.plan.present is not None and folder.compared is None)
+        return not _has_ended(folder)
     except GTVAutoSegError:
         return False
+
+
+def is_done(folder: TrainingFolder) -> bool:
+    """Whether a training has come to its end, so that it is no longer to be discarded."""
+    try:
+        return _has_ended(folder)
+    except GTVAutoSegError:
+        return False
+
+
+def _has_ended(folder: TrainingFolder) -> bool:
+    return folder.end is not None and (folder.plan.present is None or folder.compared is not None)
 
 
 def training_failure(failure: Failure) -> Failure:
