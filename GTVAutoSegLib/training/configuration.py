@@ -15,6 +15,8 @@ from .data.tasks import Task
 from .presets import Preset
 
 FILE = "run.json"
+MOST_SHOWN = 60
+SHOWN_BEFORE = 20
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ def check_configuration(folder: Path, ours: Configuration) -> None:
         return
     difference = _difference(asdict(read_configuration(folder)), asdict(ours))
     if difference is not None:
-        key, there, now = difference
+        key, there, now = difference[0], *_short(*difference[1:])
         raise InputError(
-            f"{folder} belongs to another configuration: {key} is {_short(there)} there and {_short(now)} now; "
+            f"{folder} belongs to another configuration: {key} is {there} there and {now} now; "
             "give another folder, or the same data and settings"
         )
 
@@ -86,8 +88,14 @@ def _difference(theirs: Any, ours: Any, where: str = "") -> tuple[str, Any, Any]
     return None if theirs == ours else (where, theirs, ours)
 
 
-def _short(value: Any) -> str:
-    if value is None:
-        return "absent"
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _short(*values: Any) -> list[str]:
+    """Two values that differ as text, long ones from shortly before the place where they do."""
+    texts = ["absent" if value is None else json.dumps(value) for value in values]
+    same = next((n for n, (one, other) in enumerate(zip(*texts)) if one != other), 0) - SHOWN_BEFORE
+    if max(map(len, texts)) <= MOST_SHOWN or same <= 0:
+        return [_cut(text) for text in texts]
+    return ["..." + _cut(text[same:]) for text in texts]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."

@@ -133,6 +133,32 @@ def test_what_a_model_proposed_and_a_person_changed_is_known_of_a_case_of_a_batc
     assert record.provenance.edited.added_path_length_mm > 0 and record.provenance.edited.slices == 8
 
 
+def test_what_a_person_changed_of_a_models_outline_is_known_without_a_batch(tmp_path, capsys):
+    write_series(tmp_path / "ct", patient_array((8, 32, 32)), PatientID="P1")
+    bundle, mask = make_bundle(tmp_path / "model", bias=50.0), tmp_path / "gtv.seg.nrrd"
+    assert main(["segment", str(tmp_path / "ct"), "--model", str(bundle), "--output", str(mask)]) == 0
+    assert collect(tmp_path / "ct", mask, tmp_path / "as it was", "--accept") == 0, capsys.readouterr().err
+    image = sitk.ReadImage(str(mask))
+    image[:, :, 2:4] = 0
+    sitk.WriteImage(image, str(mask))
+    assert collect(tmp_path / "ct", mask, tmp_path / "set", "--accept") == 0
+    (before,), (after,) = (read_collected(tmp_path / name).values() for name in ("as it was", "set"))
+    assert before.provenance.edited.slices == 0 and after.provenance.edited.slices == 2
+    assert after.provenance.edited.volume_after_ml < after.provenance.edited.volume_before_ml
+
+
+def test_a_patient_without_tumour_is_taken_once_somebody_has_approved_that(study, tmp_path, capsys):
+    ct, _ = study
+    empty = outline(tmp_path / "empty.nii.gz", ct, 0)
+    assert collect(ct, empty, tmp_path / "set", "--accept") == 2
+    said = capsys.readouterr().err
+    assert "is empty" in said and "approve it" in said and not (tmp_path / "set").exists()
+    assert main(["approve", str(empty), "--reviewer", "Dr. Roe"]) == 0
+    assert collect(ct, empty, tmp_path / "set") == 0, capsys.readouterr().err
+    (case,) = find_cases(tmp_path / "set")
+    assert not read_label(case, read_volume(case.image)).any()
+
+
 def test_a_mask_on_another_grid_an_empty_one_and_a_strange_folder_are_refused(study, tmp_path, capsys):
     ct, mask = study
     save(np.ones((5, 20, 24), np.uint8), tmp_path / "moved.nii.gz")

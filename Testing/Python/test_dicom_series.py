@@ -7,6 +7,7 @@ from pydicom.uid import RLELossless
 
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.system.lock import LOCK, locked
 
 
 def refused(folder, *words, series=None):
@@ -113,6 +114,14 @@ def test_a_folder_without_images_is_named(tmp_path):
 def test_a_folder_of_empty_files_is_named(tmp_path):
     (tmp_path / "1.dcm").touch()
     refused(tmp_path, "only empty files", "1.dcm")
+
+
+def test_a_lock_of_our_own_is_no_lost_slice(tmp_path):
+    write_series(tmp_path, patient_array())
+    (tmp_path / "set").mkdir()
+    with locked(tmp_path / "set"):
+        assert (tmp_path / "set" / LOCK).exists()
+    assert read_volume(tmp_path).notes == ()
 
 
 def test_two_series_are_listed_and_one_can_be_chosen(tmp_path):

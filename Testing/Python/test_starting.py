@@ -76,10 +76,11 @@ def test_the_new_model_names_the_one_it_began_with_and_its_data(trained, data, t
 
 
 def test_a_run_goes_on_only_with_the_model_it_began_with(trained, data, tmp_path, capsys):
-    options = ("--fold", "0", "--stage", "classifier")
-    assert train(tmp_path, data, *options) == 0
-    assert train(tmp_path, data, *options, "--resume", "--start-from", str(trained)) == 2
-    assert "belongs to another configuration: task.data is" in capsys.readouterr().err
+    options, words = ("--fold", "0", "--stage", "classifier"), "patients of ward 5, " * 5
+    assert train(tmp_path, data, *options, data=words) == 0
+    assert train(tmp_path, data, *options, "--resume", "--start-from", str(trained), data=words) == 2
+    said = capsys.readouterr().err
+    assert "belongs to another configuration: task.data is" in said and "began with the weights of" in said
 
 
 def test_a_model_of_another_network_is_refused_before_anything_is_written(trained, data, tmp_path, capsys):

@@ -10,6 +10,7 @@ from ..options import add_ct
 
 if TYPE_CHECKING:
     from ...images.masks.structure import Structure
+    from ...images.volume import Volume
     from ...training.data.collected.case import Provenance
 
 
@@ -36,11 +37,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     volume = read_volume(arguments.ct, series=arguments.series)
     wanted = None if arguments.region is None else {arguments.region: arguments.region}
-    structures = read_structures(arguments.mask, volume, wanted)
+    structures = read_structures(arguments.mask, volume, wanted, empty=True)
     if len(structures) != 1:
         names = ", ".join(one.segment.name for one in structures)
         raise InputError(f"{arguments.mask} holds {len(structures)} regions ({names}); say which with --region")
-    origin = provenance(arguments.mask, structures[0], accept=arguments.accept)
+    origin = provenance(arguments.mask, structures[0], volume, accept=arguments.accept)
+    if not structures[0].mask.any() and not origin.approved_by:
+        raise InputError(
+            f"{arguments.mask} is empty; expected an outline, or somebody's word that there is no tumour, so approve "
+            "it with 'gtvautoseg approve'"
+        )
     found = collect(volume, structures[0].mask, arguments.dataset, origin)
     said = {
         "added": "added",
@@ -50,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{found.folder}: {said[found.what]}")
 
 
-def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
+def provenance(path: Path, structure: Structure, volume: Volume, *, accept: bool) -> Provenance:
     """What is known of an outline: from the folder of a batch's case that it lies in, its tags, and its approval.
 
     Raises:
@@ -64,6 +70,7 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
     from ...images.masks.structure import mask_sha256
     from ...system import tags
     from ...training.data.collected.case import EditFigures, Provenance
+    from ...training.data.collected.request import edited_since
 
     approval, lapsed = approval_of(path)
     if approval is None and not accept:
@@ -72,6 +79,7 @@ def provenance(path: Path, structure: Structure, *, accept: bool) -> Provenance:
     own = structure.segment.tags
     model, edited = None, None
     if own.get(tags.MODEL_TAG):
+        edited = edited_since(own.get(tags.AUTOMATIC_TAG, ""), structure.mask, volume)
         model = ModelRecord(own[tags.MODEL_TAG], own.get(tags.VERSION_TAG, ""), own.get(tags.DIGEST_TAG, ""))
     record = record_beside(path)
     # Figures of another outline than this one would be worse than none.

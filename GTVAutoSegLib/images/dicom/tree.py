@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...system.files import files_below, unreadable
+from ...system.lock import LOCK
 from ...system.progress import Progress
 from .dataset import open_dataset, reading
 from .headers import Patient, SliceHeader, read_header, read_modality
@@ -148,6 +149,8 @@ def scan(
 
 
 def _look_at(path: Path, structure_sets: bool, finds: _Finds) -> None:
+    if path.name == LOCK:  # of ours, where results or a data set lie among the slices
+        return
     if path.stat().st_size == 0:
         finds.empty.append(path)
     elif (header := read_header(path)) is not None:

@@ -74,7 +74,7 @@ def collect_files(ct: Path, outline: Path, dataset: Path, wish: Path) -> Collect
         raise InputError(f"{wish} cannot be read ({error}); collect the case again") from error
     volume = read_volume(ct)
     mask = read_single(outline, volume).mask
-    edited = _edited(asked.automatic, mask, volume)
+    edited = edited_since(asked.automatic, mask, volume)
     found = collect(volume, mask, dataset, replace(asked.provenance, edited=edited), origin=asked.origin)
     return CollectedRecord(str(found.folder), found.what, found.case)
 
@@ -84,7 +84,8 @@ def record_of(result: Mapping[str, object]) -> CollectedRecord:
     return parse_settings(CollectedRecord, dict(result), "the result", others=True)
 
 
-def _edited(automatic: str, mask: np.ndarray, volume: Volume) -> EditFigures | None:
+def edited_since(automatic: str, mask: np.ndarray, volume: Volume) -> EditFigures | None:
+    """How much a person changed of an outline as the model left it, see `images.masks.packed`; None where unknown."""
     try:
         before = unpack(automatic) if automatic else None
     except ValueError:  # changed by hand: nobody knows then what was edited
