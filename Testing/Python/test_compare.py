@@ -163,3 +163,17 @@ def test_the_command_knows_whose_cases_are(data, run, present, tmp_path):
     finally:
         patients.unlink()
     assert json.loads((tmp_path / "comparison.json").read_text())["metrics"]["dsc"]["patients"] == 3
+
+
+def test_a_data_set_that_brings_train_and_val_is_compared_too(present, tmp_path):
+    for part in ("train", "val"):
+        write_dataset(tmp_path / "ward" / part, 1)
+    (tmp_path / "ward" / "val" / "patient0").rename(tmp_path / "ward" / "val" / "other")
+    assert compared(tmp_path / "ward", present, make_bundle(tmp_path / "phantom", size=32), tmp_path / "out") == 0
+
+
+def test_a_damaged_list_of_patients_is_said_before_anything_is_measured(present, tmp_path, capsys):
+    write_dataset(tmp_path / "ward", 2)
+    (tmp_path / "ward" / "patients.json").write_text("{")
+    assert compared(tmp_path / "ward", present, make_bundle(tmp_path / "phantom", size=32), tmp_path / "out") == 2
+    assert "patients.json cannot be read" in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -255,6 +255,17 @@ def test_a_case_that_was_corrected_twice_counts_once_in_its_first_week_with_its_
     assert (one.at, one.added_path_length_mm) == (START, 25.0)
 
 
+def test_outlines_of_two_patients_in_files_of_one_name_are_two(tmp_path):
+    one, other = edited("gtv.seg.nrrd", START, 10.0), edited("gtv.seg.nrrd", START + timedelta(weeks=2), 25.0)
+    other["proposed_sha256"] = "b" * 64
+    write_trail(tmp_path, [one, other, {**one, "what": "approval"}])  # as of P1/ and P2/ below one trail
+    found = gather([tmp_path]).reviewed
+    assert [(part.at, part.added_path_length_mm) for part in found] == [
+        (START, 10.0),
+        (START + timedelta(weeks=2), 25.0),
+    ]
+
+
 def test_a_copied_folder_and_a_case_done_in_two_folders_count_once(tmp_path, capsys):
     write_trail(tmp_path / "in" / "a", year(weeks=4, seed=1))
     shutil.copytree(tmp_path / "in" / "a", tmp_path / "in" / "b")

@@ -58,11 +58,14 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
     from ...evaluation.cases import Failure
     from ...evaluation.comparison import measure_pairs, plan_comparison
     from ...system.files import make_folder
+    from ...training.data.dataset import read_patients
+    from ...training.data.folds import read_dataset
 
     if arguments.box is not None and not 0 <= arguments.box < 1000:
         raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)
+    patients = read_patients(arguments.dataset, [case.name for case in read_dataset(arguments.dataset)[0]])
     make_folder(arguments.output)
     with shown_progress(send) as progress:
         found = list(
@@ -83,7 +86,7 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not pairs:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be compared; see above")
-    _conclude(arguments, pairs=pairs, failures=failures, sides=sides, send=send)
+    _conclude(arguments, pairs=pairs, failures=failures, sides=sides, patients=patients, send=send)
     return SOME_FAILED if failures else 0
 
 
@@ -92,6 +95,7 @@ def _conclude(
     pairs: list[Pair],
     failures: list[Failure],
     sides: dict[str, Side],
+    patients: dict[str, str],
     send: Send | None,
 ) -> None:
     """Write the files, the page last; say what is shown."""
@@ -99,10 +103,8 @@ def _conclude(
     from ...evaluation.comparison_page import comparison_page
     from ...evaluation.verdict import judge, to_json, to_table
     from ...system.files import write_json, write_text
-    from ...training.data.dataset import find_cases, read_patients
 
-    names = [case.name for case in find_cases(arguments.dataset)]
-    verdict = judge(pairs, sides, read_patients(arguments.dataset, names))
+    verdict = judge(pairs, sides, patients)
     name = arguments.dataset.resolve().name
     page, figures, table = (arguments.output / file for file in FILES)
     content = {"gtvautoseg": __version__, "dataset": name, **to_json(verdict, pairs, sides)}

@@ -173,6 +173,9 @@ def _reviewed_in(records: Iterable[Mapping[str, Any]]) -> tuple[list[Reviewed], 
                 unreadable += 1
                 continue
             first = found.get(_key(part))
+            if first is not None and one.proposed and first.proposed and one.proposed != first.proposed:
+                done.append(first)  # of another patient, in a file of the same name
+                first = None
             found[_key(part)] = one if first is None else replace(one, at=min(one.at, first.at))
     return _once([*done, *found.values()]), unreadable
 
