@@ -9,7 +9,7 @@ import slicer
 
 from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.images.segment_info import is_gtv
-from GTVAutoSegLib.model.bundle import Bundle, iterate_bundles, model_folders, read_bundle, user_folder
+from GTVAutoSegLib.model.bundle import Bundle, id_of, iterate_bundles, model_folders, read_bundle, user_folder
 
 FOLDER_SETTING = "GTVAutoSeg/ModelFolder"
 
@@ -43,7 +43,7 @@ def find_bundle(model: str | Path = "") -> Bundle:
     """
     paths = bundle_paths()
     if model:
-        by_id = {path.stem if path.suffix == ".zip" else path.name: path for path in paths}
+        by_id = {id_of(path): path for path in paths}
         return read_bundle(by_id.get(str(model), model))
     for path in paths:
         try:

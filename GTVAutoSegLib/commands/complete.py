@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_ct, add_device, add_json, check_apart, json_file, slice_list
+from .options import add_ct, add_device, add_json, check_json, slice_list, tell
 
 if TYPE_CHECKING:
     from ..cascade.completion.record import CompletionRecord
@@ -59,7 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
     from ..images.masks.structure import Structure
     from ..images.read import read_volume
     from ..images.write import check_outputs, mask_format, write_structure
-    from ..system.files import check_writable, write_json
     from ..system.progress import progress_bar
 
     for path in arguments.output:
@@ -77,9 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
         volume, mask=drawn.mask, drawn=wish.drawn, first=wish.first, last=wish.last
     )  # before PyTorch is imported
     check_outputs(arguments.output, volume, [arguments.drawn])
-    for path in json_file(arguments):
-        check_writable(path)
-        check_apart(path, arguments.output, [arguments.drawn, Path(volume.source), *volume.dicom_files])
+    check_json(arguments, [arguments.drawn, Path(volume.source), *volume.dicom_files])
     model = None if arguments.model is None else load_model(arguments.model, device=arguments.device)
     completer, without = load_or_explain(wish)
     with progress_bar() as progress:
@@ -91,16 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         write_structure(structure, volume, path)
     record = summarise_completion(result, volume)
     _note(arguments, record)
-    for path in json_file(arguments):
-        write_json(path, record.to_json())
-    for warning in record.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    if arguments.json == "-":
-        print(json.dumps(record.to_json(), indent=2))
-        return
-    print(record.sentence)
-    for path in arguments.output:
-        print(f"written: {path}")
+    tell(arguments, record, record.sentence)
 
 
 def _note(arguments: argparse.Namespace, record: CompletionRecord) -> None:

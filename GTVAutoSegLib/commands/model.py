@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import InputError, ModelError
-from ..model.bundle import iterate_bundles, model_folders, read_bundle, verify_model
+from ..model.bundle import id_of, iterate_bundles, model_folders, read_bundle, verify_model
 from ..model.store import (
     check_recordable,
     displaced_model,
@@ -66,7 +66,7 @@ def list_models(_: argparse.Namespace) -> None:
         print(f"warning: {folder} cannot be read ({error.strerror}) and was skipped", file=sys.stderr)
 
     for path in (path for folder in model_folders() for path in iterate_bundles([folder], skipped)):
-        found.setdefault(path.stem if path.suffix == ".zip" else path.name, []).append(path)
+        found.setdefault(id_of(path), []).append(path)
     if not found:
         print("no model found in: " + ", ".join(str(folder) for folder in model_folders()))
     for name, (path, *hidden) in found.items():

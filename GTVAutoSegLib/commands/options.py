@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +17,8 @@ from ..model.precision import PRECISIONS
 from ..system.settings import check_threshold
 
 if TYPE_CHECKING:
+    from ..cascade.completion.record import CompletionRecord
+    from ..cascade.result import ResultRecord
     from ..images.region import Region
 
 BOX_HELP = (
@@ -161,6 +165,35 @@ def check_matplotlib() -> None:
 def json_file(arguments: argparse.Namespace) -> list[Path]:
     """Where the JSON goes: one file, or none."""
     return [Path(arguments.json)] if arguments.json not in (None, "-") else []
+
+
+def check_json(arguments: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    """Check before anything is computed that the JSON can be written, over no result and no input.
+
+    Raises:
+        InputError: it cannot.
+    """
+    from ..system.files import check_writable
+
+    for path in json_file(arguments):
+        check_writable(path)
+        check_apart(path, arguments.output, inputs)
+
+
+def tell(arguments: argparse.Namespace, record: ResultRecord | CompletionRecord, sentence: str) -> None:
+    """Write what was found as JSON where that was asked for, and say it: warnings, a sentence, and the files."""
+    from ..system.files import write_json
+
+    for path in json_file(arguments):
+        write_json(path, record.to_json())
+    for warning in record.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json == "-":
+        print(json.dumps(record.to_json(), indent=2))
+        return
+    print(sentence)
+    for path in arguments.output:
+        print(f"written: {path}")
 
 
 def check_apart(path: Path, outputs: Sequence[Path], inputs: Sequence[Path], option: str = "--json") -> None:

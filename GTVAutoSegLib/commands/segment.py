@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +15,14 @@ from .options import (
     add_json,
     add_model,
     check_apart,
+    check_json,
     json_file,
     mask_probability,
     probability,
     region_of,
     slice_list,
     slice_range,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -78,14 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Segment, write, and say what was found."""
     from ..cascade.load import load_model
-    from ..cascade.result import describe_segment, summarise
+    from ..cascade.result import describe_segment, sentence, summarise
     from ..images.masks.structure import Structure
     from ..images.probability import check_probability_file, following
     from ..images.read import read_volume
     from ..images.volume import check_ct
     from ..images.write import check_outputs, mask_format, write_structure
     from ..model.bundle import read_bundle
-    from ..system.files import check_writable, write_json
     from ..system.progress import progress_bar
 
     bundle = read_bundle(arguments.model)
@@ -99,9 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
     kept = [] if earlier is None else [earlier.path]
     check_outputs(arguments.output, volume, kept)
     inputs = [Path(volume.source), *volume.dicom_files, *kept]
-    for path in json_file(arguments):
-        check_writable(path)
-        check_apart(path, arguments.output, inputs)
+    check_json(arguments, inputs)
     if arguments.probability is not None:
         check_probability_file(arguments.probability)
         check_apart(arguments.probability, [*arguments.output, *json_file(arguments)], inputs, "--probability")
@@ -129,9 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.probability is not None and result.probability is not None:
         result.probability.write(arguments.probability, volume)
     _note(arguments, record)
-    for path in json_file(arguments):
-        write_json(path, record.to_json())
-    _say(record, arguments)
+    tell(arguments, record, sentence(record))
 
 
 def _note(arguments: argparse.Namespace, record: ResultRecord) -> None:
@@ -141,16 +136,3 @@ def _note(arguments: argparse.Namespace, record: ResultRecord) -> None:
 
     files = [path.name for path in arguments.output]
     append(trail_for(arguments.output[0]), RUN, {"files": files, **run_figures(record)})
-
-
-def _say(record: ResultRecord, arguments: argparse.Namespace) -> None:
-    from ..cascade.result import sentence
-
-    for warning in record.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    if arguments.json == "-":
-        print(json.dumps(record.to_json(), indent=2))
-        return
-    print(sentence(record))
-    for path in arguments.output:
-        print(f"written: {path}")

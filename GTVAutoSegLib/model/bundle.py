@@ -208,12 +208,16 @@ def verify_model(model: str | Path) -> Bundle:
     return bundle
 
 
+def id_of(path: Path) -> str:
+    """Id of a bundle by its file name: the folder's name or the .zip's stem."""
+    return path.stem if path.suffix == ".zip" else path.name
+
+
 def _bundle_id(path: Path) -> str | None:
-    """Id by file name: the folder's name or the .zip's stem; None when it is no bundle or cannot be looked at."""
+    """The same; None when it is no bundle or cannot be looked at."""
     try:
-        if path.suffix == ".zip" and path.is_file():
-            return path.stem
-        return path.name if (path / DESCRIPTION).is_file() else None
+        is_archive = path.suffix == ".zip" and path.is_file()
+        return id_of(path) if is_archive or (path / DESCRIPTION).is_file() else None
     except OSError:
         return None
 

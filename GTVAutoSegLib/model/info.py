@@ -98,7 +98,7 @@ class TrainingData:
         hu_percentiles: smallest and largest 1st, and smallest and largest 99th percentile of a patient's voxels, HU.
         voxels_sha256: what the CTs are known by, 16 digits each, see `training.data.imports.voxels`: so that nobody
             measures the model on what it has learned from.
-        every_ct: whether these are all of them, those that a model it began with has learned from included.
+        every_ct: whether these are all CTs it has learned from, including those of a model that it began with.
     """
 
     description: str

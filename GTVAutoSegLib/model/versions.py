@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError, ModelError
-from .bundle import Bundle, iterate_bundles, model_folders, read_bundle, user_folder, verify_model
+from .bundle import Bundle, id_of, iterate_bundles, model_folders, read_bundle, user_folder, verify_model
 from .kept import DIGITS, kept_versions
 from .store import is_shipped, put_in_place, set_aside
 
@@ -91,7 +91,9 @@ def use_version(model_id: str, which: str, folder: Path | None = None) -> Bundle
     chosen = _choose(versions(model_id, folder), model_id, which)
     if chosen.current:
         return verify_model(chosen.path)
-    ahead = _ahead(model_id, folder)
+    folders = model_folders()
+    place = folders.index(folder) if folder in folders else -1
+    ahead = _first(model_id, folders[: max(0, place)])
     if ahead is not None:
         raise InputError(
             f"the id '{model_id}' stands for {ahead}, whose folder comes before {folder}; remove it, or install the "
@@ -99,7 +101,7 @@ def use_version(model_id: str, which: str, folder: Path | None = None) -> Bundle
         )
     bundle = verify_model(chosen.path)
     target = folder / model_id
-    if _behind(model_id, folder) == chosen.path:
+    if _first(model_id, folders[place + 1 :]) == chosen.path:
         set_aside(target)
         return bundle
     return put_in_place(bundle, target)
@@ -117,7 +119,7 @@ def next_version(model_id: str, folder: Path | None = None) -> str:
 
 def _paths(model_id: str, folder: Path) -> Iterator[Path]:
     for place in dict.fromkeys([*([] if folder in model_folders() else [folder]), *model_folders()]):
-        yield from (path for path in iterate_bundles([place]) if _stem(path) == model_id)
+        yield from (path for path in iterate_bundles([place]) if id_of(path) == model_id)
     for place in dict.fromkeys([folder, *model_folders()]):
         yield from kept_versions(model_id, place)
 
@@ -137,22 +139,8 @@ def _choose(known: list[Version], model_id: str, which: str) -> Version:
     return chosen[0]
 
 
-def _ahead(model_id: str, folder: Path) -> Path | None:
-    """A model of the id in a folder that is searched before this one."""
-    folders = model_folders()
-    before = folders[: folders.index(folder)] if folder in folders else []
-    return next((path for path in iterate_bundles(before) if _stem(path) == model_id), None)
-
-
-def _behind(model_id: str, folder: Path) -> Path | None:
-    """What an id stands for once no model of it lies in a folder."""
-    folders = model_folders()
-    after = folders[folders.index(folder) + 1 :] if folder in folders else folders
-    return next((path for path in iterate_bundles(after) if _stem(path) == model_id), None)
-
-
-def _stem(path: Path) -> str:
-    return path.stem if path.suffix == ".zip" else path.name
+def _first(model_id: str, folders: Sequence[Path]) -> Path | None:
+    return next((path for path in iterate_bundles(folders) if id_of(path) == model_id), None)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

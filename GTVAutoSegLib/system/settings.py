@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
@@ -118,13 +119,15 @@ def check_threshold(threshold: float) -> None:
 
 
 def as_json(value: Any) -> Any:
-    """A dataclass, or what its fields hold, as JSON-ready values; a NaN, which JSON lacks, is None."""
+    """A dataclass, or what its fields hold, as JSON-ready values; paths are texts, a NaN is None."""
     if is_dataclass(value):
         return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
         return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_json(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -132,7 +135,7 @@ def parse_settings(cls: type[T], data: Any, where: str, *, others: bool = False)
     """Build a dataclass from decoded JSON, checking keys and types all the way down.
 
     Args:
-        cls: the dataclass; its fields may be numbers, strings, bools, tuples, dicts, optionals and dataclasses.
+        cls: the dataclass; its fields may be numbers, strings, paths, bools, tuples, dicts, optionals and dataclasses.
         data: decoded JSON.
         where: the path so far, for messages: ``model.json: preprocessing``.
         others: whether unknown keys are left aside.
@@ -179,6 +182,8 @@ def _convert(hint: Any, value: Any, where: str, others: bool) -> Any:
         return {str(key): _convert(arguments[1], item, f"{where}.{key}", others) for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
+    if hint is Path and type(value) is str:
+        return Path(value)
     if type(value) is not hint:
         raise ValueError(f"{where} is {_kind(value)}, expected {_NAMES[hint]}")
     return value
@@ -195,7 +200,7 @@ def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str, others: b
     return tuple(_convert(hint, item, f"{where}[{i}]", others) for i, (hint, item) in pairs)
 
 
-_NAMES = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+_NAMES = {int: "a whole number", float: "a number", str: "a string", Path: "a string", bool: "true or false"}
 
 
 def _kind(value: Any) -> str:

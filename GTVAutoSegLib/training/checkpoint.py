@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ..errors import RunError
+from ..errors import InputError, RunError
 from ..system.files import whole_file, write_text
 from ..system.json_text import parse_json
 
@@ -54,6 +54,15 @@ def is_finished(folder: Path) -> bool:
     """Whether the network's training came to its end: its state holds no more than the log."""
     state = load_state(folder)
     return state is not None and "network" not in state
+
+
+def check_untouched(network: Path, folder: Path) -> None:
+    """Raise InputError, which names a folder, where the training of a network in it was begun."""
+    if (network / STATE).exists():
+        raise InputError(
+            f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give another "
+            "folder"
+        )
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -25,7 +25,7 @@ from ..networks import COMPLETERS, build_network
 from ..system.files import make_folder, sha256_of, write_json
 from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
-from .checkpoint import STATE, is_finished, load_state, load_weights, write_tensors
+from .checkpoint import check_untouched, is_finished, load_state, load_weights, write_tensors
 from .data.dataset import Case, read_patients
 from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
 from .data.folds import Fold, as_folds, make_folds, read_dataset
@@ -213,11 +213,8 @@ def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resum
     """Mark the folder as this run's, or check that it is."""
     ours = json.loads(json.dumps({"task": asdict(task), "data": {part.name: part.cases for part in data}}))
     make_folder(folder)
-    if (folder / FOLDER / STATE).exists() and not resume:
-        raise InputError(
-            f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give another "
-            "folder"
-        )
+    if not resume:
+        check_untouched(folder / FOLDER, folder)
     path = folder / RUN
     try:
         before = read_json(path) if path.exists() else ours

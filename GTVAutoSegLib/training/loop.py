@@ -107,7 +107,7 @@ class _Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.within = state.get("within")
-        if self.within is None:  # else they were written, and the weights are no epoch's
+        if self.within is None:  # within an epoch, what is on disk is right, and the weights are not yet those of one
             self._write_results()
 
     def epoch(self) -> None:
@@ -274,7 +274,7 @@ class _Training:
             save_state(self.folder, {**self._counters(), **state, **kept, **within})
 
     def _write_results(self) -> None:
-        """Weights and log by the state on disk: written after it, and again when a killed run is continued."""
+        """Write the weights and the log that go with the state on disk; again when a killed run is continued."""
         if self.engine.is_global_zero:
             if self.best_epoch == len(self.history) - 1:
                 save_weights(self.folder, self.kept)

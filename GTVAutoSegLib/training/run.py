@@ -17,7 +17,7 @@ from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
 from ..system.lock import locked
-from .checkpoint import LEFTOVERS, STATE
+from .checkpoint import LEFTOVERS, check_untouched
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
 from .data.crop_set import samples_of
@@ -139,8 +139,8 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
     check_configuration(run.folder, configuration)
     for fold in chosen_folds(run, folds):
         check_fold(fold, {case.name: case for case in stored})
-        if not run.resume:
-            _check_untouched(run, fold)
+        for stage in () if run.resume else run.stages:
+            check_untouched(run.folder / fold.name / stage, run.folder / fold.name / stage)
     if not (run.folder / CONFIGURATION).exists():
         if not brought:
             save_folds(run.folder, folds, run.preset.seed)
@@ -227,16 +227,6 @@ def _check_strangers(run: Run) -> None:
         raise InputError(
             f"{run.folder} is not empty and no training run (it holds {strangers[0]}); give an empty or a new folder"
         )
-
-
-def _check_untouched(run: Run, fold: Fold) -> None:
-    for stage in run.stages:
-        folder = run.folder / fold.name / stage
-        if (folder / STATE).exists():
-            raise InputError(
-                f"{folder} holds a training that was begun or finished; add --resume to continue the run, or give "
-                "another folder"
-            )
 
 
 def _describe(stored: Sequence[StoredCase]) -> str:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.images.segment_info import SegmentInfo
-from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.bundle import id_of, read_bundle
 from GTVAutoSegLib.model.info import ModelInfo
 
 from ..models import bundle_paths
@@ -50,7 +50,7 @@ class ModelPart:
 
     def select(self, model_id: str) -> None:
         """Show a model as selected; an id there is no model for selects the first."""
-        ids = [_id(path) for path in self._paths]
+        ids = [id_of(path) for path in self._paths]
         was_blocked = self._selector.blockSignals(True)
         self._selector.setCurrentIndex(ids.index(model_id) if model_id in ids else min(0, len(ids) - 1))
         self._selector.blockSignals(was_blocked)
@@ -65,7 +65,7 @@ class ModelPart:
     @property
     def selected_id(self) -> str:
         """The selected bundle's id, or ""."""
-        return _id(self.selected) if self.selected is not None else ""
+        return id_of(self.selected) if self.selected is not None else ""
 
     def _on_index_changed(self, _index: int) -> None:
         self._describe()
@@ -109,8 +109,4 @@ def _title(path: Path) -> str:
     try:
         return read_bundle(path).info.title
     except ModelError:
-        return _("{name} (damaged)").format(name=_id(path))
-
-
-def _id(path: Path) -> str:
-    return path.stem if path.suffix == ".zip" else path.name
+        return _("{name} (damaged)").format(name=id_of(path))

@@ -14,9 +14,11 @@ from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.system.settings import parse_settings
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, ORIGIN_TAGS
 from GTVAutoSegLib.training.data.collected.case import Provenance
-from GTVAutoSegLib.training.data.collected.request import CollectWish, record_of
+from GTVAutoSegLib.training.data.collected.collect import Collected
+from GTVAutoSegLib.training.data.collected.request import CollectWish
 
 from ..scene.ct_identity import dicom_origin
 from ..scene.ct_voxels import make_known
@@ -105,7 +107,7 @@ class CollectRequest:
         import SimpleITK as sitk
 
         try:
-            record = record_of(result)
+            record = parse_settings(Collected, result, "the result", others=True)
         except ValueError as error:
             raise not_valid(str(error)) from error
         mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder.mask)))

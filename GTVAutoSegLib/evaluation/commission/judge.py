@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ...system.settings import as_json
@@ -125,11 +125,6 @@ def _worst(
     return figure
 
 
-def differences(cases: Sequence[CaseFigures]) -> list[float | None]:
-    """Volume of the outline minus the reference's, as percent of their mean."""
-    return [one.difference_percent for one in cases]
-
-
 def _size(one: Estimate) -> Estimate:
     """The size of a value that may be negative."""
     low, high = sorted((abs(one.low), abs(one.high)))
@@ -137,12 +132,12 @@ def _size(one: Estimate) -> Estimate:
 
 
 def _bias(done: Commission) -> Estimate | None:
-    bias = mean_of(differences(done.tumours))
+    bias = mean_of(one.difference_percent for one in done.tumours)
     return None if bias is None else _size(bias)
 
 
 def _agreement(done: Commission) -> Estimate | None:
-    found = agreement(differences(done.tumours))
+    found = agreement(one.difference_percent for one in done.tumours)
     return None if found is None else max(_size(found.lower), _size(found.upper), key=lambda one: one.value)
 
 

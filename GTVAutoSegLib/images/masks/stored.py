@@ -98,7 +98,7 @@ class Box:
         return self.is_known_as(tags.get(MASK_TAG, ""), tags.get(BOX_TAG, ""))
 
     def is_known_as(self, known: str, in_short: str) -> bool:
-        """Whether these are voxels of which a tag tells the hash, and maybe another one the box's, see `BOX_TAG`."""
+        """Whether a tag holds the hash of these voxels; `in_short` may hold the box's beside it, see `BOX_TAG`."""
         if known.startswith(OF_BOX):
             return known == OF_BOX + self.sha256
         of_mask, _, of_box = in_short.partition(" ")

@@ -161,7 +161,7 @@ def _phases(reviewed: Sequence[Reviewed], measure: Measure, options: Options) ->
 
 
 def _with_changes(charts: Sequence[Chart]) -> list[Chart]:
-    """The charts with the word whether a shift can be by chance: the more are judged, the less often it may be."""
+    """The charts, with the phases marked whose shift is too large for chance; the more there are, the stricter."""
     judged = sum(phase.is_judged for chart in charts for phase in chart.phases)
     return [
         replace(

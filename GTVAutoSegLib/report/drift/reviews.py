@@ -221,7 +221,7 @@ def _told(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key(part: Mapping[str, Any]) -> str:
-    """By which records of one outline are known within a trail."""
+    """What the records of one outline in a trail have in common, and those of no other."""
     case = part.get("case")
     ct = part.get("ct")
     return f"ct {ct} {part.get('name', '')}" if ct else str(case or part.get("proposed_sha256"))

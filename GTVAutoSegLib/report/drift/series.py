@@ -69,8 +69,8 @@ class Phase:
         limits: None where there are too few weeks for them, or they do not vary.
         signals: Nelson's, counted from the first week that is judged on; those that end within the baseline included.
         jumps: weeks whose moving range is beyond its limit, counted likewise.
-        shift: the largest after the baseline, whether it can be by chance or not.
-        changed: whether it cannot, with all charts counted.
+        shift: the largest after the baseline, also one that can be by chance.
+        changed: whether the shift is too large for chance, given how many phases are judged.
         remark: why nothing is judged, a sentence, or "".
     """
 

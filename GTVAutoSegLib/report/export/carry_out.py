@@ -83,7 +83,7 @@ def carry_out(
             shutil.copyfile(made, temporary)
     regions = tuple(_region(one, name, volume) for one, name in zip(structures, names))
     kind = SEG if _is_seg(path) else RTSTRUCT
-    return Exported(str(path), kind, regions, kept=order.base, approved=approved, ct=order.ct.figures)
+    return Exported(path, kind, regions, base=base, approved=approved, ct=order.ct.figures)
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _described(wanted: OrderedSegment) -> SegmentInfo:
     # Slicer gives every drawn segment a code ("Tissue"); one of radiotherapy, or none, says more.
     keep = own_kind and wanted.kind in ("", own_kind) and name == wanted.own_name
     terminology = wanted.terminology if keep else describe(name, wanted.kind).terminology
-    # What was left is known by it when the region is written.
+    # They say what the last step left, by which the region is known again when it is written.
     tags = {tag: wanted.tags[tag] for tag in (*ORIGIN_TAGS, MASK_TAG, AUTOMATIC_TAG) if tag in wanted.tags}
     return SegmentInfo(name, wanted.color, terminology, tags)
 

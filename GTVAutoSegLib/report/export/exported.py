@@ -33,30 +33,20 @@ class Exported:
     """A file that was written.
 
     Attributes:
-        file: where.
+        path: where.
         kind: "RTSTRUCT" or "SEG".
         regions: what was put into it.
-        kept: the structure set that it continues, or "".
+        base: the structure set that it continues, or None.
         approved: whether the file says that it is approved.
         ct: which CT it was, for the audit trail.
     """
 
-    file: str
+    path: Path
     kind: str
     regions: tuple[Region, ...]
-    kept: str = ""
+    base: Path | None = None
     approved: bool = False
     ct: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return Path(self.file)
-
-    @property
-    def base(self) -> Path | None:
-        """The structure set that it continues, or None."""
-        return Path(self.kept) if self.kept else None
 
     @property
     def roi(self) -> str:

@@ -23,7 +23,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(device: torch.device, states: dict[str, Tensor]) -> None:
-    """Go on from there; a generator that has no state in it, as on another kind of device, stays as it is."""
+    """Set the generators to these states; one without a state, as on another kind of device, stays as it is."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

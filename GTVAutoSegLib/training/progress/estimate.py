@@ -237,7 +237,7 @@ def _origin(logs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 class _Few:
-    """So many of some samples, again from the beginning where there are fewer."""
+    """A given number of samples; they are used again where there are fewer."""
 
     def __init__(self, samples: TrainingSamples, count: int) -> None:
         self.samples, self.count = samples, count

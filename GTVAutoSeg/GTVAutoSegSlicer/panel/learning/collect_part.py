@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import slicer
@@ -72,7 +71,7 @@ def note_collected(outcome: Outcome) -> None:
     request: CollectRequest = outcome.request
     segment = request.segmentation.GetSegmentation().GetSegment(request.segment_id)
     name = segment.GetName() if segment is not None else record.case.provenance.region
-    case = Path(record.folder).name
+    case = record.folder.name
     note(COLLECT, segment=name, case=case, accepted=request.accepted, mask_sha256=record.case.mask_sha256)
 
 
@@ -91,7 +90,7 @@ def describe_collected(outcome: Outcome) -> str:
         REPLACED: _("'{case}' has the new outline now; the earlier one is kept in the training set's folder .earlier."),
     }
     text = texts.get(record.what, _("'{case}' is in the training set already, with the same outline."))
-    lines = [text.format(case=Path(record.folder).name)]
+    lines = [text.format(case=record.folder.name)]
     edited = record.case.provenance.edited
     if edited is not None:
         change = edited.volume_after_ml - edited.volume_before_ml

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from ....report.record.edits import measure_edit
 from ....system.files import write_json
 from ....system.json_text import read_json
 from ....system.settings import as_json, parse_settings
-from .case import CollectedCase, EditFigures, Provenance
-from .collect import Origin, collect
+from .case import EditFigures, Provenance
+from .collect import Collected, Origin, collect
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,7 @@ class CollectWish:
         write_json(path, as_json(self))
 
 
-@dataclass(frozen=True)
-class CollectedRecord:
-    """What became of a case.
-
-    Attributes:
-        folder: of the case.
-        what: "added", "replaced" or "there".
-        case: its record.
-    """
-
-    folder: str
-    what: str
-    case: CollectedCase
-
-
-def collect_files(ct: Path, outline: Path, dataset: Path, wish: Path) -> CollectedRecord:
+def collect_files(ct: Path, outline: Path, dataset: Path, wish: Path) -> Collected:
     """Collect a CT and an outline from files.
 
     Args:
@@ -75,13 +59,7 @@ def collect_files(ct: Path, outline: Path, dataset: Path, wish: Path) -> Collect
     volume = read_volume(ct)
     mask = read_single(outline, volume).mask
     edited = edited_since(asked.automatic, mask, volume)
-    found = collect(volume, mask, dataset, replace(asked.provenance, edited=edited), origin=asked.origin)
-    return CollectedRecord(str(found.folder), found.what, found.case)
-
-
-def record_of(result: Mapping[str, object]) -> CollectedRecord:
-    """The record in a decoded "result" event; raises ValueError when there is none."""
-    return parse_settings(CollectedRecord, dict(result), "the result", others=True)
+    return collect(volume, mask, dataset, replace(asked.provenance, edited=edited), origin=asked.origin)
 
 
 def edited_since(automatic: str, mask: np.ndarray, volume: Volume) -> EditFigures | None:
