@@ -6,6 +6,7 @@ import gc
 
 import numpy as np
 import pytest
+import vtk
 from slicer_samples import add_ct, ball, use_fake_worker
 
 
@@ -151,3 +152,17 @@ def test_the_voxels_are_those_of_the_library_whatever_the_type_and_the_parts(log
 
     assert voxels.voxels_sha256(replace(volume, array=volume.array.astype(np.float32))) == whole
     assert voxels.voxels_sha256(volume, lambda: False) == ""
+
+
+def test_a_volume_that_cannot_be_looked_at_is_another_one_and_nobody_asks_for_ever(panel, until, pair):
+    import slicer
+
+    pair(".nrrd")
+    colours = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Colours")
+    image = vtk.vtkImageData()
+    image.SetDimensions(6, 5, 4)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    colours.SetAndObserveImageData(image)
+    panel.ui.inputSelector.setCurrentNode(colours)
+    until(lambda: panel.shown.ct_voxels.knows(colours))
+    assert slicer.mrmlScene.IsNodePresent(colours) and panel.ui.outputSelector.currentNode() is None

@@ -13,7 +13,7 @@ from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
 
 from ..run.background import Background, Poller
 from .ct_identity import OF_VOXELS, is_dicom, remember
-from .files import volume_of
+from .files import is_grey, volume_of
 from .ownership import tag
 
 
@@ -33,7 +33,7 @@ class CtVoxels:
 
     def knows(self, ct: Any) -> bool:
         """Whether all that can be known of a CT is known; if not, that is found out, and `found` called then."""
-        if ct is None or is_dicom(ct) or ct.GetAttribute(CT_VOXELS) or ct.GetImageData() is None or not _is_wanted():
+        if not _can_be_asked(ct) or not _is_wanted():
             return True
         if self._ct is not ct:
             self.stop()
@@ -67,8 +67,13 @@ class CtVoxels:
 
 def make_known(ct: Any) -> None:
     """Find it out now, and wait for it; for scripts."""
-    if ct is not None and not is_dicom(ct) and not ct.GetAttribute(CT_VOXELS) and ct.GetImageData() is not None:
+    if _can_be_asked(ct):
         remember(ct, voxels_sha256(volume_of(ct)))
+
+
+def _can_be_asked(ct: Any) -> bool:
+    """Whether voxels would tell more of a CT than is known."""
+    return is_grey(ct) and not is_dicom(ct) and not ct.GetAttribute(CT_VOXELS)
 
 
 def _is_wanted() -> bool:

@@ -25,6 +25,12 @@ NRRD_TYPES = {"float32": "float", "float64": "double"}
 PART_BYTES = 32 * 2**20
 
 
+def is_grey(ct: Any) -> bool:
+    """Whether a node has voxels of one number each; a picture in colours is no CT, and `volume_of` cannot read it."""
+    image = None if ct is None else ct.GetImageData()
+    return image is not None and image.GetNumberOfScalarComponents() == 1
+
+
 def volume_of(ct: Any) -> Volume:
     """A CT node as the library's volume, without the transform above it; its voxels are the node's own."""
     matrix = vtk.vtkMatrix4x4()

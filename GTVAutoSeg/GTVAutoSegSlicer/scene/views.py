@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 import vtk
 
-from .files import volume_of
+from .files import is_grey, volume_of
 
 
 def show_segment(node: Any, segment_id: str) -> None:
@@ -37,7 +37,7 @@ def axial_views() -> list[Any]:
 def shown_slice(ct: Any) -> int | None:
     """The slice of a CT that the first axial view shows, as a viewer of the file counts; None beside the CT."""
     views = axial_views()
-    if not views or ct is None or ct.GetImageData() is None or not _is_placed(ct):
+    if not views or not is_grey(ct) or not _is_placed(ct):
         return None
     centre = slicer.util.arrayFromVTKMatrix(views[0].GetSliceToRAS())[:, 3]
     axis = volume_of(ct).axial.axes[0]

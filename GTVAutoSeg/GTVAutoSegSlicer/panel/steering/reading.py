@@ -13,7 +13,7 @@ from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.placement import voxels_ml
 from GTVAutoSegLib.images.volume import Volume
 
-from ...scene.files import volume_of
+from ...scene.files import is_grey, volume_of
 from ...scene.steering.evidence import Evidence
 from ...scene.steering.mine import areas
 from ...scene.steering.steps import mine_of_segment, segment_box
@@ -43,7 +43,7 @@ class Reading:
     @classmethod
     def of(cls, node: Any, segment_id: str, ct: Any) -> Reading:
         """Read a segment; without a CT nothing is known."""
-        if ct is None or ct.GetImageData() is None:
+        if not is_grey(ct):
             return cls()
         volume = volume_of(ct)
         empty = cls(volume, area=(0,) * volume.array.shape[volume.axial.axes[0]])
