@@ -106,6 +106,14 @@ def test_a_list_of_files_in_the_description_counts(raw):
     assert [case.name for case in find_cases(raw / "2")] == ["far"] and voxels(raw / "2") == [32]
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere", "..", "a/b", "c:\\d", ""])
+def test_a_name_that_leads_out_of_the_folder_is_refused(raw, name):
+    listed = {name: {"images": ["imagesTr/case0_0000.nii.gz"], "label": "labelsTr/case0.nii.gz"}}
+    describe(raw, labels=LABELS, file_ending=".nii.gz", channel_names={"0": "CT"}, dataset=listed)
+    with pytest.raises(InputError, match="expected names of files"):
+        find_cases(raw / "GTVp")
+
+
 def test_test_cases_with_labels_are_a_data_set_of_their_own(raw):
     for kind in ("images", "labels"):
         shutil.copytree(raw / f"{kind}Tr", raw / f"{kind}Ts")

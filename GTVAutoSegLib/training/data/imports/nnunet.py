@@ -210,6 +210,9 @@ def _listed_cases(root: Path, listed: dict[str, Any]) -> dict[str, tuple[Path, P
     """By ``dataset.json``, which may name files anywhere."""
     cases = {}
     for name, files in sorted(listed.items()):
+        # It becomes a folder's name: of the prepared slices, and of results.
+        if not name or name.startswith(".") or any(sign in name for sign in "/\\:"):
+            raise InputError(f"{root / DESCRIPTION} lists the case '{name}'; expected names of files, so rename it")
         images = files.get("images") if isinstance(files, dict) else None
         label = files.get("label") if isinstance(files, dict) else None
         if not isinstance(images, list) or len(images) != 1 or not isinstance(label, str):
