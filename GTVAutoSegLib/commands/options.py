@@ -202,6 +202,12 @@ def check_apart(path: Path, outputs: Sequence[Path], inputs: Sequence[Path], opt
         raise InputError(f"{path} is the CT, another input or a result already; expected another file for {option}")
 
 
+def check_apart_from_data(output: Path, dataset: Path) -> None:
+    """Raise InputError rather than put results into a data set, which is only read and would be none any more."""
+    if output.resolve() == dataset.resolve():
+        raise InputError(f"{output} is the data set itself, which is only read; expected another folder for results")
+
+
 def _checked(text: str, check: Callable[[float], None], expected: str) -> float:
     try:
         value = float(text)

@@ -20,6 +20,7 @@ from ..images.volume import Volume
 from ..model.bundle import read_bundle
 from ..system.progress import Progress
 from ..training.data.dataset import SUFFIXES, Case, read_label
+from ..training.data.imports.voxels import voxels_sha256
 from .boxes import boxed
 from .in_order import in_order
 
@@ -43,6 +44,7 @@ class Measurement:
             has the box's name in front, see `boxes.boxed`.
         agreement: with the reference.
         slices: the classifier's judgement for a cascade, the slices of the mask for predictions, otherwise None.
+        voxels: what the CT is known by, see `training.data.imports.voxels`.
     """
 
     model: str
@@ -50,6 +52,7 @@ class Measurement:
     variant: str
     agreement: Agreement
     slices: SliceCounts | None
+    voxels: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]
                 for name, model in zip(names, models)
                 for slack in subject.boxes or (None,)
             )
-            return [measurement for result in results for measurement in result]
+            voxels = voxels_sha256(volume)
+            return [replace(measurement, voxels=voxels) for result in results for measurement in result]
         except InputError as error:
             return Failure(case.name, str(error))
 

@@ -207,6 +207,14 @@ def test_every_limit_is_judged_by_its_own_figure():
     assert "mean DSC 0.700, at least 0.800" in done.sentence
 
 
+def test_the_interval_of_a_figure_ends_where_the_figure_does():
+    done = made(case("a", dsc=0.99, hd95_mm=0.1), case("b", dsc=0.6, hd95_mm=9.0))
+    dsc, hd95 = (judgement(done, key) for key in ("dsc_mean_at_least", "hd95_mm_mean_at_most"))
+    assert (dsc.low, dsc.high, hd95.low) == (0.0, 1.0, 0.0) and hd95.high > 40
+    alone = judgement(made(case("a", dsc=0.99)), "dsc_mean_at_least")
+    assert alone.low is None and alone.high is None
+
+
 def test_a_missed_tumour_leaves_no_limit_on_distances_kept():
     done = made(case("a"), case("b", volume_ml=0.0, dsc=0.0, hd95_mm=None, ends=None, difference_percent=-200.0))
 
@@ -549,6 +557,7 @@ def test_a_full_disk_leaves_no_commission(tmp_path, dataset, bundle, monkeypatch
         (["DATASET", "--model", "m", "--completer", "c", "--output", "o"], "--completer was given without --drawn"),
         (["DATASET", "--model", "MODEL", "--output", "out", "--box", "5", "5"], "--box is 5 5; expected different mm"),
         (["DATASET", "--model", "nobodys", "--output", "out"], "model 'nobodys' does not exist"),
+        (["DATASET", "--model", "MODEL", "--output", "DATASET"], "is the data set itself, which is only read"),
     ],
 )
 def test_wrong_usage_is_a_sentence(tmp_path, dataset, bundle, monkeypatch, capsys, arguments, message):

@@ -89,6 +89,8 @@ def test_the_same_model_twice_and_a_wrong_box_are_refused(data, run, present, tm
     assert "are the same model (for the case" in capsys.readouterr().err
     assert compared(data, present, run, tmp_path, "--box", "-1") == 2
     assert "--box is -1; expected mm from 0 to 1000" in capsys.readouterr().err
+    assert compared(data, present, run, data) == 2
+    assert "is the data set itself" in capsys.readouterr().err
 
 
 def test_a_case_that_cannot_be_measured_is_named_and_the_others_are_compared(data, run, present, tmp_path, capsys):

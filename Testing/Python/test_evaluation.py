@@ -277,6 +277,11 @@ def test_wrong_usage_is_a_sentence(tmp_path, dataset, bundle, monkeypatch, capsy
     assert message in capsys.readouterr().err
 
 
+def test_results_are_not_put_into_the_data_set(dataset, bundle, capsys):
+    assert run(dataset, "--model", bundle, "--output", dataset / "." / "patient0" / "..") == 2
+    assert "is the data set itself" in capsys.readouterr().err and not (dataset / "cases.csv").exists()
+
+
 def test_undefined_values_are_counted_and_not_averaged():
     measurements = [
         Measurement("m", "a", CASCADE, agreement(dsc=0.8, hd95_mm=4.0), SliceCounts(3, 1, 0, 6)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_a_model_that_tells_nothing_is_unknown_and_so_is_one_that_began_with_it(
         model = read_bundle(train(tmp_path / name, data, "--start-from", start, fold=1))
         assert learned_from(model, {"new": "0" * 16}).kind == new
         assert learned_from(model, voxels_of(data)).kind == ours
+
+
+def test_an_evaluation_says_so_when_the_model_has_learned_from_its_cases(data, trained, tmp_path, capsys):
+    silent = make_bundle(tmp_path / "silent", size=32)
+    models = ["--model", str(trained), "--model", str(silent), "--device", "cpu"]
+    assert main(["evaluate", str(data), *models, "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "note: phantom has learned from 3 of these cases (patient" in said
+    assert "note: silent does not tell which CTs it has learned from" in said
+    assert len(json.loads((tmp_path / "out" / "metrics.json").read_text())["remarks"]) == 2
 
 
 def test_a_ct_is_known_again_in_another_format_and_storage_order(data, tmp_path):

@@ -83,6 +83,12 @@ def test_a_run_goes_on_only_with_the_model_it_began_with(trained, data, tmp_path
     assert "belongs to another configuration: task.data is" in said and "began with the weights of" in said
 
 
+def test_a_run_is_not_put_into_its_data_set(data, tmp_path, capsys):
+    task, before = write_task(tmp_path / "task.json"), sorted(data.iterdir())
+    assert main(["train", str(task), str(data), str(data)]) == 2
+    assert "is the data set itself" in capsys.readouterr().err and sorted(data.iterdir()) == before
+
+
 def test_a_model_of_another_network_is_refused_before_anything_is_written(trained, data, tmp_path, capsys):
     assert train(tmp_path, data, "--start-from", str(trained), width=6) == 2
     said = capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
-from ..options import add_dataset, add_device, labelled
+from ..options import add_dataset, add_device, check_apart_from_data, labelled
 from .following import Send, add_following_options, canceller, followed, shown_progress
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
 
     if arguments.box is not None and not 0 <= arguments.box < 1000:
         raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
+    check_apart_from_data(arguments.output, arguments.dataset)
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)
     patients = read_patients(arguments.dataset, [case.name for case in read_dataset(arguments.dataset)[0]])

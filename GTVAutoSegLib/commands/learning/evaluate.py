@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_dataset, add_device, labelled
+from ..options import add_dataset, add_device, check_apart_from_data, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
+    check_apart_from_data(arguments.output, arguments.dataset)
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     if arguments.drawn is not None:
         run_drawn(arguments)
@@ -93,8 +94,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not measurements:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
-    conclude(arguments, measurements, {**origin, "failed": [failure.case for failure in failures]})
+    remarks = [*origin.pop("remarks", ()), *learned_remarks(arguments.model or (), measurements)]
+    told = {"remarks": remarks} if remarks else {}
+    conclude(arguments, measurements, {**origin, **told, "failed": [failure.case for failure in failures]})
     return SOME_FAILED if failures else 0
+
+
+def learned_remarks(models: Sequence[str], measurements: Sequence[Measurement]) -> list[str]:
+    """A sentence for each model that has learned from cases that were measured, or does not tell."""
+    from ...evaluation.cases import model_names
+    from ...evaluation.learned import learned_from
+    from ...model.bundle import find_model, read_bundle
+
+    paths = [find_model(model) for model in models]
+    voxels = {one.case: one.voxels for one in measurements}
+    said = [learned_from(read_bundle(path), voxels).sentence(name) for name, path in zip(model_names(paths), paths)]
+    return [sentence for sentence in said if sentence]
 
 
 def run_drawn(arguments: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
 from ...system.settings import as_json
-from ..options import add_device, labelled
+from ..options import add_device, check_apart_from_data, labelled
 from .following import Send, add_following_options, canceller, followed, shown_progress, stopped_in_order
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
     with followed(arguments) as send:
         parent = canceller(arguments)
         try:
+            for dataset in arguments.dataset:
+                check_apart_from_data(arguments.output, dataset)
             with nullcontext(parent) if arguments.dry_run else stopped_in_order(parent) as cancelled:
                 if arguments.task == COMPLETER:
                     _train_completer(arguments, send, cancelled)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_dataset, add_device, at_least, labelled
+from ..options import add_dataset, add_device, at_least, check_apart_from_data, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.commission.run import Request
@@ -132,6 +132,7 @@ def plan(arguments: argparse.Namespace) -> Request:
         if getattr(arguments, name) is None:
             raise InputError(f"{word} is missing; expected DATASET, --model M (or --drawn K) and --output DIR")
     _check_apart(arguments)
+    check_apart_from_data(arguments.output, arguments.dataset)
     limits = Limits() if arguments.limits is None else load_limits(arguments.limits)
     earlier = None if arguments.against is None else read_commission(arguments.against)
     how: dict[str, Any] = {"device": arguments.device, "by": " ".join(arguments.by.split()), "region": arguments.region}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -104,12 +105,17 @@ def _count(of: Callable[[Commission], int]) -> Callable[[Commission], Estimate]:
     return lambda done: Estimate(float(of(done)))
 
 
-def _mean(of: Callable[[CaseFigures], float | None]) -> Callable[[Commission], Estimate | None]:
-    """The mean over the tumours; None when it is not defined for one of them: leaving that out would flatter."""
+def _mean(of: Callable[[CaseFigures], float | None], most: float = math.inf) -> Callable[[Commission], Estimate | None]:
+    """The mean over the tumours; None when it is not defined for one of them: leaving that out would flatter.
+
+    No figure is below 0 or above `most`, and neither is its interval: Student's alone, of few cases, would be.
+    """
 
     def figure(done: Commission) -> Estimate | None:
         values = [of(one) for one in done.tumours]
-        return None if None in values else mean_of(values)
+        found = None if None in values else mean_of(values)
+        # The ends come first: they are NaN without an interval, and stay so.
+        return None if found is None else Estimate(found.value, max(found.low, 0.0), min(found.high, most))
 
     return figure
 
@@ -158,15 +164,15 @@ RULES = {
         "tumours found where there is none",
         _count(lambda done: sum(one.volume_ml > 0 for one in done.cases if not one.has_tumour)),
     ),
-    "dsc_mean_at_least": Rule("mean DSC", _mean(lambda one: one.dsc), least=True, decimals=3),
+    "dsc_mean_at_least": Rule("mean DSC", _mean(lambda one: one.dsc, most=1), least=True, decimals=3),
     "dsc_worst_at_least": Rule("worst DSC", _worst(lambda one: one.dsc, min), least=True, decimals=3),
     "surface_dice_mean_at_least": Rule(
-        "mean surface Dice", _mean(lambda one: one.surface_dice), least=True, decimals=3
+        "mean surface Dice", _mean(lambda one: one.surface_dice, most=1), least=True, decimals=3
     ),
     "hd95_mm_mean_at_most": Rule("mean HD95 (mm)", _mean(lambda one: one.hd95_mm), decimals=1),
     "hd95_mm_worst_at_most": Rule("worst HD95 (mm)", _worst(lambda one: one.hd95_mm, max), decimals=1),
     "added_path_share_mean_at_most": Rule(
-        "mean share of the outline beyond the tolerance", _mean(lambda one: one.added_path_share), decimals=3
+        "mean share of the outline beyond the tolerance", _mean(lambda one: one.added_path_share, most=1), decimals=3
     ),
     "volume_bias_percent_at_most": Rule("size of the volume bias (%)", _bias, decimals=1),
     "volume_agreement_percent_at_most": Rule("limits of agreement of the volume (± %)", _agreement, decimals=1),
