@@ -98,7 +98,9 @@ def _suffix(path: Path) -> str:
     suffix = next((suffix for suffix in HEADER_READERS if name.endswith(suffix)), None)
     if suffix is None:
         hint = (
-            "give the folder with the whole series" if name.endswith((".dcm", ".ima")) else "convert it to one of these"
+            "of a CT give the folder with the whole series; structure sets are read by 'gtvautoseg import'"
+            if name.endswith((".dcm", ".ima"))
+            else "convert it to one of these"
         )
         raise InputError(f"{path} is not one of the image files read here ({', '.join(HEADER_READERS)}); {hint}")
     return suffix

@@ -124,6 +124,24 @@ def test_what_cannot_be_approved_is_said_in_a_sentence(capsys, batch, tmp_path):
     assert structure_set(folder).ApprovalStatus == "UNAPPROVED"  # all or none
 
 
+def test_no_approval_is_given_that_the_trail_cannot_tell_of(capsys, batch, tmp_path):  # noqa: F811
+    folder, _, _ = batch
+    mask = tmp_path / "own" / "gtv.seg.nrrd"
+    mask.parent.mkdir()
+    mask.write_bytes((folder / f"{folder.name}.seg.nrrd").read_bytes())
+    (mask.parent / "audit.jsonl").touch(0o444)
+    before = (folder / "result.json").read_bytes()
+    assert main(["approve", str(folder), str(mask), *WHO]) == 2
+    assert "an approval is not given without its record" in capsys.readouterr().err
+    assert len(list(mask.parent.iterdir())) == 2 and (folder / "result.json").read_bytes() == before
+
+
+def test_a_structure_set_given_as_a_mask_is_told_where_it_is_read(capsys, batch, tmp_path):  # noqa: F811
+    folder, _, _ = batch
+    assert main(["approve", str(folder / f"{folder.name}.dcm"), *WHO]) == 2
+    assert "structure sets are read by 'gtvautoseg import'" in capsys.readouterr().err
+
+
 def test_records_nested_too_deeply_are_no_approval_and_no_result(capsys, tmp_path):
     mask = tmp_path / "m.nrrd"
     sitk.WriteImage(sitk.GetImageFromArray(np.ones((2, 3, 4), np.uint8)), str(mask))

@@ -45,12 +45,25 @@ def _approve(arguments: argparse.Namespace) -> None:
     approve(arguments.reviewer, "")  # a name that does not fit is said before anything is written
     for target in arguments.targets:
         check_case(target) if target.is_dir() else voxels_sha256(_existing(target))
+        _check_trail(trail_for(_inside(target)))
     for target in arguments.targets:
         approval = (approve_case if target.is_dir() else approve_file)(target, arguments.reviewer)
         figures = case_figures(check_case(target)) if target.is_dir() else file_figures(target)
         named = {"case": target.resolve().name, "reviewer": approval.reviewer, "mask_sha256": approval.mask_sha256}
         append(trail_for(_inside(target)), APPROVAL, {**figures, **named})
         print(f"approved: {target}, by {approval}; it lapses when a voxel changes")
+
+
+def _check_trail(trail: Path) -> None:
+    """Raise InputError where an approval would be given that the trail could not tell of."""
+    from ...system.files import check_writable
+
+    try:
+        check_writable(trail)
+    except InputError:
+        raise InputError(
+            f"{trail} cannot be written, and an approval is not given without its record; make it writable"
+        ) from None
 
 
 def _withdraw(arguments: argparse.Namespace) -> None:
