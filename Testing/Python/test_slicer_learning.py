@@ -212,6 +212,17 @@ def test_a_training_that_another_slicer_has_finished_meanwhile_is_done(open_pane
     assert panel.ui.trainButton.text == "Train..."
 
 
+def test_two_slicers_that_begin_at_once_get_a_folder_each(open_panel, home, monkeypatch):
+    write_dataset(home / "cases", 2)
+    training = open_panel().learning.training
+    from pathlib import Path
+
+    real = Path.exists  # as seen before the other one has made it
+    monkeypatch.setattr(Path, "exists", lambda path: real(path) and path.parent.name != "cases-trainings")
+    made = [training._form.make(training._host.dataset(), "cpu").path for _ in range(2)]
+    assert len(set(made)) == 2
+
+
 def test_a_training_set_that_cannot_be_trained_on_is_a_card_with_its_sentence(open_panel, until, slicer_runtime, home):
     write_dataset(home / "cases", 2)
     panel = open_panel()

@@ -14,7 +14,7 @@ from typing import Any
 
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
 from GTVAutoSegLib.model.versions import versions
-from GTVAutoSegLib.system.files import make_folder, write_json
+from GTVAutoSegLib.system.files import make_folder, write_json, written
 from GTVAutoSegLib.system.json_text import read_json
 from GTVAutoSegLib.system.leftovers import remove_folder, sweep
 from GTVAutoSegLib.system.lock import locked
@@ -98,11 +98,7 @@ class TrainingFolder:
         """
         make_folder(trainings)
         sweep(trainings)  # what `discard` could not end
-        number = 1
-        while (trainings / f"{task['id']}-{number}").exists():
-            number += 1
-        folder = cls(trainings / f"{task['id']}-{number}")
-        make_folder(folder.path)
+        folder = cls(_new_folder(trainings, str(task["id"])))
         write_json(folder.path / TASK, task)
         write_json(folder.path / PLAN, as_json(plan))
         return folder
@@ -200,6 +196,20 @@ class TrainingFolder:
             return read_json(path)
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read ({error}); begin a new training") from error
+
+
+def _new_folder(trainings: Path, task: str) -> Path:
+    """The first number that is free; two Slicers that ask at once get one each."""
+    number = 1
+    with written(trainings):
+        while True:
+            folder = trainings / f"{task}-{number}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
 
 
 def last_training(trainings: Path) -> TrainingFolder | None:
