@@ -266,6 +266,15 @@ def test_outlines_of_two_patients_in_files_of_one_name_are_two(tmp_path):
     ]
 
 
+def test_work_that_goes_on_in_a_copied_folder_is_of_the_model_whose_run_was_copied(tmp_path):
+    (tmp_path / "a").mkdir()
+    append(tmp_path / "a" / AUDIT, RUN, {"case": "c", **MODEL, "scanner": "ACME CT 5", "mask_sha256": "a" * 64})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    append(tmp_path / "b" / AUDIT, "edit", {"case": "c", "added_path_length_mm": 5.0, "mask_sha256": "b" * 64})
+    found = gather([tmp_path])
+    assert [(one.model, one.scanner) for one in found.reviewed] == [(MODEL["model"], "ACME CT 5")] and found.runs == 1
+
+
 def test_a_copied_folder_and_a_case_done_in_two_folders_count_once(tmp_path, capsys):
     write_trail(tmp_path / "in" / "a", year(weeks=4, seed=1))
     shutil.copytree(tmp_path / "in" / "a", tmp_path / "in" / "b")

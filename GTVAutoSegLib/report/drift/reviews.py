@@ -103,12 +103,13 @@ def gather(folders: Iterable[Path]) -> Gathered:
                 f"{path}: {trail.problem}, so of this trail only the {len(trail.records)} records before it count"
             )
         fresh = [one for one in trail.records if one["sha256"] not in seen]
+        copied = [one for one in trail.records if one["sha256"] in seen]
         copies += len(trail.records) - len(fresh)
         seen.update(one["sha256"] for one in fresh)
         records += len(fresh)
         runs += sum(one.get("what") == RUN for one in fresh)
         remarks += clock_remarks(path, trail.records)
-        reviewed, unreadable = _reviewed_in(fresh)
+        reviewed, unreadable = _reviewed_in(fresh, copied)
         found += reviewed
         if unreadable:
             remarks.append(
@@ -149,20 +150,25 @@ def _listed(paths: list[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"none of {len(paths)} trails"
 
 
-def _reviewed_in(records: Iterable[Mapping[str, Any]]) -> tuple[list[Reviewed], int]:
+def _reviewed_in(
+    records: Iterable[Mapping[str, Any]], copied: Iterable[Mapping[str, Any]]
+) -> tuple[list[Reviewed], int]:
     """The outlines that people worked on, in one trail, and how many records cannot be read.
 
     A run begins a case anew. Each later record of a person's work measures against what the model had made, so the last
-    one counts, in the week of the first.
+    one counts, in the week of the first. Records that were ``copied`` from another trail count there, and still tell
+    what the others are about.
     """
     runs: dict[str, dict[str, Any]] = {}
+    for record in copied:
+        if record.get("what") == RUN:
+            runs |= _by_key(record)
     found: dict[str, Reviewed] = {}
     done: list[Reviewed] = []
     unreadable = 0
     for record in records:
         if record.get("what") == RUN:
-            own = {**record, "proposed_sha256": record.get("mask_sha256", "")}
-            runs |= {str(record[name]): own for name in ("case", "mask_sha256") if record.get(name)}
+            runs |= _by_key(record)
             done += [found.pop(key) for key in _keys_of_run(record, found)]
         if record.get("what") == WITHDRAWAL and _is_untouched(found.get(_key(record))):
             del found[_key(record)]  # nobody vouches for it as it is any more
@@ -178,6 +184,12 @@ def _reviewed_in(records: Iterable[Mapping[str, Any]]) -> tuple[list[Reviewed], 
                 first = None
             found[_key(part)] = one if first is None else replace(one, at=min(one.at, first.at))
     return _once([*done, *found.values()]), unreadable
+
+
+def _by_key(run: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A run under the keys by which later records name it."""
+    own = {**run, "proposed_sha256": run.get("mask_sha256", "")}
+    return {str(run[name]): own for name in ("case", "mask_sha256") if run.get(name)}
 
 
 def _keys_of_run(record: Mapping[str, Any], found: Mapping[str, Reviewed]) -> list[str]:
