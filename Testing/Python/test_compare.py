@@ -14,7 +14,7 @@ from bundles import make_bundle
 from datasets import write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.commands.cli import main
-from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.errors import Cancelled, DiskError
 from GTVAutoSegLib.evaluation.comparison import NEW, OLD, Outlined, Pair, Side
 from GTVAutoSegLib.evaluation.verdict import BETTER, NOTHING, WORSE, judge
 from GTVAutoSegLib.images.metrics import compare
@@ -179,3 +179,19 @@ def test_a_damaged_list_of_patients_is_said_before_anything_is_measured(present,
     (tmp_path / "ward" / "patients.json").write_text("{")
     assert compared(tmp_path / "ward", present, make_bundle(tmp_path / "phantom", size=32), tmp_path / "out") == 2
     assert "patients.json cannot be read" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_where_the_figures_are_the_page_is(data, present, tmp_path, monkeypatch):
+    """Slicer takes a comparison for made when its figures are there."""
+    from GTVAutoSegLib.system import files
+
+    real = files.write_text
+
+    def full(path, text):
+        if path.suffix == ".html":
+            raise DiskError(f"{path} could not be written")
+        real(path, text)
+
+    monkeypatch.setattr(files, "write_text", full)
+    assert compared(data, present, make_bundle(tmp_path / "phantom", size=32), tmp_path / "out") == DiskError.exit_code
+    assert not (tmp_path / "out" / "comparison.json").exists()

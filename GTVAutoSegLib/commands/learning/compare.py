@@ -99,7 +99,7 @@ def _conclude(
     patients: dict[str, str],
     send: Send | None,
 ) -> None:
-    """Write the files, the page last; say what is shown."""
+    """Write the files, the figures last: where they are, all are. Say what is shown."""
     from ... import __version__
     from ...evaluation.comparison_page import comparison_page
     from ...evaluation.verdict import judge, to_json, to_table
@@ -110,8 +110,8 @@ def _conclude(
     page, figures, table = (arguments.output / file for file in FILES)
     content = {"gtvautoseg": __version__, "dataset": name, **to_json(verdict, pairs, sides)}
     write_text(table, to_table(pairs))
-    write_json(figures, {**content, "failed": [failure.case for failure in failures]})
     write_text(page, comparison_page(verdict, pairs, sides, name))
+    write_json(figures, {**content, "failed": [failure.case for failure in failures]})
     if send is not None:
         send(
             "result",
