@@ -66,7 +66,10 @@ def judge(pairs: Sequence[Pair], sides: Mapping[str, Side], patients: Mapping[st
         sides: of `comparison.plan_comparison`.
         patients: whose each case is; one that is not in it is a patient of its own.
     """
-    whose = [(patients or {}).get(pair.case, pair.case) for pair in pairs]
+    first: dict[str, str] = {}
+    # Two cases that hold the same CT are one patient's, whatever they are called.
+    cases = [first.setdefault(pair.voxels, pair.case) for pair in pairs]
+    whose = [(patients or {}).get(case, case) for case in cases]
     figures = {name: figure for name in FIGURES if (figure := _figure(pairs, name, whose)) is not None}
     learned = {key: _learned(pairs, side) for key, side in sides.items()}
     verdict, sentence = _decide(figures["dsc"], learned[NEW])

@@ -439,6 +439,19 @@ def test_a_case_without_a_tumour_counts_only_as_a_false_one(tmp_path, bundle):
     assert found["dsc_mean_at_least"] == pytest.approx(content["cases"][0]["dsc"])
 
 
+def test_a_ct_that_is_there_twice_is_no_second_patient(tmp_path, bundle):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_case(tmp_path / "set" / name, seed)
+
+    assert run(tmp_path / "set", "--model", bundle, "--output", tmp_path / "out") == 1
+
+    content = read(tmp_path / "out")
+    assert [one["case"] for one in content["cases"]] == ["a", "c"]
+    assert [(one["case"], "b and a hold the same CT" in one["reason"]) for one in content["failed"]] == [("b", True)]
+    found = {one["key"]: one["found"] for one in content["judgements"]}
+    assert found["patients_at_least"] == 2 and found["cases_failed_at_most"] == 1
+
+
 def test_a_case_that_cannot_be_read_fails_by_name_and_is_not_passed_over(tmp_path, dataset, bundle):
     broken = shutil.copytree(dataset, tmp_path / "set")
     save(np.zeros((6, 40, 43), np.uint8), broken / "patient1" / "label.nii.gz")

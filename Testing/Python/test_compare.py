@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,14 @@ def test_cases_of_one_patient_are_no_further_evidence(present):
     assert found.verdict == NOTHING and "15 cases of 6 patients" in found.sentence
     found = judge(pairs(gains), sides, dict.fromkeys(side.bundles, "one"))
     assert found.verdict == NOTHING and "15 cases of 1 patient, and it takes at least 6 patients" in found.sentence
+
+
+def test_cases_that_hold_the_same_ct_are_no_further_evidence(present):
+    gains = [0.3] * 10 + [-0.05, 0.05, -0.05, 0.05, -0.05]
+    side = Side("m", "m 1", {f"case{number}": present for number in range(len(gains))})
+    copied = [replace(pair, voxels="0" * 16) if number < 10 else pair for number, pair in enumerate(pairs(gains))]
+    found = judge(copied, {OLD: side, NEW: side})
+    assert found.verdict == NOTHING and "15 cases of 6 patients" in found.sentence
 
 
 def test_the_command_knows_whose_cases_are(data, run, present, tmp_path):

@@ -140,9 +140,12 @@ def commission(
     outliner(how)  # what is wrong with it is said before a case is read, or a process started
     measured: list[Measured] = []
     failed: list[Failure] = []
+    seen: dict[str, str] = {}
     for count, result in enumerate(in_order(partial(_measure, how=how, patients=patients), cases, workers), 1):
         if progress is not None:
             progress(STAGE, count, len(cases))
+        if isinstance(result, Measured):
+            result = _only_once(result, seen)
         if isinstance(result, Measured):
             measured.append(result)
         else:
@@ -189,6 +192,15 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
 
 def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | Failure:
     return measure(case, how, patients[case.name])
+
+
+def _only_once(measured: Measured, seen: dict[str, str]) -> Measured | Failure:
+    """The case, or its failure where an earlier one holds the same CT: it would count as one more patient."""
+    case = measured.figures.case
+    first = seen.setdefault(measured.figures.voxels_sha256, case)
+    if first == case:
+        return measured
+    return Failure(case, f"{case} and {first} hold the same CT; expected every CT once, so remove one of them")
 
 
 def _check_tumours(dataset: Path, figures: Sequence[CaseFigures], failed: Sequence[Failure]) -> None:
