@@ -167,6 +167,15 @@ def test_when_nothing_can_be_imported_the_exit_code_says_so(tmp_path, capsys):
     assert "0 cases" in capsys.readouterr().out
 
 
+def test_a_folder_that_is_something_else_gets_no_cases(tmp_path, capsys):
+    patient(tmp_path / "in", "P1")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    assert run(tmp_path / "in", tmp_path / "run", "--roi", "GTV.*") == 2
+    assert "run.json, which is no part of a data set" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
 def test_a_roi_that_was_never_drawn_is_no_normal_patient_unless_one_says_so(tmp_path, capsys):
     patient(tmp_path / "dicom", "P1")
     patient(tmp_path / "dicom", "P2", {"GTVp": []}, seed=1)

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...system.files import make_folder
     from ...system.lock import locked
     from ...system.progress import progress_bar
+    from ...training.data.collected.collect import check_is_dataset
     from ...training.data.imports.cases import import_cases, note_patients
     from ...training.data.imports.plan import plan_import
 
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not tree.structure_sets:
         raise InputError(f"{arguments.dicom} holds no RTSTRUCT; expected the structure sets beside the CT series")
     make_folder(arguments.dataset)
+    check_is_dataset(arguments.dataset)
     plans, failed = plan_import(
         tree,
         dataset=arguments.dataset,

@@ -88,7 +88,7 @@ def collect(
     label = (mask != 0).astype(np.uint8)
     make_folder(dataset)
     with locked(dataset, PATIENCE_S):
-        _check_is_dataset(dataset)
+        check_is_dataset(dataset)
         _read_patients(dataset)
         restore_folders(dataset)
         there = read_collected(dataset)
@@ -118,7 +118,8 @@ def collect(
     return Collected(folder, what, case)
 
 
-def _check_is_dataset(dataset: Path) -> None:
+def check_is_dataset(dataset: Path) -> None:
+    """Raise InputError rather than put cases into a folder that is something else."""
     strangers = [
         path.name
         for path in dataset.iterdir()
