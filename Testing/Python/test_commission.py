@@ -257,6 +257,14 @@ def test_patients_are_counted_and_not_their_cts():
     assert "2 cases are of 1 patients" in commission_page(done, ())
 
 
+def test_patients_that_the_model_has_learned_from_make_no_commission():
+    done = made(*(case(name, patient=name[0]) for name in ("a1", "a2", "b", "c")), limits=Limits(patients_at_least=3))
+    assert judgement(done, "patients_at_least").passed
+    taught = judged(replace(done, subject=replace(done.subject, learned="some", learned_from=("a1",))))
+    assert judgement(taught, "patients_at_least").found == 2 and not taught.passed
+    assert "who are not known to have taught the model 2, at least 3" in taught.sentence
+
+
 def test_a_commission_is_filed_as_page_and_json(filed, dataset):
     assert sorted(path.name for path in filed.iterdir() if path.name[0] != ".") == [
         "commission.html",

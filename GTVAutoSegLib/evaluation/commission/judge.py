@@ -105,6 +105,12 @@ def _count(of: Callable[[Commission], int]) -> Callable[[Commission], Estimate]:
     return lambda done: Estimate(float(of(done)))
 
 
+def _patients(done: Commission) -> set[str]:
+    """Those with a tumour of whom the model is not known to have learned: the others show what it has seen."""
+    known = {one.patient for one in done.cases if one.case in done.subject.learned_from}
+    return {one.patient for one in done.tumours} - known
+
+
 def _mean(of: Callable[[CaseFigures], float | None], most: float = math.inf) -> Callable[[Commission], Estimate | None]:
     """The mean over the tumours; None when it is not defined for one of them: leaving that out would flatter.
 
@@ -156,7 +162,9 @@ def _ends_of(kind: str) -> Callable[[CaseFigures], float | None]:
 
 RULES = {
     "patients_at_least": Rule(
-        "patients with a tumour", _count(lambda done: len({one.patient for one in done.tumours})), least=True
+        "patients with a tumour who are not known to have taught the model",
+        _count(lambda done: len(_patients(done))),
+        least=True,
     ),
     "cases_failed_at_most": Rule("cases that could not be measured", _count(lambda done: len(done.failed))),
     "tumours_missed_at_most": Rule("tumours missed", _count(lambda done: sum(one.missed for one in done.cases))),
