@@ -1,4 +1,4 @@
-"""Names of cases: safe on every file system, and sentences freed of what may name a patient."""
+"""Names of cases: safe on every file system, and sentences freed of what may name a patient. Numbers of things."""
 
 from __future__ import annotations
 
@@ -84,3 +84,8 @@ def without_paths(text: str, files: Sequence[str], name: str) -> str:
         replaced[str(path.parent)] = name
     pattern = "|".join(re.escape(found) for found in sorted(replaced, key=len, reverse=True))
     return re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda match: replaced[match[0]], text) if pattern else text
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, as "1 week" or "3 weeks"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

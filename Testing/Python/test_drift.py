@@ -199,6 +199,12 @@ def test_of_a_damaged_trail_what_holds_counts_and_a_person_is_called(tmp_path, c
     assert code == 1 and found["outlines"] == 0 and "Nothing can be said" in out
 
 
+def test_a_file_that_is_no_trail_is_not_called_altered(tmp_path, capsys):
+    (tmp_path / "figures.json").write_text('{"dsc": 0.8}')
+    assert main(["drift", str(tmp_path / "figures.json"), "--output", str(tmp_path / "out")]) == 2
+    assert "is no audit trail; expected the audit.jsonl of a results folder" in capsys.readouterr().err
+
+
 def test_a_clock_that_goes_back_is_said_once(tmp_path, capsys):
     records = year(weeks=20, seed=9)
     for record in records[40:44]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.resources import read_resource
-from ...system.settings import as_json
 from ..options import add_device, check_apart_from_data, labelled
-from .following import Send, add_following_options, canceller, followed, shown_progress, stopped_in_order
+from .estimating import tell_estimate
+from .following import Send, add_following_options, canceller, followed, stopped_in_order
 
 if TYPE_CHECKING:
     from ...training.data.tasks import Task
@@ -158,7 +158,7 @@ def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable
 
     engine = make_engine(arguments.device, arguments.precision)
     if arguments.dry_run:
-        _estimate(work, engine, preset, send=send, cancelled=cancelled)
+        tell_estimate(work, engine, preset, send=send, cancelled=cancelled)
         return
     if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
         print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset {CPU_PRESET}", file=sys.stderr)
@@ -224,38 +224,6 @@ def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) 
     if not engine.is_global_zero:
         return Reporter()
     return PersonReporter(cancelled) if send is None else LineReporter(send, cancelled)
-
-
-def _estimate(work: Run, engine: Engine, preset: str, send: Send | None, cancelled: Callable[[], bool]) -> None:
-    from ...training.progress.estimate import estimate
-    from ...training.progress.monitor import clock
-
-    with shown_progress(send) as progress:
-
-        def told(stage: str, done: int, total: int) -> None:
-            if progress is not None:
-                progress(stage, done, total)
-            if cancelled():
-                raise Cancelled("the estimate was stopped; nothing was written")
-
-        found = estimate(work, engine, preset, told)
-    if send is not None:
-        send("result", estimate=as_json(found))
-        return
-    print(
-        f"{found.cases} cases of {found.patients} patients, {found.slices} slices, {found.tumour_slices} of them with "
-        f"tumour; prepared slices take {found.store_mb:g} MB"
-    )
-    for one in found.networks:
-        seconds = one.epochs * one.steps * one.seconds_per_step
-        print(
-            f"{one.fold}, {one.network}: {one.epochs} epochs of {one.steps} steps, "
-            f"{one.seconds_per_step:.3g} s a step, {clock(seconds)}"
-        )
-    print(
-        f"at most {clock(found.seconds)} on {found.device} with the preset {found.preset}, by {found.measured}; "
-        "nothing was written"
-    )
 
 
 def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:

@@ -119,7 +119,8 @@ def _sentence(earlier: Commission, *, pairs: int, same: int, changes: tuple[Chan
         else f"; mean DSC {overlap.earlier:.3f} then and {overlap.now:.3f} now{_interval(overlap)}"
     )
     kept = f"; no longer kept: {', '.join(lost)}" if lost else ""
-    return f"{since} {pairs - same} of {pairs} outlines have changed{told}{kept}."
+    changed = "the outline of the one case has" if pairs == 1 else f"{pairs - same} of {pairs} outlines have"
+    return f"{since} {changed} changed{told}{kept}."
 
 
 def _interval(change: Change) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ...report.pages import RESEARCH_ONLY, Html, Number, marked, page, paragraphs, picture, table
+from ...system.names import counted
 from ..learned import Learned
 from .charts import volume_charts
 from .earlier import signed
@@ -102,6 +103,7 @@ def _origin(done: Commission) -> list[tuple[str, object]]:
     called = f", called {data.region} in the data" if data.region not in ("", subject.roi) else ""
     looked = [("Simulated boxes", f"slack of {boxes} mm, shifted by up to half of it; the first one counts")]
     digest = Html(f'<span class="small">{escape(subject.model.digest)}</span>')
+    size = f"{counted(len(done.cases), 'case')} of {counted(patients, 'patient')}"
     versions = ", ".join(f"{name} {version}" for name, version in done.versions.items())
     return [
         ("Model", f"{subject.title}: {subject.model.id}, version {subject.model.version}"),
@@ -110,7 +112,7 @@ def _origin(done: Commission) -> list[tuple[str, object]]:
         ("Structure", f"{subject.roi}{called}"),
         *(looked if boxes else []),
         *([("Steered", DRAWN_TEXT.format(count=subject.drawn))] if subject.drawn else []),
-        ("Data set", f"{data.name}: {len(done.cases)} cases of {patients} patients, {len(done.tumours)} with a tumour"),
+        ("Data set", f"{data.name}: {size}, {len(done.tumours)} with a tumour"),
         ("Data's SHA-256", Html(f'<span class="small">{escape(data.digest)}</span>')),
         ("Run", f"{'; '.join(how)}; {seconds[0]:.1f} to {seconds[-1]:.1f} s a case"),
         ("Date", done.date),

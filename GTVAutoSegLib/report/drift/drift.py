@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from ...system.names import counted
 from .change import SHORTEST
 from .reviews import Gathered, Reviewed
-from .series import LEAST, Phase, counted, judge, weekly
+from .series import LEAST, Phase, judge, weekly
 
 CHANGED, SAME, TOO_FEW = "changed", "no change shown", "too few"
 # How often a page on which nothing changed may say that something did.

@@ -6,11 +6,12 @@ from datetime import datetime
 from html import escape
 
 from ... import __version__
+from ...system.names import counted
 from ..pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
 from .drift import CHANGED, SAME, Chart, Drift
 from .nelson import RULES, name_of
 from .picture import control_charts
-from .series import Phase, counted
+from .series import Phase
 
 EXPLAINED = (
     "A point is the mean of a week's outlines on one scanner, in the week in which a person first edited or approved "

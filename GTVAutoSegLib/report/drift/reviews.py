@@ -98,6 +98,8 @@ def gather(folders: Iterable[Path]) -> Gathered:
     records = runs = copies = 0
     for path in paths:
         trail = read_trail(path)
+        if not trail.records and path.name not in (AUDIT, SCENE_TRAIL):
+            raise InputError(f"{path} is no audit trail; expected the {AUDIT} of a results folder")
         if trail.problem:
             broken.append(
                 f"{path}: {trail.problem}, so of this trail only the {len(trail.records)} records before it count"

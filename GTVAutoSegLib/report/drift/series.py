@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...system.names import counted
 from .change import SHORTEST, Shift, largest_shift
 from .nelson import Signal, name_of, signals
 
@@ -196,8 +197,3 @@ def judge(
         jumps=tuple((np.flatnonzero(ranges > limits.range_limit) + 1).tolist()),
         remark="" if late >= SHORTEST else few,
     )
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things, as "1 week" or "3 weeks"."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

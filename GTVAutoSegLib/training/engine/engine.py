@@ -106,4 +106,5 @@ def _several(device: torch.device, precision: str, processes: int) -> Engine:
     options: dict[str, Any] = {"devices": here, "num_nodes": processes // here, "precision": PRECISIONS[precision]}
     fabric = Fabric(accelerator=device.type, strategy="ddp", **options)
     fabric.launch()
-    return fabric
+    engine: Engine = fabric
+    return engine
