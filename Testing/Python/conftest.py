@@ -70,6 +70,32 @@ def shelf(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory):
+    """A data set of three cases."""
+    from datasets import write_dataset
+
+    return write_dataset(tmp_path_factory.mktemp("data") / "clinic", 3)
+
+
+@pytest.fixture(scope="session")
+def everywhere(tmp_path_factory):
+    """A model that finds tumour everywhere."""
+    from bundles import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("models") / "everywhere", size=32, bias=50.0)
+
+
+@pytest.fixture(scope="session")
+def filed(tmp_path_factory, clinic, everywhere):
+    """The folder of a commission of both."""
+    from commissions import run
+
+    folder = tmp_path_factory.mktemp("filed") / "q3"
+    assert run(clinic, "--model", everywhere, "--output", folder, "--by", "Meyer^Anna") == 1
+    return folder
+
+
 @pytest.fixture
 def user(monkeypatch, shelf, tmp_path_factory):
     """The folder for models of their own of a user who has none yet."""

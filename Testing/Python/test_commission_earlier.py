@@ -1,0 +1,88 @@
+"""Commissioning: what an earlier commission tells, and that none is replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from commissions import case, made, read, run
+
+from GTVAutoSegLib.evaluation.commission.earlier import compared
+from GTVAutoSegLib.evaluation.commission.limits import Limits
+
+
+def test_the_same_again_has_not_changed(filed, clinic, everywhere, tmp_path, capsys):
+    assert run(clinic, "--model", everywhere, "--output", tmp_path / "q4", "--against", filed) == 1
+
+    against = read(tmp_path / "q4")["against"]
+    assert "nothing has changed: the outlines of all 3 cases are the same, voxel for voxel" in against["sentence"]
+    assert (against["common"], against["same_outlines"], against["differs"]) == (3, 3, [])
+    assert against["sentence"] in (tmp_path / "q4" / "commission.html").read_text()
+    assert against["sentence"] in capsys.readouterr().out
+
+
+def test_what_has_changed_since_is_told_case_by_case():
+    earlier = made(*(case(name, dsc=0.9) for name in "abc"))
+    new = [case(name, dsc=0.6, mask_sha256="other") for name in "ab"]
+    now = made(*new, case("d"), versions={"gtvautoseg": "2"})
+
+    found = compared(now, earlier)
+
+    assert (found.common, found.same_outlines) == (2, 0)
+    assert found.sentence.startswith("Since 2026-08-28 2 of 2 outlines have changed; mean DSC 0.900 then and 0.600 now")
+    assert "difference -0.300" in found.sentence and "no longer kept: mean DSC" in found.sentence
+    change = next(one for one in found.changes if one.text == "DSC")
+    assert (change.cases, change.earlier, change.now, change.difference) == (2, 0.9, 0.6, -0.3)
+    assert "data: 1 cases are new or changed, 1 of then are gone" in found.differs
+    assert "gtvautoseg: 1 then, 2 now" in found.differs
+
+
+def test_other_tolerances_and_no_common_case_are_not_compared():
+    earlier = made(case("a"))
+    limits = Limits(patients_at_least=None, surface_tolerance_mm=3.0)
+
+    assert "surface Dice" not in [one.text for one in compared(made(case("a"), limits=limits), earlier).changes]
+    assert "nothing can be compared" in compared(made(case("z")), earlier).sentence
+
+
+def test_an_earlier_commission_is_never_replaced_unless_asked(filed, clinic, everywhere, tmp_path, capsys):
+    copy = shutil.copytree(filed, tmp_path / "copy")
+    before = (copy / "commission.json").read_bytes()
+
+    assert run(clinic, "--model", everywhere, "--output", copy) == 2
+    assert "holds a commission already, which is a record" in capsys.readouterr().err
+    assert (copy / "commission.json").read_bytes() == before
+
+    assert run(clinic, "--model", everywhere, "--output", copy, "--replace") == 1
+    assert (copy / "commission.json").read_bytes() != before
+    assert run("--write-limits", copy / "commission.json") == 2
+
+
+def test_a_commission_or_a_data_set_of_another_structure_is_refused(filed, clinic, everywhere, tmp_path, capsys):
+    other = shutil.copytree(filed, tmp_path / "other")
+    content = read(other)
+    content["subject"]["roi"] = "GTVn"
+    (other / "commission.json").write_text(json.dumps(content))
+    assert run(clinic, "--model", everywhere, "--output", tmp_path / "out", "--against", other) == 2
+    assert "is of GTVn (everywhere), and this model outlines GTVp" in capsys.readouterr().err
+
+    collected = shutil.copytree(clinic, tmp_path / "collected")
+    record = {
+        "patient": "", "ct_sha256": "0", "mask_sha256": "0", "provenance": {"region": "GTVn"},
+        "collected_by": "x", "collected_at": "2026-01-01",
+    }  # fmt: skip
+    (collected / "patient1" / "collect.json").write_text(json.dumps(record))
+    assert run(collected, "--model", everywhere, "--output", tmp_path / "out") == 2
+    assert "patient1 is an outline of 'GTVn', and the model outlines 'GTVp'" in capsys.readouterr().err
+    assert run(collected, "--model", everywhere, "--output", tmp_path / "out", "--region", "GTVn") == 1
+    assert read(tmp_path / "out")["data"]["region"] == "GTVn"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 2}', '{"schema": 1}'])
+def test_what_is_no_earlier_commission_is_a_sentence(clinic, everywhere, tmp_path, capsys, text):
+    (tmp_path / "commission.json").write_text(text)
+
+    assert run(clinic, "--model", everywhere, "--output", tmp_path / "out", "--against", tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "is no commission" in said and said.count("\n") == 1
