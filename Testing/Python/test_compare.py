@@ -14,11 +14,14 @@ import pytest
 from bundles import make_bundle
 from datasets import write_dataset, write_preset, write_task
 
+from GTVAutoSegLib.cascade.load import load_model
+from GTVAutoSegLib.cascade.person import simulated_box
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled, DiskError
 from GTVAutoSegLib.evaluation.comparison import NEW, OLD, Outlined, Pair, Side
 from GTVAutoSegLib.evaluation.verdict import BETTER, NOTHING, WORSE, judge
-from GTVAutoSegLib.images.metrics import compare
+from GTVAutoSegLib.images.metrics import added_path_length, compare
+from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.volume import Volume
 
 
@@ -113,6 +116,24 @@ def test_a_program_follows_it_and_stops_it(data, run, present, tmp_path, monkeyp
     stopped = ("--progress", "json", "--cancel-file", str(tmp_path / "stop"))
     assert compared(data, present, run, tmp_path / "other", *stopped) == Cancelled.exit_code
     assert events[-1]["code"] == "cancelled" and list((tmp_path / "other").iterdir()) == []
+
+
+def test_both_look_inside_the_box_and_what_is_drawn_anew_is_the_references(data, run, present, tmp_path):
+    found = {}
+    for box in ((), ("--box", "5")):
+        out = tmp_path / f"out{len(box)}"
+        assert compared(data, present, run, out, *box) == 0
+        found[len(box)] = [case["old"] for case in json.loads((out / "comparison.json").read_text())["cases"]]
+    for number, (whole, boxed) in enumerate(zip(found[0], found[2])):
+        volume = read_volume(data / f"patient{number}" / "data.nii.gz")
+        reference = read_volume(data / f"patient{number}" / "label.nii.gz").array > 0
+        region = simulated_box(reference, volume, 5, f"patient{number}")
+        mask = load_model(present, "cpu", "fp32").segment(volume, region=region).mask
+        assert boxed["dsc"] == pytest.approx(compare(mask, reference, volume).dsc, abs=1e-5)
+        assert boxed["dsc"] > whole["dsc"]
+        # It outlines all of the CT, whose border is nowhere the tumour's: all of the reference has to be drawn.
+        drawn = added_path_length(np.zeros_like(reference), reference, volume).sum()
+        assert whole["added_path_length_mm"] == pytest.approx(drawn, abs=1e-3)
 
 
 def outlined(dsc: float) -> Outlined:
