@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bundles import make_bundle
@@ -15,6 +18,7 @@ from datasets import write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
+from GTVAutoSegLib.training.checkpoint import LOG, STATE
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}
@@ -195,6 +199,39 @@ def test_of_a_run_that_was_begun_what_is_left_is_estimated_from_its_log(data, tm
     shown = capsys.readouterr().out
     assert "fold_1, segmenter: 1 epoch of 3 steps" in shown and "classifier" not in shown
     assert "nothing was written" in shown
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """Every look at the estimate's clock is a second later than the one before."""
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
+    monkeypatch.setattr("GTVAutoSegLib.training.progress.estimate.time", clock)
+
+
+def test_the_estimated_time_is_of_slices_epochs_and_thresholds(data, tmp_path, ticking):
+    code, events = followed(command(tmp_path, data, "--dry-run"))
+    found = events[-1]["estimate"]
+    assert code == 0
+    # 8 slices are learned from, or 16 judged, in a second; 18 of three cases (balanced) and 6 of one.
+    per_step = [one["seconds_per_step"] for one in found["networks"]]
+    assert per_step == pytest.approx([(18 / 8 + 6 / 16) / 3] * 2, abs=1e-4)
+    # Two networks of 2 epochs and 3 steps; half a second for each of 4 cases; the thresholds' validation.
+    assert found["seconds"] == pytest.approx(sum(per_step) * 2 * 3 + 4 / 2 + 2 * 6 / 16, abs=0.06)
+
+
+def test_of_a_network_that_was_begun_the_epochs_left_are_estimated_by_its_log(data, whole, tmp_path, ticking):
+    run = shutil.copytree(whole[0] / "run", tmp_path / "run")
+    for network in ("classifier", "segmenter"):
+        (run / "fold_1" / network / STATE).unlink()
+        log = run / "fold_1" / network / LOG
+        first = json.loads(log.read_text().splitlines()[0])
+        log.write_text(json.dumps({**first, "seconds": 30}) + "\n")
+    found = followed(command(tmp_path, data, "--dry-run"))[1][-1]["estimate"]
+    assert [(one["epochs"], one["seconds_per_step"]) for one in found["networks"]] == [(1, 10.0), (1, 10.0)]
+    assert found["measured"] == "the log of this run"
+    # Its slices are prepared.
+    assert found["seconds"] == pytest.approx(2 * 30 + 2 * 6 / 16, abs=0.06)
 
 
 def test_without_a_preset_a_cpu_trains_the_small_one_and_a_run_its_own(data, tmp_path, capsys):
