@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ from GTVAutoSegLib.model.bundle import read_bundle
 
 @pytest.fixture
 def collected(tmp_path, monkeypatch) -> Path:
-    """Four cases: two CTs of one patient as DICOM, two image files, one of them collected again after a correction."""
+    """Four cases: two CTs of one patient as DICOM, two image files, one of them collected again after a correction.
+
+    Beside them lies what an import that was killed was writing.
+    """
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "user"))
     dataset = tmp_path / "set"
@@ -36,6 +40,7 @@ def collected(tmp_path, monkeypatch) -> Path:
     again = read_volume(tmp_path / "case3" / "label.nii.gz")
     save(np.where(np.arange(6)[:, None, None] == 3, 0, again.array), tmp_path / "corrected.nii.gz")
     collect(tmp_path / "case3" / "data.nii.gz", tmp_path / "corrected.nii.gz", dataset)
+    shutil.copytree(tmp_path / "case2", dataset / ".gtv-killed")
     return dataset
 
 
