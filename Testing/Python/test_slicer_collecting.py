@@ -77,6 +77,24 @@ def test_an_approved_correction_becomes_a_case_with_model_edit_and_reviewer(benc
     assert temporary_folders() == []
 
 
+def test_a_script_collects_a_result_that_was_loaded_beside_its_ct(bench, tmp_path):
+    import slicer
+    from GTVAutoSegSlicer.scene.ct_voxels import make_known
+
+    panel = bench[0]
+    ct = add_ct()
+    make_known(ct)  # as a run does
+    node, _ = put(ct)
+    slicer.util.saveNode(ct, str(tmp_path / "loaded.nrrd"))
+    slicer.util.saveNode(node, str(tmp_path / "gtv.seg.nrrd"))
+    slicer.mrmlScene.Clear(0)
+    ct = slicer.util.loadVolume(str(tmp_path / "loaded.nrrd"))
+    node = slicer.util.loadSegmentation(str(tmp_path / "gtv.seg.nrrd"))
+    panel.logic.collect(node, node.GetSegmentation().GetNthSegmentID(0), tmp_path / "cases", ct, accept=True)
+    (case,) = find_cases(tmp_path / "cases")
+    assert np.array_equal(read_volume(case.image).array, slicer.util.arrayFromVolume(ct))
+
+
 def test_the_case_is_the_one_of_the_command_line_and_is_taken_once(bench, until, tmp_path):
     from GTVAutoSegLib.commands.cli import main
     from GTVAutoSegLib.images.write import write_mask

@@ -102,18 +102,32 @@ def test_while_a_ct_is_looked_at_the_window_turns_and_nothing_is_deselected(pane
 
     ct, node = pair(".nrrd")
     ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
-    go, look = threading.Event(), ct_voxels.voxels_sha256
-    monkeypatch.setattr(ct_voxels, "voxels_sha256", lambda *given: (go.wait(20), look(*given))[1])
+    looked, go, look = threading.Event(), threading.Event(), ct_voxels.voxels_sha256
+
+    def slowly(*given):
+        digest = look(*given)
+        looked.set()
+        go.wait(20)
+        return digest
+
+    monkeypatch.setattr(ct_voxels, "voxels_sha256", slowly)
     panel.shown.changed()
     for _ in range(5):
         slicer.app.processEvents()
     assert not panel.shown.ct_voxels.knows(ct)
     assert panel.ui.outputSelector.currentNode() is node
-    slicer.util.arrayFromVolume(ct)[2] += 1  # another CT by now
+    assert looked.wait(20)
+    slicer.util.arrayFromVolume(ct)[2] += 1  # another CT than the one that was looked at
     slicer.util.arrayFromVolumeModified(ct)
     go.set()
     until(lambda: panel.shown.ct_voxels.knows(ct))
     assert panel.ui.outputSelector.currentNode() is None
+
+
+def test_a_ct_without_a_result_that_knows_its_own_by_voxels_is_not_looked_at(panel):
+    ct = add_ct()
+    panel.ui.inputSelector.setCurrentNode(ct)
+    assert panel.shown.ct_voxels.knows(ct) and panel.shown.ct_voxels._background is None
 
 
 def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
