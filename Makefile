@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 # What PyTorch computes depends on the processor: networks, training and inference.
 PROCESSOR_TESTS := $(addprefix Testing/Python/,test_network_kernels.py test_networks.py test_sanet.py test_multitask.py \
-	test_volumetric_base.py test_training.py test_training_arithmetic.py test_learning.py test_inference.py \
-	test_cascade.py test_crops.py test_quantisation.py)
+	test_volumetric_base.py test_training.py test_training_arithmetic.py test_learning.py test_engine.py \
+	test_inference.py test_cascade.py test_crops.py test_quantisation.py)
 HAS_AVX512 = import sys, torch; sys.exit("AVX512" not in torch.backends.cpu.get_cpu_capability())
 
 .PHONY: demo test test-without-avx512 lint bench-check gpu-check clean

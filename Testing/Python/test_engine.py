@@ -62,6 +62,22 @@ class StoppedIn(Monitor):
         self.epochs += 1
 
 
+def test_gradients_are_clipped_to_the_bit_as_fabric_clips_them_on_any_processor():
+    torch.manual_seed(0)
+    network = torch.nn.ParameterList([torch.nn.Parameter(torch.zeros(7)) for _ in range(40)])
+    decayed, others = list(network)[::2], list(network)[1::2]
+    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}])
+    fabric = Fabric(accelerator="cpu", devices=1)
+    for _ in range(20):
+        gradients = [torch.randn(7) for _ in network]
+        norms = []
+        for engine in (fabric, make_engine("cpu", "fp32")):
+            for one, gradient in zip(network, gradients, strict=True):
+                one.grad = gradient.clone()
+            norms.append(engine.clip_gradients(network, optimizer, max_norm=1.0, error_if_nonfinite=False))
+        assert norms[0] == norms[1]
+
+
 @pytest.mark.parametrize("precision", list(PRECISIONS))
 @pytest.mark.parametrize("name", ["classifier", "sanet", "sanet-mtl"])
 def test_one_device_finds_to_the_bit_what_fabric_finds_also_after_a_resume(data, tmp_path, name, precision):

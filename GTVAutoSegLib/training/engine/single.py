@@ -39,11 +39,13 @@ class SingleDevice:
         tensor.backward()
 
     def clip_gradients(
-        self, module: nn.Module, _: Optimizer, /, *, max_norm: float, error_if_nonfinite: bool
+        self, _: nn.Module, optimizer: Optimizer, /, *, max_norm: float, error_if_nonfinite: bool
     ) -> Tensor:
         """Scale the gradients down to a largest norm (L2); returns the norm they had."""
+        # In the optimiser's order, as Fabric adds them up: in the network's the last bit of the sum is another.
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
         norm: Tensor = nn.utils.clip_grad_norm_(
-            module.parameters(), max_norm=max_norm, norm_type=2.0, error_if_nonfinite=error_if_nonfinite
+            parameters, max_norm=max_norm, norm_type=2.0, error_if_nonfinite=error_if_nonfinite
         )
         return norm
 
