@@ -87,6 +87,21 @@ def test_an_edit_measured_in_the_box_around_it_is_that_of_the_whole_ct(at):
     assert [one.slice for one in edit.slices] == list(range(z, z + 6))
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_slices_of_an_edit_are_counted_along_the_axis_that_lies_head_to_feet(axis):
+    from GTVAutoSegLib.images.volume import Volume
+    from GTVAutoSegLib.report.record.edits import measure_edit
+
+    direction = {1: (1, 0, 0, 0, 0, 1, 0, 1, 0), 2: (0, 0, 1, 0, 1, 0, 1, 0, 0)}[axis]
+    before = np.zeros((20, 24, 28), np.uint8)
+    before[5:12, 7:15, 9:18] = 1
+    after = before.copy()
+    changed = {1: 13, 2: 16}[axis]  # the last slice but one of the box, which begins at another number on each axis
+    np.moveaxis(after, axis, 0)[changed] = 0
+    edit = measure_edit(before, after, Volume(np.zeros(before.shape, np.int16), direction=tuple(map(float, direction))))
+    assert [one.slice for one in edit.slices] == [changed]
+
+
 def test_merging_in_boxes_is_merging_whole_masks():
     from GTVAutoSegLib.cascade.completion.merge import merge, merge_boxes
     from GTVAutoSegLib.images.volume import Volume
