@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from ...images.dicom.segmentation import check_highdicom, make_dicom_seg
 from ...images.dicom.source import DicomSource, read_source
 from ...images.dicom.structures.existing import APPROVED
 from ...images.dicom.structures.writer import check_name, check_target, make_rtstruct, save
-from ...images.masks.stored import by_hand
-from ...images.masks.structure import Structure
+from ...images.masks.stored import Box, by_hand
+from ...images.masks.structure import Review, Structure
 from ...images.masks.terms import describe, kind_of
 from ...images.probability import following_tags
 from ...images.segment_info import SegmentInfo
@@ -132,9 +132,6 @@ def _structure(wanted: OrderedSegment, voxels: np.ndarray, ct: OrderedCT) -> Str
             "slice to draw them on, so erase them or select the CT it was drawn on"
         )
     box = stored.box(ct.shape)
-    approval = approval_of_tags(tags) if box is not None else None
-    short = tags.get(APPROVED_BOX_TAG, "")
-    holds = approval is not None and box is not None and box.is_known_as(approval.mask_sha256, short)
     algorithm = ""
     if tags.get(ROI_TAG) or tags.get(COMPLETION_TAG):
         # As stored: an edit finer than the CT's voxels does not show in the mask.
@@ -145,9 +142,17 @@ def _structure(wanted: OrderedSegment, voxels: np.ndarray, ct: OrderedCT) -> Str
         info,
         algorithm=algorithm,
         interpreted_type=wanted.kind or kind_of(info.terminology),
-        review=approval.review if approval is not None and holds else None,
+        review=_review(tags, box),
     )
     return following_tags(structure, tags)
+
+
+def _review(tags: Mapping[str, str], box: Box | None) -> Review | None:
+    """Who approved these very voxels; None where nobody did, or they are not what was approved."""
+    approval = approval_of_tags(tags)
+    if approval is None or box is None:
+        return None
+    return approval.review if box.is_known_as(approval.mask_sha256, tags.get(APPROVED_BOX_TAG, "")) else None
 
 
 def _described(wanted: OrderedSegment) -> SegmentInfo:
