@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from commissions import case, made, read, run
@@ -44,6 +45,15 @@ def test_other_tolerances_and_no_common_case_are_not_compared():
 
     assert "surface Dice" not in [one.text for one in compared(made(case("a"), limits=limits), earlier).changes]
     assert "nothing can be compared" in compared(made(case("z")), earlier).sentence
+
+
+def test_the_interval_of_a_change_is_drawn_over_patients_and_not_over_their_cases():
+    earlier = made(*(case(name, patient=name[0]) for name in ("a1", "a2", "b1", "b2")))
+    now = [case(name, patient=name[0], dsc=dsc) for name, dsc in (("a1", 0.9), ("a2", 0.9), ("b1", 0.5), ("b2", 0.5))]
+    change = next(one for one in compared(made(*now), earlier).changes if one.text == "DSC")
+    assert (change.cases, change.difference, change.low, change.high) == (4, -0.2, -0.4, 0.0)
+    alone = made(*(replace(one, patient="a") for one in now))
+    assert next(one for one in compared(alone, earlier).changes if one.text == "DSC").low is None
 
 
 def test_an_earlier_commission_is_never_replaced_unless_asked(filed, clinic, everywhere, tmp_path, capsys):

@@ -96,9 +96,10 @@ def _change(
     text: str, of: Callable[[CaseFigures], float | None], pairs: list[tuple[CaseFigures, CaseFigures]]
 ) -> list[Change]:
     """The change of a figure; none where it is not defined for a case in both."""
-    known = [(of(old), of(new)) for old, new in pairs if new.has_tumour]
-    values = np.array([pair for pair in known if None not in pair], dtype=np.float64).reshape(-1, 2)
-    found = compare_systems(values[None, :, 1], values[None, :, 0])
+    known = [(of(old), of(new), new.patient) for old, new in pairs if new.has_tumour]
+    kept = [one for one in known if None not in one]
+    values = np.array([one[:2] for one in kept], dtype=np.float64).reshape(-1, 2)
+    found = compare_systems(values[None, :, 1], values[None, :, 0], patients=[one[2] for one in kept])
     if found is None:
         return []
     means = (*values.mean(axis=0).tolist(), found.mean, found.low, found.high)
