@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from commissions import case, made, read, run
@@ -96,3 +97,38 @@ def test_what_is_no_earlier_commission_is_a_sentence(clinic, everywhere, tmp_pat
     assert run(clinic, "--model", everywhere, "--output", tmp_path / "out", "--against", tmp_path) == 2
     said = capsys.readouterr().err
     assert "is no commission" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["commission.html", "commission.json"])
+def test_a_record_never_lies_beside_the_page_of_another(filed, clinic, everywhere, tmp_path, monkeypatch, name):
+    copy = shutil.copytree(filed, tmp_path / "copy")
+    replace_file = Path.replace
+
+    def killed(path, target):
+        if Path(target).name == name:
+            raise KeyboardInterrupt
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    assert run(clinic, "--model", everywhere, "--output", copy, "--replace") == 130
+    page = (copy / "commission.html").read_bytes()
+    assert (page == (filed / "commission.html").read_bytes()) is (name == "commission.html")
+    assert not (copy / "commission.json").exists()
+
+
+def test_a_full_disk_leaves_the_record_that_was_to_be_replaced(
+    filed, clinic, everywhere, tmp_path, monkeypatch, capsys
+):
+    copy = shutil.copytree(filed, tmp_path / "copy")
+    write = Path.write_text
+
+    def full(path, *given, **named):
+        if path.suffix == ".html":
+            raise OSError(28, "No space left on device")
+        return write(path, *given, **named)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert run(clinic, "--model", everywhere, "--output", copy, "--replace") == 4
+    assert "could not be written (No space left on device)" in capsys.readouterr().err
+    for name in ("commission.html", "commission.json"):
+        assert (copy / name).read_bytes() == (filed / name).read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...evaluation.commission.earlier import FILE
     from ...evaluation.commission.page import commission_page, remarks
     from ...evaluation.commission.run import commission
-    from ...system.files import make_folder, write_json, write_text
+    from ...system.files import make_folder, whole_file
     from ...system.lock import locked
     from ...system.progress import progress_bar
 
@@ -84,9 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
             )
         with progress_bar("case") as progress:
             done, worst = commission(request, arguments.workers, progress)
-        # The page first: where the JSON is, both are.
-        write_text(output / PAGE, commission_page(done, worst))
-        write_json(output / FILE, done.to_json())
+        # The JSON is the mark: it goes before another page comes, and comes last, so that it never lies beside a page
+        # of other figures.
+        with whole_file(output / FILE) as mark, whole_file(output / PAGE) as page:
+            mark.write_text(json.dumps(done.to_json(), indent=2) + "\n", encoding="utf-8")
+            page.write_text(commission_page(done, worst), encoding="utf-8")
+            (output / FILE).unlink(missing_ok=True)
     print(done.sentence)
     for text in (*([done.against.sentence] if done.against else []), *(f"note: {text}" for text in remarks(done))):
         print(text)
