@@ -82,7 +82,7 @@ def test_patients_that_the_model_has_learned_from_make_no_commission():
     assert judgement(done, "patients_at_least").passed
     taught = judged(replace(done, subject=replace(done.subject, learned="some", learned_from=("a1",))))
     assert judgement(taught, "patients_at_least").found == 2 and not taught.passed
-    assert "who are not known to have taught the model 2, at least 3" in taught.sentence
+    assert "new to the model 2, at least 3" in taught.sentence
 
 
 def test_limits_are_a_file_whose_defaults_can_be_written(tmp_path, clinic, everywhere):

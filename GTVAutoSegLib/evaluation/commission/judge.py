@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from ...system.names import counted
 from ...system.settings import as_json
 from .agreement import Estimate, agreement, mean_of
 from .figures import CaseFigures, Commission, Judgement
@@ -82,22 +83,23 @@ def _judge(key: str, rule: Rule, limit: float, commission: Commission) -> Judgem
 
 def _sentence(done: Commission) -> str:
     patients = len({one.patient for one in done.tumours})
-    on = f"on {patients} patient{'s' * (patients != 1)} with a tumour"
+    on = f"on {counted(patients, 'patient')} with a tumour"
     if not done.judgements:
         return f"No limit was asked for; figures of {done.subject.model.id} {on} are below."
     broken = [one for one in done.judgements if not one.passed]
-    count = f"{len(done.judgements)} limit{'s' * (len(done.judgements) != 1)}"
+    count = counted(len(done.judgements), "limit")
     if not broken:
         return f"Passed: {done.subject.model.id} {done.subject.model.version} keeps all {count} {on}."
     pairs = [(one, *told(one)) for one in broken]
-    wrong = "; ".join(f"{one.text} {found}, {_asked(one.key)} {limit}" for one, found, limit in pairs)
+    wrong = "; ".join(f"{one.text} {found}, {asked(one.key)} {limit}" for one, found, limit in pairs)
     return (
         f"Not passed: {done.subject.model.id} {done.subject.model.version} keeps {len(done.judgements) - len(broken)} "
         f"of {count} {on} ({wrong})."
     )
 
 
-def _asked(key: str) -> str:
+def asked(key: str) -> str:
+    """Whether a limit is a least or a largest value, in words."""
     return "at least" if RULES[key].least else "at most"
 
 
@@ -162,7 +164,7 @@ def _ends_of(kind: str) -> Callable[[CaseFigures], float | None]:
 
 RULES = {
     "patients_at_least": Rule(
-        "patients with a tumour who are not known to have taught the model",
+        "patients with a tumour and new to the model",
         _count(lambda done: len(_patients(done))),
         least=True,
     ),

@@ -11,7 +11,7 @@ from ..learned import Learned
 from .charts import volume_charts
 from .earlier import signed
 from .figures import Against, CaseFigures, Commission
-from .judge import RULES, shown, told
+from .judge import asked, shown, told
 from .measure import WorstSlice
 
 MOST_PICTURES = 9
@@ -125,11 +125,10 @@ def _limits(done: Commission) -> str:
     rows = []
     for one in done.judgements:
         found, limit = told(one)
-        asked = f"{'at least' if RULES[one.key].least else 'at most'} {limit}"
         interval = "" if one.low is None else f"{shown(one.key, one.low)} to {shown(one.key, one.high)}"
         kind, word = ("done", "kept") if one.passed else ("failed", "not kept")
         badge = Html(f'<span class="badge {kind}">{word}</span>')
-        rows.append((one.text, Number(asked), Number(found), Number(interval), badge, one.note))
+        rows.append((one.text, Number(f"{asked(one.key)} {limit}"), Number(found), Number(interval), badge, one.note))
     if not rows:
         return "<p>No limit was asked for.</p>"
     return f'<div class="scroll">{table(rows, ("what", "limit", "found", "95 % interval", "", ""))}</div>'
