@@ -26,6 +26,7 @@ from ..system.files import make_folder, sha256_of, write_json
 from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import check_untouched, is_finished, load_state, load_weights, write_tensors
+from .configuration import comparable
 from .data.dataset import Case, read_patients
 from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
 from .data.folds import Fold, as_folds, make_folds, read_dataset
@@ -220,7 +221,7 @@ def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resum
         before = read_json(path) if path.exists() else ours
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); train into another folder") from error
-    if before != ours:
+    if comparable(before) != comparable(ours):
         raise InputError(f"{folder} belongs to another training; give another folder, or the same data and settings")
     write_json(path, ours)
 

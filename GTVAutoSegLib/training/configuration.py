@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from .presets import Preset
 FILE = "run.json"
 MOST_SHOWN = 60
 SHOWN_BEFORE = 20
+WORDS = ("data", "licence")
+DIGEST = re.compile(r"\(([0-9a-f]{12})\)")
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,32 @@ def read_configuration(folder: Path) -> Configuration:
 
 
 def check_configuration(folder: Path, ours: Configuration) -> None:
-    """Check that a run folder that has a configuration has this one.
+    """Check that a run folder that has a configuration has this one, whatever it says of data and licence.
 
     Raises:
         InputError: it has another one, the first difference named, or a damaged one.
     """
     if not (folder / FILE).exists():
         return
-    difference = _difference(asdict(read_configuration(folder)), asdict(ours))
+    difference = _difference(comparable(asdict(read_configuration(folder))), comparable(asdict(ours)))
     if difference is not None:
         key, there, now = difference[0], *_short(*difference[1:])
         raise InputError(
             f"{folder} belongs to another configuration: {key} is {there} there and {now} now; "
             "give another folder, or the same data and settings"
         )
+
+
+def comparable(configuration: Any) -> Any:
+    """A configuration as JSON, without what its task says for people of data and licence.
+
+    Such words change, with a data set's ``dataset.json`` or with this program, and no network does. The weights that
+    the networks began with are named among them, see `starting.began_with`, and stay.
+    """
+    if not isinstance(configuration, dict) or not isinstance(configuration.get("task"), dict):
+        return configuration
+    task = {key: value for key, value in configuration["task"].items() if key not in WORDS}
+    return {**configuration, "task": task, "first weights": DIGEST.findall(str(configuration["task"].get("data")))}
 
 
 def _difference(theirs: Any, ours: Any, where: str = "") -> tuple[str, Any, Any] | None:

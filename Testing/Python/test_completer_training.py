@@ -86,6 +86,9 @@ def test_a_training_is_only_continued_when_asked_and_with_the_same_data(capsys, 
     assert code == 2 and "belongs to another training" in err
     before = (output / "small" / "completer.safetensors").read_bytes()
     shutil.rmtree(output / "small")
+    said = json.loads((output / "run.json").read_text())
+    said["task"] |= {"data": "words of a program of before", "licence": "its licence"}
+    (output / "run.json").write_text(json.dumps(said))
     assert run(capsys, "train", "completer", datasets[0], output, *options, "--resume")[0] == 0
     assert (output / "small" / "completer.safetensors").read_bytes() == before
 
