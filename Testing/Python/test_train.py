@@ -204,6 +204,25 @@ def test_a_run_that_was_begun_needs_resume(data, tmp_path, capsys):
     assert weights(tmp_path / "run") == before
 
 
+def test_a_run_goes_on_whatever_is_said_of_its_data_now_and_the_model_says_that(data, tmp_path):
+    arguments = command(tmp_path, data, "--fold", "0", epochs=1)
+    assert main([*arguments, "--stage", "classifier"]) == 0
+    said = json.loads((tmp_path / "run" / "run.json").read_text())
+    said["task"] |= {"data": "words of a program of before", "licence": "its licence"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(said))
+    assert main([*arguments, "--resume"]) == 0
+    info = verify_model(tmp_path / "run" / "phantom").info
+    assert (info.training_data.description, info.licence) == ("phantoms", "CC0")
+
+
+def test_where_there_is_nothing_to_resume_a_person_is_told_that_a_training_begins(data, tmp_path, capsys):
+    arguments = command(tmp_path, data, "--fold", "0", "--stage", "classifier", "--resume", epochs=1)
+    new = f"note: {tmp_path / 'run'} holds no training to resume, so a new one begins\n"
+    for told in (True, False):
+        assert main(arguments) == 0
+        assert (new in capsys.readouterr().err) is told
+
+
 def test_a_folder_that_is_no_run_is_left_alone(data, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.docx").write_text("")

@@ -162,7 +162,9 @@ def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable
         return
     if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
         print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset {CPU_PRESET}", file=sys.stderr)
-    bundle = train(work, engine, _reporter(engine, send, cancelled))
+    reporter = _reporter(engine, send, cancelled)
+    _tell_new(arguments, send, reporter)
+    bundle = train(work, engine, reporter)
     report = arguments.output / "report.html"
     if send is not None:
         send("result", model=None if bundle is None else str(bundle), report=str(report), run=str(arguments.output))
@@ -226,6 +228,14 @@ def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) 
     return PersonReporter(cancelled) if send is None else LineReporter(send, cancelled)
 
 
+def _tell_new(arguments: argparse.Namespace, send: Send | None, reporter: Reporter) -> None:
+    """Say to a person that there is nothing to resume; programs ask for ``--resume`` always."""
+    from ...training.configuration import FILE
+
+    if send is None and arguments.resume and not (arguments.output / FILE).exists():
+        reporter.say(f"note: {arguments.output} holds no training to resume, so a new one begins")
+
+
 def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
     from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
@@ -244,12 +254,14 @@ def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled
     if start is not None:
         task = began_with(task, start)
     engine = make_engine(arguments.device, arguments.precision)
+    reporter = _reporter(engine, send, cancelled)
+    _tell_new(arguments, send, reporter)
     bundle = train_completer(
         task,
         datasets=arguments.dataset,
         folder=arguments.output,
         engine=engine,
-        reporter=_reporter(engine, send, cancelled),
+        reporter=reporter,
         resume=arguments.resume,
         start=start,
     )
