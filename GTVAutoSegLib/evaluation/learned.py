@@ -1,4 +1,4 @@
-"""Whether a model has learned from the cases that it is measured on, by what its description tells of its CTs."""
+"""Whether a model has learned from the cases that it is measured on, or was chosen on them, as far as it tells."""
 
 from __future__ import annotations
 
@@ -18,28 +18,34 @@ class Learned:
     Attributes:
         kind: `NONE`, `SOME` or `ALL` of the cases; `UNKNOWN` where the model does not tell all of its CTs.
         cases: names of those that it has learned from.
+        chosen: names of those on which its epochs or thresholds were chosen.
     """
 
     kind: str
     cases: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
     def sentence(self, model: str) -> str:
-        """For people; "" where it has learned from none of the cases.
+        """For people; "" where it has learned from none of the cases, and was chosen on none.
 
         Args:
             model: what it is called, begins the sentence.
         """
+        said: list[str] = []
+        if self.cases:
+            count = "all" if self.kind == ALL else str(len(self.cases))
+            said.append(f"has learned from {count} of these cases ({_listed(self.cases)})")
+        if self.chosen:
+            said.append(f"has its epochs or thresholds from {len(self.chosen)} of these cases ({_listed(self.chosen)})")
         if self.kind == UNKNOWN:
-            return f"{model} does not tell which CTs it has learned from: if these are among them, its figures flatter"
-        if self.kind == NONE:
-            return ""
-        which = "all of these cases" if self.kind == ALL else f"{len(self.cases)} of these cases"
-        names = ", ".join(self.cases[:5]) + ", ..." * (len(self.cases) > 5)
-        return f"{model} has learned from {which} ({names}), so its figures flatter"
+            said.append("does not tell which CTs it has learned from: if these are among them, its figures flatter")
+        elif said:
+            said[-1] += ", so its figures flatter"
+        return f"{model} {', and '.join(said)}" if said else ""
 
 
 def learned_from(bundle: Bundle, voxels: Mapping[str, str]) -> Learned:
-    """Whether a model has learned from some cases.
+    """Whether a model has learned from some cases, or was chosen on them.
 
     Args:
         bundle: of the model.
@@ -47,6 +53,11 @@ def learned_from(bundle: Bundle, voxels: Mapping[str, str]) -> Learned:
     """
     told = {name: bundle.info.training_data.learned_from(one) for name, one in voxels.items()}
     known = tuple(name for name, answer in told.items() if answer)
+    chosen = tuple(name for name, one in voxels.items() if one in bundle.info.training_data.chosen_on)
     if known:
-        return Learned(ALL if len(known) == len(told) else SOME, known)
-    return Learned(UNKNOWN if None in told.values() else NONE)
+        return Learned(ALL if len(known) == len(told) else SOME, known, chosen)
+    return Learned(UNKNOWN if None in told.values() else NONE, chosen=chosen)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)

@@ -141,9 +141,11 @@ def _learned(pairs: Sequence[Pair], side: Side) -> Learned:
         for path in dict.fromkeys(side.bundles[pair.case] for pair in pairs)
     ]
     known = tuple(case for part in parts for case in part.cases)
+    # A run says it of all its cases in remarks of its own.
+    chosen = () if side.remarks else tuple(case for part in parts for case in part.chosen)
     if known:
-        return Learned(ALL if len(known) == len(pairs) else SOME, known)
-    return Learned(UNKNOWN if any(part.kind == UNKNOWN for part in parts) else NONE)
+        return Learned(ALL if len(known) == len(pairs) else SOME, known, chosen)
+    return Learned(UNKNOWN if any(part.kind == UNKNOWN for part in parts) else NONE, chosen=chosen)
 
 
 def _who(verdict: Verdict, pair: Pair) -> list[str]:

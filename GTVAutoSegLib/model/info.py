@@ -98,7 +98,8 @@ class TrainingData:
         hu_percentiles: smallest and largest 1st, and smallest and largest 99th percentile of a patient's voxels, HU.
         voxels_sha256: what the CTs are known by, 16 digits each, see `training.data.imports.voxels`: so that nobody
             measures the model on what it has learned from.
-        every_ct: whether these are all CTs it has learned from, including those of a model that it began with.
+        chosen_on: the same of CTs that it has not learned from, but on which its epochs or thresholds were chosen.
+        every_ct: whether both hold all CTs there are, including those of a model that it began with.
     """
 
     description: str
@@ -107,6 +108,7 @@ class TrainingData:
     extent_mm: tuple[tuple[float, float], ...]
     hu_percentiles: tuple[tuple[float, float], tuple[float, float]]
     voxels_sha256: tuple[str, ...] = ()
+    chosen_on: tuple[str, ...] = ()
     every_ct: bool = False
 
     def learned_from(self, voxels: str) -> bool | None:

@@ -49,9 +49,28 @@ def test_a_fold_has_learned_from_all_but_its_own_cases(data, trained):
     assert known.sentence("It").startswith("It has learned from 3 of these cases (patient")
     taught = {name: one for name, one in voxels_of(data).items() if name in known.cases}
     assert learned_from(read_bundle(trained), taught).kind == "all"
-    own = {name: one for name, one in voxels_of(data).items() if name not in known.cases}
-    assert learned_from(read_bundle(trained), own) == learned_from(read_bundle(trained), {"new": "0" * 16})
-    assert learned_from(read_bundle(trained), own).kind == "none"
+    assert learned_from(read_bundle(trained), {"new": "0" * 16}).sentence("It") == ""
+
+
+def test_a_fold_says_that_its_own_cases_chose_its_epochs(data, trained):
+    known = learned_from(read_bundle(trained), voxels_of(data))
+    (own,) = known.chosen
+    assert own not in known.cases
+    alone = learned_from(read_bundle(trained), {own: voxels_of(data)[own]})
+    assert alone.kind == "none"
+    assert (
+        alone.sentence("It") == f"It has its epochs or thresholds from 1 of these cases ({own}), so its figures flatter"
+    )
+    both = known.sentence("It")
+    assert f"and has its epochs or thresholds from 1 of these cases ({own}), so its figures flatter" in both
+    assert both.count("flatter") == 1
+
+
+def test_what_chose_the_model_one_began_with_counts_unless_it_taught_later(data, trained, tmp_path):
+    first = read_bundle(trained).info.training_data
+    second = read_bundle(train(tmp_path, data, "--start-from", trained, fold=1)).info.training_data
+    assert set(second.voxels_sha256) == set(voxels_of(data).values())
+    assert first.chosen_on and not second.chosen_on
 
 
 def test_a_model_that_tells_nothing_is_unknown_and_so_is_one_that_began_with_it(data, trained, tmp_path):

@@ -31,19 +31,24 @@ def made(tmp_path_factory) -> Path:
 def silent(made, tmp_path) -> Path:
     model = Path(shutil.copytree(made / "run" / "phantom", tmp_path / "phantom"))
     info = json.loads((model / "model.json").read_text())
-    del info["training_data"]["voxels_sha256"], info["training_data"]["every_ct"]
+    for name in ("voxels_sha256", "chosen_on", "every_ct"):
+        del info["training_data"][name]
     (model / "model.json").write_text(json.dumps(info))
     return model
 
 
 def test_it_tells_the_same_as_a_model_of_today_and_is_otherwise_unchanged(made, silent, capsys):
     before = json.loads((silent / "model.json").read_text())
-    main([str(silent), str(made / "data" / "train"), "--runs", str(made / "run")])
-    assert capsys.readouterr().out.startswith("2 CTs, all that it learned from; written: ")
+    main([str(silent), *sets(made), "--runs", str(made / "run")])
+    assert capsys.readouterr().out.startswith("2 CTs, all that it learned from; chosen on 1 others; written: ")
     after = json.loads((silent / "model.json").read_text())
     assert after == json.loads((made / "run" / "phantom" / "model.json").read_text())
     assert {**after, "training_data": before["training_data"]} == before
     verify_model(silent)
+
+
+def sets(made: Path) -> list[str]:
+    return [str(made / "data" / "train"), str(made / "data" / "val")]
 
 
 def test_without_its_runs_nobody_says_that_these_are_all(made, silent, capsys):
@@ -56,8 +61,9 @@ def test_data_sets_that_are_not_those_of_the_runs_are_refused_and_nothing_is_wri
     before = (silent / "model.json").read_text()
     few = tmp_path / "few"
     shutil.copytree(made / "data" / "train" / "patient0", few / "patient0")
-    with pytest.raises(InputError, match="learned from the case patient1, which is in none of the data sets"):
-        main([str(silent), str(few), "--runs", str(made / "run")])
-    with pytest.raises(InputError, match="no run learned from .*other"):
-        main([str(silent), str(made / "data" / "train"), str(made / "data" / "val"), "--runs", str(made / "run")])
+    with pytest.raises(InputError, match="used the case patient1, which is in none of the data sets"):
+        main([str(silent), str(few), str(made / "data" / "val"), "--runs", str(made / "run")])
+    write_case(tmp_path / "idle" / "stranger", 8)
+    with pytest.raises(InputError, match="no run used .*stranger"):
+        main([str(silent), *sets(made), str(tmp_path / "idle"), "--runs", str(made / "run")])
     assert (silent / "model.json").read_text() == before

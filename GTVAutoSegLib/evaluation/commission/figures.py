@@ -151,6 +151,7 @@ class Subject:
         training: what its training data are.
         learned: whether it has learned from these patients: "none", "some", "all" or "unknown".
         learned_from: cases that it is known to have learned from.
+        chosen_on: cases on which its epochs or thresholds are known to have been chosen.
         boxes: slack of the simulated boxes that it looked inside, mm; the first one counts.
         drawn: how many slices a simulated person drew for a completer, and all figures are of the others; 0 for a
             model.
@@ -162,6 +163,7 @@ class Subject:
     training: str
     learned: str
     learned_from: tuple[str, ...] = ()
+    chosen_on: tuple[str, ...] = ()
     boxes: tuple[float, ...] = ()
     drawn: int = 0
 

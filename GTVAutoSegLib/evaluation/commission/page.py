@@ -84,7 +84,8 @@ def commission_page(done: Commission, worst: Sequence[WorstSlice]) -> str:
 
 def remarks(done: Commission) -> list[str]:
     """What a reader has to know before the figures, a sentence each."""
-    texts = [Learned(done.subject.learned, done.subject.learned_from).sentence(done.subject.model.id)]
+    subject = done.subject
+    texts = [Learned(subject.learned, subject.learned_from, subject.chosen_on).sentence(subject.model.id)]
     patients = {one.patient for one in done.tumours}
     if len(patients) < len(done.tumours):
         texts.append(

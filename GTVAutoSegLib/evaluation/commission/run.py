@@ -186,6 +186,7 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
         training=training.description,
         learned=learned.kind,
         learned_from=learned.cases,
+        chosen_on=learned.chosen,
         boxes=request.boxes,
     )
 

@@ -136,28 +136,33 @@ def _write(
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
     with whole_folder(target, "free space on the disk and run again with --resume") as part:
         files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
-        data = training_data(task, _taught(folds, cases), start)
+        taught = _cases(cases, (fold.training for fold in folds))
+        data = training_data(task, taught, _cases(cases, (fold.validation for fold in folds)), start)
         info = _describe(task, folder=folder, folds=folds, data=data, files=files, part=part, thresholds=thresholds)
         (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     return target
 
 
-def _taught(folds: Sequence[Fold], cases: dict[str, StoredCase]) -> list[StoredCase]:
-    return [cases[name] for name in sorted({name for fold in folds for name in fold.training})]
+def _cases(cases: dict[str, StoredCase], names: Iterable[Iterable[str]]) -> list[StoredCase]:
+    return [cases[name] for name in sorted({name for part in names for name in part})]
 
 
-def training_data(task: Task, cases: Iterable[StoredCase], start: Bundle | None = None) -> TrainingData:
+def training_data(
+    task: Task, cases: Iterable[StoredCase], validation: Iterable[StoredCase], start: Bundle | None = None
+) -> TrainingData:
     """What the applicability check compares a CT with, ranges over all training cases; and which CTs those are.
 
     Args:
         task: its data's description and crops.
         cases: that taught.
-        start: the model whose weights the networks began with, and whose CTs have taught them, too.
+        validation: on which epochs and thresholds were chosen; those that taught as well do not count.
+        start: the model whose weights the networks began with, and whose CTs count, too.
     """
     cases = list(cases)
-    known = {case.voxels for case in cases}
+    known, chosen = {case.voxels for case in cases}, {case.voxels for case in validation}
     if start is not None:
         known |= set(start.info.training_data.voxels_sha256)
+        chosen |= set(start.info.training_data.chosen_on)
     low, high = _ranges([case.hu_percentiles for case in cases])
     return TrainingData(
         description=task.data,
@@ -166,6 +171,7 @@ def training_data(task: Task, cases: Iterable[StoredCase], start: Bundle | None 
         extent_mm=_ranges(_extents(task, cases)),
         hu_percentiles=(low, high),
         voxels_sha256=tuple(sorted(known)),
+        chosen_on=tuple(sorted(chosen - known)),
         every_ct=start is None or start.info.training_data.every_ct,
     )
 
