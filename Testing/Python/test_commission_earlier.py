@@ -18,7 +18,7 @@ def test_the_same_again_has_not_changed(filed, clinic, everywhere, tmp_path, cap
     assert run(clinic, "--model", everywhere, "--output", tmp_path / "q4", "--against", filed) == 1
 
     against = read(tmp_path / "q4")["against"]
-    assert "nothing has changed: the outlines of all 3 cases are the same, voxel for voxel" in against["sentence"]
+    assert "no outline has changed: those of all 3 cases are the same, voxel for voxel" in against["sentence"]
     assert (against["common"], against["same_outlines"], against["differs"]) == (3, 3, [])
     assert against["sentence"] in (tmp_path / "q4" / "commission.html").read_text()
     assert against["sentence"] in capsys.readouterr().out
@@ -46,6 +46,13 @@ def test_other_tolerances_and_no_common_case_are_not_compared():
 
     assert "surface Dice" not in [one.text for one in compared(made(case("a"), limits=limits), earlier).changes]
     assert "nothing can be compared" in compared(made(case("z")), earlier).sentence
+
+
+def test_a_limit_that_was_kept_is_named_when_other_limits_break_it_though_no_outline_has_changed():
+    earlier = made(case("a", dsc=0.9))
+    stricter = Limits(patients_at_least=None, dsc_mean_at_least=0.95)
+    sentence = compared(made(case("a", dsc=0.9), limits=stricter), earlier).sentence
+    assert sentence.endswith("that of the one case is the same, voxel for voxel; no longer kept: mean DSC.")
 
 
 def test_the_interval_of_a_change_is_drawn_over_patients_and_not_over_their_cases():

@@ -32,6 +32,7 @@ def test_every_limit_is_judged_by_its_own_figure():
     found = {one.key: (one.found, one.passed) for one in done.judgements}
     assert found == {
         "patients_at_least": (2, False),
+        "cases_taught_at_most": (0, True),
         "cases_failed_at_most": (1, False),
         "tumours_missed_at_most": (0, True),
         "false_tumours_at_most": (1, False),
@@ -48,7 +49,7 @@ def test_every_limit_is_judged_by_its_own_figure():
     }
     assert set(found) == set(RULES)
     assert not done.passed
-    assert done.sentence.startswith("Not passed: m 1.0.0 keeps 6 of 14 limits on 2 patients with a tumour (patients")
+    assert done.sentence.startswith("Not passed: m 1.0.0 keeps 7 of 15 limits on 2 patients with a tumour (patients")
     assert "mean DSC 0.700, at least 0.800" in done.sentence
 
 
@@ -72,7 +73,7 @@ def test_a_missed_tumour_leaves_no_limit_on_distances_kept():
 def test_a_limit_kept_by_luck_says_so():
     done = made(case("a", dsc=1.0), case("b", dsc=0.7), limits=Limits(patients_at_least=None, dsc_mean_at_least=0.8))
 
-    assert done.passed and done.sentence.startswith("Passed: m 1.0.0 keeps all 8 limits")
+    assert done.passed and done.sentence.startswith("Passed: m 1.0.0 keeps all 9 limits")
     assert "more patients" in judgement(done, "dsc_mean_at_least").note
     assert judgement(made(case("a"), case("b")), "dsc_mean_at_least").note == ""
 
@@ -83,6 +84,8 @@ def test_patients_that_the_model_has_learned_from_make_no_commission():
     taught = judged(replace(done, subject=replace(done.subject, learned="some", learned_from=("a1",))))
     assert judgement(taught, "patients_at_least").found == 2 and not taught.passed
     assert "new to the model 2, at least 3" in taught.sentence
+    many = replace(taught, limits=Limits(patients_at_least=None, dsc_mean_at_least=None))
+    assert "(cases that have taught the model 1, at most 0)" in judged(many).sentence
 
 
 def test_limits_are_a_file_whose_defaults_can_be_written(tmp_path, clinic, everywhere):

@@ -110,16 +110,16 @@ def _sentence(earlier: Commission, *, pairs: int, same: int, changes: tuple[Chan
     since = f"Since {earlier.date[:10]}"
     if pairs == 0:
         return f"{since} all cases are other ones, so nothing can be compared case by case."
-    all_same = "the outline of the one case is" if pairs == 1 else f"the outlines of all {pairs} cases are"
+    kept = f"; no longer kept: {', '.join(lost)}" if lost else ""
     if same == pairs:
-        return f"{since} nothing has changed: {all_same} the same, voxel for voxel."
+        all_same = "that of the one case is" if pairs == 1 else f"those of all {pairs} cases are"
+        return f"{since} no outline has changed: {all_same} the same, voxel for voxel{kept}."
     overlap = next((one for one in changes if one.text == "DSC"), None)
     told = (
         ""
         if overlap is None
         else f"; mean DSC {overlap.earlier:.3f} then and {overlap.now:.3f} now{_interval(overlap)}"
     )
-    kept = f"; no longer kept: {', '.join(lost)}" if lost else ""
     changed = "the outline of the one case has" if pairs == 1 else f"{pairs - same} of {pairs} outlines have"
     return f"{since} {changed} changed{told}{kept}."
 

@@ -168,6 +168,9 @@ RULES = {
         _count(lambda done: len(_patients(done))),
         least=True,
     ),
+    "cases_taught_at_most": Rule(
+        "cases that have taught the model", _count(lambda done: len(done.subject.learned_from))
+    ),
     "cases_failed_at_most": Rule("cases that could not be measured", _count(lambda done: len(done.failed))),
     "tumours_missed_at_most": Rule("tumours missed", _count(lambda done: sum(one.missed for one in done.cases))),
     "false_tumours_at_most": Rule(

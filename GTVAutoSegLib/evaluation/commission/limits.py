@@ -24,7 +24,8 @@ class Limits:
 
     Attributes:
         surface_tolerance_mm: of the surface Dice and the share to draw, mm; no limit but the site's tolerance.
-        patients_at_least: with a tumour, that were measured.
+        patients_at_least: with a tumour, that were measured and are new to the model as far as it tells.
+        cases_taught_at_most: that the model tells to have learned from: they flatter every other figure.
         cases_failed_at_most: that could not be measured.
         tumours_missed_at_most: of which nothing was outlined that touches them.
         false_tumours_at_most: cases without a tumour, in which something was outlined.
@@ -42,6 +43,7 @@ class Limits:
 
     surface_tolerance_mm: float = 2.0
     patients_at_least: int | None = 10
+    cases_taught_at_most: int | None = 0
     cases_failed_at_most: int | None = 0
     tumours_missed_at_most: int | None = 0
     false_tumours_at_most: int | None = 0
