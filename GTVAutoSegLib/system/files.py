@@ -37,9 +37,20 @@ def whole_file(path: Path, suffix: str | None = None) -> Iterator[Path]:
     with written(path):
         try:
             yield temporary
+            _to_disk(temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Have a file's bytes written before it takes its name: a power cut could else leave the name without the bytes."""
+    with path.open("r+b" if os.name == "nt" else "rb") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+                raise
 
 
 @contextmanager
@@ -82,6 +93,9 @@ def whole_folder(target: Path, advice: str, *, keep: bool = False) -> Iterator[P
         try:
             part.mkdir()
             yield part
+            for file in part.rglob("*"):
+                if file.is_file():
+                    _to_disk(file)
             if target.exists() and not keep:
                 target.rename(part / REPLACED)
             try:

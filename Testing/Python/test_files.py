@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from GTVAutoSegLib.errors import DiskError
-from GTVAutoSegLib.system.files import restore_folder, whole_folder
+from GTVAutoSegLib.system.files import restore_folder, whole_folder, write_text
 
 
 def content(folder):
@@ -43,3 +45,28 @@ def test_a_folder_that_a_killed_process_had_taken_away_comes_back(tmp_path):
     (part / "replaced" / "old").touch()
     restore_folder(tmp_path / "model")
     assert content(tmp_path) == ["model"] and content(tmp_path / "model") == ["old"]
+
+
+def test_what_the_disk_takes_only_in_its_cache_has_not_been_written(tmp_path, monkeypatch):
+    write_text(tmp_path / "result.json", "old")
+    filled(tmp_path / "model", "old")
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(DiskError, match=r"result.json could not be written \(Input/output error\)"):
+        write_text(tmp_path / "result.json", "new")
+    with pytest.raises(DiskError, match=r"model could not be written \(Input/output error\)"):
+        filled(tmp_path / "model", "new")
+    assert (tmp_path / "result.json").read_text() == "old"
+    assert content(tmp_path) == ["model", "result.json"] and content(tmp_path / "model") == ["old"]
+
+
+def test_a_file_system_that_cannot_flush_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def cannot(_: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("os.fsync", cannot)
+    write_text(tmp_path / "result.json", "new")
+    assert (tmp_path / "result.json").read_text() == "new"

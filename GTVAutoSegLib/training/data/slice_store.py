@@ -123,10 +123,7 @@ def _note_voxels(case: Case, target: Path) -> None:
 def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:
     """For crops, which are cut when a batch is made: the CT and its label as they are, in axial order."""
     for name, values in (("hu.npy", rounded_hu(hu)), ("label.npy", label != 0)):
-        with (part / name).open("wb") as file:
-            np.save(file, np.ascontiguousarray(values))
-            file.flush()
-            os.fsync(file.fileno())
+        np.save(part / name, np.ascontiguousarray(values))
 
 
 def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSettings, part: Path) -> None:
@@ -143,9 +140,6 @@ def _write_slices(hu: np.ndarray, label: np.ndarray, settings: PreprocessSetting
             images.write(scaled.mul_(255).round_().to(torch.uint8).numpy().data)
             for row, box in zip(rows, boxes):
                 masks.write(np.packbits(preprocess.stretch_mask(label[row], box, size)).data)
-        for file in (images, masks):
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave a renamed folder with empty files
 
 
 def _describe(
