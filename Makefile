@@ -36,7 +36,7 @@ lint: $(VENV)/.stamp-lint
 
 # Not part of `test`: two minutes of one core, and a ratio may tip on a machine unlike the table's.
 bench-check: $(VENV)/.stamp-demo
-	$(BIN)/python -m GTVAutoSegLib bench check docs/benchmarks.json
+	$(BIN)/python -m GTVAutoSegLib bench check docs/results/benchmarks.json
 
 # For a machine with a CUDA GPU; exit code 2 says that this one has none. Takes the PyTorch of $(PYTHON) if it has one,
 # else the one that pip chooses; in an environment of its own, because the one for tests may hold a build for CPUs.

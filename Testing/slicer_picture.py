@@ -1,7 +1,7 @@
 """The panel, the slice views and the 3D view: after a run, and after the outline was steered.
 
-    python Testing/slicer_picture.py docs/slicer.png
-    python Testing/slicer_picture.py docs/slicer-steering.png --steered
+    python Testing/slicer_picture.py docs/pictures/slicer.png
+    python Testing/slicer_picture.py docs/pictures/slicer-steering.png --steered
 
 Drawn off screen by Slicer's own view classes, from a shipped case and the shipped model.
 """

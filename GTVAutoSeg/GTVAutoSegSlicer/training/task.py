@@ -44,7 +44,7 @@ def read_task(name: str) -> dict[str, Any]:
     """
     path, data = read_resource(name, "Tasks")
     if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not data["id"]:
-        raise InputError(f"{path} is no task: it has no 'id'; see docs/training.md")
+        raise InputError(f"{path} is no task: it has no 'id'; see docs/guides/training.md")
     return data
 
 

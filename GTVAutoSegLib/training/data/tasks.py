@@ -46,7 +46,7 @@ class StageTask:
 
 @dataclass(frozen=True)
 class Task:
-    """A task; ``docs/training.md`` explains how to write one.
+    """A task; ``docs/guides/training.md`` explains how to write one.
 
     Attributes:
         id: its name, also that of the model bundle trained for it: letters, digits and hyphens.
@@ -89,7 +89,9 @@ class Task:
         if not 1 <= len(self.roi) <= LONGEST_ROI:
             raise ValueError(f"roi is '{self.roi}', expected 1 to {LONGEST_ROI} characters")
         if len(self.terminology.split("~")) != TERMINOLOGY_PARTS:
-            raise ValueError(f"terminology has not {TERMINOLOGY_PARTS} parts joined by '~', see docs/training.md")
+            raise ValueError(
+                f"terminology has not {TERMINOLOGY_PARTS} parts joined by '~', see docs/guides/training.md"
+            )
         if not all(0 <= part <= 1 for part in self.color):
             raise ValueError(f"color is {list(self.color)}, expected three numbers from 0 to 1")
         for stage in CascadeStage:
