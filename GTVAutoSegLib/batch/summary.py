@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..model.bundle import Bundle
-from ..report.pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..report.pages import RESEARCH_ONLY, Html, Number, badge, page, paragraphs, table
 from ..report.record.approval import taken_back
 from ..report.record.edits import describe_edit
 from ..system.csv_text import to_csv
@@ -167,16 +167,12 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
 
 
 def _counts(counts: dict[str, int]) -> str:
-    badges = " ".join(_badge(status, f"{count} {status}") for status, count in counts.items() if count)
+    badges = " ".join(badge(status, f"{count} {status}") for status, count in counts.items() if count)
     return f'<p class="counts">{badges}</p>'
 
 
-def _badge(status: str, text: str) -> str:
-    return f'<span class="badge {status.replace(" ", "-")}">{text}</span>'
-
-
 def _heading(status: str, meaning: str) -> list[str]:
-    return [f"<h2>{_badge(status, status)} {meaning}</h2>"]
+    return [f"<h2>{badge(status, status)} {meaning}</h2>"]
 
 
 def _results(rows: Sequence[Row]) -> list[str]:
@@ -193,7 +189,7 @@ def _results(rows: Sequence[Row]) -> list[str]:
         "to the border, mm",
         "notes",
     )
-    return ['<div class="scroll results">', table([_cells(row) for row in rows], head), "</div>"]
+    return [table([_cells(row) for row in rows], head, "scroll results")]
 
 
 def _cells(row: Row) -> list[object]:

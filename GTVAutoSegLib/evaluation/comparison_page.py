@@ -8,13 +8,12 @@ from html import escape
 
 from .. import __version__
 from ..report.charts import sheet
-from ..report.pages import RESEARCH_ONLY, Number, page, paragraphs, table
+from ..report.pages import RESEARCH_ONLY, UNDEFINED, Number, badge, number, page, paragraphs, table
 from ..report.points import SIZE, Level, Point, point_chart
 from .comparison import NEW, OLD, Pair, Side
 from .verdict import BETTER, FIGURES, WORSE, Figure, Verdict
 
 BADGES = {BETTER: "done", WORSE: "failed"}
-NOTHING = "–"  # noqa: RUF001 - an en dash, as tables have it
 
 
 def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str, Side], dataset: str) -> str:
@@ -27,11 +26,10 @@ def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str,
         dataset: name.
     """
     old, new = sides[OLD], sides[NEW]
-    badge = f'<span class="badge {BADGES.get(verdict.verdict, "not-done")}">{escape(verdict.verdict)}</span>'
     parts = [
         "<h1>New model and present model on the same cases</h1>",
-        f'<p class="notice">{RESEARCH_ONLY}</p>',
-        f"<p>{badge} {escape(verdict.sentence)}</p>",
+        *paragraphs([RESEARCH_ONLY], "notice"),
+        f"<p>{badge(BADGES.get(verdict.verdict, 'not-done'), verdict.verdict)} {escape(verdict.sentence)}</p>",
         *paragraphs(verdict.remarks, "warning"),
         "<h2>Models</h2>",
         table([_model(label, side) for label, side in (("old", old), ("new", new))], ["", "model", "given as"]),
@@ -58,10 +56,10 @@ def _model(label: str, side: Side) -> list[object]:
 def _mean(name: str, figure: Figure) -> list[object]:
     title, unit, decimals = FIGURES[name]
     found = figure.difference
-    interval = NOTHING
+    interval = UNDEFINED
     if not math.isnan(found.low):
         interval = f"{found.low:+.{decimals}f} to {found.high:+.{decimals}f}"
-    numbers = (_number(figure.old, decimals), _number(figure.new, decimals), _number(found.mean, decimals, sign="+"))
+    numbers = (number(figure.old, decimals), number(figure.new, decimals), number(found.mean, decimals, sign="+"))
     return [f"{title} {unit}".strip(), *numbers, Number(interval), found.cases]
 
 
@@ -81,12 +79,12 @@ def _head() -> list[str]:
 
 def _case(pair: Pair, verdict: Verdict) -> list[object]:
     numbers = [
-        _number(float(getattr(side, name)), decimals)
+        number(float(getattr(side, name)), decimals)
         for name, (_, _, decimals) in FIGURES.items()
         for side in (pair.old, pair.new)
     ]
     by = ", ".join(key for key, one in verdict.learned.items() if pair.case in one.cases)
-    return [pair.case, *numbers, _number(_gain(pair), 3, sign="+"), by]
+    return [pair.case, *numbers, number(_gain(pair), 3, sign="+"), by]
 
 
 def _gain(pair: Pair) -> float:
@@ -105,7 +103,3 @@ def _chart(pairs: Sequence[Pair], dsc: Figure) -> str:
     return point_chart(
         "DSC of the new model minus that of the present one", points, levels, x="DSC of the present model"
     )
-
-
-def _number(value: float, decimals: int, sign: str = "") -> Number:
-    return Number(NOTHING if math.isnan(value) else f"{value:{sign}.{decimals}f}")

@@ -9,8 +9,8 @@ from html import escape
 from ..cascade.result import ResultRecord
 from .case_record import CaseRecord
 from .measures import Measures
-from .pages import RESEARCH_ONLY, Html, marked, page, paragraphs, picture, table
-from .pictures import Picture
+from .pages import RESEARCH_ONLY, figure, page, paragraphs, small, table
+from .pictures import AXIAL_MARKS, Picture
 from .record.approval import Approval, taken_back
 
 CURVE_WIDTH, CURVE_HEIGHT = 900, 190
@@ -43,13 +43,13 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         *paragraphs([f"Warning: {text}." for text in result.warnings], "warning"),
         '<div class="top">',
         table(_figures(record)),
-        _figure(Picture(_overview_caption(measures), overview)),
+        figure(overview, _overview_caption(measures), AXIAL_MARKS),
         "</div>",
         *_edited(record),
         "<h2>Key slices</h2>",
         f"<p>{SIDES}</p>",
         '<div class="pictures">',
-        *(_figure(one) for one in pictures),
+        *(figure(one.png, one.caption, one.marks) for one in pictures),
         "</div>",
         "<h2>Slice probability</h2>",
         _curve(result),
@@ -113,11 +113,6 @@ def _edited(record: CaseRecord) -> list[str]:
         table(lines),
         _in_columns(rows, ("slice", "added, mL", "removed, mL", "added path, mm")),
     ]
-
-
-def _figure(shown: Picture) -> str:
-    image = marked(picture(shown.png, shown.caption), shown.marks)
-    return f"<figure>{image}<figcaption>{escape(shown.caption)}</figcaption></figure>"
 
 
 def _in_columns(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
@@ -185,11 +180,10 @@ def _origin(record: CaseRecord) -> list[tuple[str, object]]:
     size = " x ".join(str(side) for side in given.size)
     spacing = " x ".join(f"{step:.4g}" for step in given.spacing_mm)
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    digest = Html(f'<span class="small">{escape(model.digest)}</span>')
     return [
         ("CT", f"{given.source}, {size} voxels of {spacing} mm"),
         ("Model", f"{model.id}, version {model.version}"),
-        ("Model's SHA-256", digest),
+        ("Model's SHA-256", small(model.digest)),
         ("Slice threshold", f"{result.threshold:g}"),
         (
             "Run",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
 
 RESEARCH_ONLY = "Research demonstration, not for clinical use. Every outline has to be checked by a qualified person."
+UNDEFINED = "–"  # noqa: RUF001 - an en dash, as tables have it
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -84,12 +86,16 @@ def page(title: str, parts: Iterable[str], width: str = "60em") -> str:
     return PAGE.substitute(title=escape(title), body="\n".join(parts), width=width)
 
 
-def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
-    """A table; numbers, also as `Number`, are set to the right, texts that are `Html` are left as they are."""
+def table(rows: Iterable[Sequence[object]], head: Sequence[str] = (), kind: str = "") -> str:
+    """A table, in a box of some classes of the style sheet where there is a ``kind``.
+
+    Numbers, also as `Number`, are set to the right, texts that are `Html` are left as they are.
+    """
     # As a head of its own, for it is repeated on every sheet of paper then.
     first = f"<thead><tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr></thead>" if head else ""
     lines = [f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows]
-    return f"<table>{first}<tbody>{''.join(lines)}</tbody></table>"
+    found = f"<table>{first}<tbody>{''.join(lines)}</tbody></table>"
+    return f'<div class="{kind}">{found}</div>' if kind else found
 
 
 class Html(str):
@@ -100,21 +106,32 @@ class Number(str):
     """A number already written as people read it, set like one."""
 
 
+def number(value: float | None, decimals: int, sign: str = "") -> Number:
+    """A figure with so many decimals, with its sign where that is "+"; a dash where it is None or NaN."""
+    return Number(UNDEFINED if value is None or math.isnan(value) else f"{value:{sign}.{decimals}f}")
+
+
 def paragraphs(texts: Iterable[str], kind: str) -> list[str]:
     """A paragraph of a class of the style sheet for each plain text."""
     return [f'<p class="{kind}">{escape(text)}</p>' for text in texts]
 
 
-def picture(png: bytes, text: str) -> str:
-    """An image inside the page; ``text`` is for those who cannot see it."""
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+def badge(kind: str, text: str) -> Html:
+    """A word on the colour of its class in the style sheet, which has hyphens for spaces."""
+    return Html(f'<span class="badge {kind.replace(" ", "-")}">{escape(text)}</span>')
 
 
-def marked(image: str, marks: Sequence[str]) -> str:
-    """An image with a word at the middle of each of its sides: left, right, top, bottom."""
+def small(text: str) -> Html:
+    """A text that may be long, as a hash."""
+    return Html(f'<span class="small">{escape(text)}</span>')
+
+
+def figure(png: bytes, caption: str, marks: Sequence[str]) -> str:
+    """An image inside the page, with a word at the middle of each of its sides: left, right, top, bottom."""
+    image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
     places = ((4, 50), (96, 50), (50, 4), (50, 96))
     words = "".join(f'<span style="left:{x}%;top:{y}%">{escape(m)}</span>' for m, (x, y) in zip(marks, places))
-    return f'<div class="marked">{image}{words}</div>'
+    return f'<figure><div class="marked">{image}{words}</div><figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ...report.pages import RESEARCH_ONLY, Html, Number, marked, page, paragraphs, picture, table
+from ...report.pages import RESEARCH_ONLY, UNDEFINED, Number, badge, figure, number, page, paragraphs, small, table
 from ...system.names import counted
 from ..learned import Learned
 from .charts import volume_charts
@@ -15,7 +15,7 @@ from .judge import asked, shown, told
 from .measure import WorstSlice
 
 MOST_PICTURES = 9
-NOT_DEFINED = "-"
+FIGURES = "scroll figures"  # many columns of numbers
 SIGNATURES = (
     '<div class="together"><h2>Signatures</h2>'
     '<p class="sign">Carried out by <span></span> on <span></span></p>'
@@ -62,7 +62,7 @@ def commission_page(done: Commission, worst: Sequence[WorstSlice]) -> str:
         *paragraphs([RESEARCH_ONLY], "notice"),
         *paragraphs(remarks(done), "warning"),
         "<h2>What was tested</h2>",
-        f'<div class="fixed">{table(_origin(done))}</div>',
+        table(_origin(done), kind="fixed"),
         "<h2>Limits</h2>",
         _limits(done),
         *paragraphs([LIMITS_TEXT], "small"),
@@ -103,18 +103,17 @@ def _origin(done: Commission) -> list[tuple[str, object]]:
     patients = len({one.patient for one in done.cases})
     called = f", called {data.region} in the data" if data.region not in ("", subject.roi) else ""
     looked = [("Simulated boxes", f"slack of {boxes} mm, shifted by up to half of it; the first one counts")]
-    digest = Html(f'<span class="small">{escape(subject.model.digest)}</span>')
     size = f"{counted(len(done.cases), 'case')} of {counted(patients, 'patient')}"
     versions = ", ".join(f"{name} {version}" for name, version in done.versions.items())
     return [
         ("Model", f"{subject.title}: {subject.model.id}, version {subject.model.version}"),
-        ("Model's SHA-256", digest),
-        ("Trained on", Html(f'<span class="small">{escape(subject.training)}</span>')),
+        ("Model's SHA-256", small(subject.model.digest)),
+        ("Trained on", small(subject.training)),
         ("Structure", f"{subject.roi}{called}"),
         *(looked if boxes else []),
         *([("Steered", DRAWN_TEXT.format(count=subject.drawn))] if subject.drawn else []),
         ("Data set", f"{data.name}: {size}, {len(done.tumours)} with a tumour"),
-        ("Data's SHA-256", Html(f'<span class="small">{escape(data.digest)}</span>')),
+        ("Data's SHA-256", small(data.digest)),
         ("Run", f"{'; '.join(how)}; {seconds[0]:.1f} to {seconds[-1]:.1f} s a case"),
         ("Date", done.date),
         *([("By", done.by)] if done.by else []),
@@ -127,12 +126,11 @@ def _limits(done: Commission) -> str:
     for one in done.judgements:
         found, limit = told(one)
         interval = "" if one.low is None else f"{shown(one.key, one.low)} to {shown(one.key, one.high)}"
-        kind, word = ("done", "kept") if one.passed else ("failed", "not kept")
-        badge = Html(f'<span class="badge {kind}">{word}</span>')
-        rows.append((one.text, Number(f"{asked(one.key)} {limit}"), Number(found), Number(interval), badge, one.note))
+        kept = badge("done", "kept") if one.passed else badge("failed", "not kept")
+        rows.append((one.text, Number(f"{asked(one.key)} {limit}"), Number(found), Number(interval), kept, one.note))
     if not rows:
         return "<p>No limit was asked for.</p>"
-    return f'<div class="scroll">{table(rows, ("what", "limit", "found", "95 % interval", "", ""))}</div>'
+    return table(rows, ("what", "limit", "found", "95 % interval", "", ""), "scroll")
 
 
 def _cases(done: Commission) -> str:
@@ -144,19 +142,19 @@ def _cases(done: Commission) -> str:
     rows = [
         (
             one.case,
-            _number(one.reference_ml, 2),
-            _number(one.volume_ml, 2),
-            _number(one.difference_percent, 1),
-            _number(one.dsc if one.has_tumour else None, 3),
-            _number(one.hd95_mm, 1),
-            _number(one.surface_dice if one.has_tumour else None, 3),
-            _number(one.added_path_length_mm, 0),
-            _number(one.added_path_share, 2),
-            *map(_whole, (one.slices, one.slices_missed, one.slices_extra)),
+            number(one.reference_ml, 2),
+            number(one.volume_ml, 2),
+            number(one.difference_percent, 1),
+            number(one.dsc if one.has_tumour else None, 3),
+            number(one.hd95_mm, 1),
+            number(one.surface_dice if one.has_tumour else None, 3),
+            number(one.added_path_length_mm, 0),
+            number(one.added_path_share, 2),
+            *(one.slices, one.slices_missed, one.slices_extra),
         )
         for one in done.cases
     ]
-    return f'<div class="scroll figures">{table(rows, head)}</div>'
+    return table(rows, head, FIGURES)
 
 
 def _ends(tumours: Sequence[CaseFigures]) -> list[str]:
@@ -164,20 +162,12 @@ def _ends(tumours: Sequence[CaseFigures]) -> list[str]:
     off = [one for one in tumours if one.ends is None or any(vars(one.ends).values())]
     if not off:
         return ["<p>Every outline begins and ends on the reference's first and last slice.</p>"]
-    rows = [
-        (one.case, *([NOT_DEFINED] * 4 if one.ends is None else map(_whole, vars(one.ends).values()))) for one in off
-    ]
-    head = (
-        "case",
-        "missed at the feet end",
-        "missed at the head end",
-        "extra at the feet end",
-        "extra at the head end",
-    )
+    rows = [(one.case, *([UNDEFINED] * 4 if one.ends is None else vars(one.ends).values())) for one in off]
+    head = ("case", *(f"{what} at the {end} end" for what in ("missed", "extra") for end in ("feet", "head")))
     right = len(tumours) - len(off)
     return [
         "<h2>Slices missed and extra at the ends</h2>",
-        f'<div class="scroll figures">{table(rows, head)}</div>',
+        table(rows, head, FIGURES),
         f"<p>{right} of {len(tumours)} outlines begin and end on the reference's first and last slice.</p>",
     ]
 
@@ -188,13 +178,13 @@ def _boxes(done: Commission) -> list[str]:
     if len(slacks) < 2:
         return []
     rows: list[Sequence[object]] = [
-        (one.case, *(_number(one.dsc_by_box[slack], 3) for slack in slacks)) for one in done.tumours
+        (one.case, *(number(one.dsc_by_box[slack], 3) for slack in slacks)) for one in done.tumours
     ]
     means = (sum(one.dsc_by_box[slack] for one in done.tumours) / len(done.tumours) for slack in slacks)
-    rows.append(("mean", *(_number(mean, 3) for mean in means)))
+    rows.append(("mean", *(number(mean, 3) for mean in means)))
     counts = f"{done.subject.boxes[0]:g}"
     head = ("DSC", *(f"{slack} mm of room{', which counts' * (slack == counts)}" for slack in slacks))
-    return ["<h2>By how the box is drawn</h2>", f'<div class="scroll figures">{table(rows, head)}</div>']
+    return ["<h2>By how the box is drawn</h2>", table(rows, head, FIGURES)]
 
 
 def _against(against: Against | None) -> list[str]:
@@ -204,9 +194,9 @@ def _against(against: Against | None) -> list[str]:
     rows = [
         (
             one.text,
-            _whole(one.cases),
-            _number(one.earlier, 3),
-            _number(one.now, 3),
+            one.cases,
+            number(one.earlier, 3),
+            number(one.now, 3),
             Number(signed(one.difference)),
             Number("" if one.low is None or one.high is None else f"{signed(one.low)} to {signed(one.high)}"),
         )
@@ -219,7 +209,7 @@ def _against(against: Against | None) -> list[str]:
         "cases are the same, voxel for voxel.</p>",
         *paragraphs([f"Changed: {text}." for text in against.differs], "small"),
         *paragraphs([f"No longer kept: {text}." for text in against.no_longer_kept], "failed"),
-        *([f'<div class="scroll figures">{table(rows, head)}</div>'] if rows else []),
+        *([table(rows, head, FIGURES)] if rows else []),
     ]
 
 
@@ -227,9 +217,11 @@ def _pictures(worst: Sequence[WorstSlice]) -> list[str]:
     if not worst:
         return []
     figures = [
-        f"<figure>{marked(picture(one.picture.png, one.picture.caption), one.picture.marks)}"
-        f"<figcaption>{escape(one.case)}, {escape(one.picture.caption)}: {one.added_path_length_mm:.0f} mm to "
-        "correct</figcaption></figure>"
+        figure(
+            one.picture.png,
+            f"{one.case}, {one.picture.caption}: {one.added_path_length_mm:.0f} mm to correct",
+            one.picture.marks,
+        )
         for one in worst[:MOST_PICTURES]
     ]
     return ["<h2>Worst slices</h2>", f"<p>{PICTURES_TEXT}</p>", '<div class="pictures">', *figures, "</div>"]
@@ -241,11 +233,3 @@ def _notes(done: Commission) -> list[str]:
     warned = [f"{one.case}: {text}." for one in done.cases for text in one.warnings]
     heads = ["<h2>Failed cases and warnings</h2>"] if failed or warned else []
     return [*heads, *paragraphs(failed, "failed"), *paragraphs(warned, "small")]
-
-
-def _number(value: float | None, decimals: int) -> Number:
-    return Number(NOT_DEFINED if value is None else f"{value:.{decimals}f}")
-
-
-def _whole(value: int) -> Number:
-    return Number(str(value))

@@ -7,7 +7,7 @@ from html import escape
 
 from ... import __version__
 from ...system.names import counted
-from ..pages import RESEARCH_ONLY, Html, Number, page, paragraphs, table
+from ..pages import RESEARCH_ONLY, Html, Number, badge, page, paragraphs, small, table
 from .drift import CHANGED, SAME, Chart, Drift
 from .nelson import RULES, name_of
 from .picture import control_charts
@@ -39,12 +39,12 @@ def drift_page(drift: Drift) -> str:
     parts = [
         "<h1>Drift: how much of the model's outlines people edit</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
-        f'<p><span class="badge {BADGES.get(drift.verdict, "not-done")}">{escape(drift.verdict)}</span> '
+        f"<p>{badge(BADGES.get(drift.verdict, 'not-done'), drift.verdict)} "
         f"<strong>{escape(drift.sentence)}</strong></p>",
         *paragraphs([f"{text}." for text in drift.gathered.broken], "failed"),
         *paragraphs([f"{text[0].upper()}{text[1:]}." for text in drift.remarks], "warning"),
-        *(['<div class="scroll">', table(_rows(drift), HEAD), "</div>"] if drift.charts else []),
-        *([f'<p class="small">{" ".join((EXPLAINED, MEASURED, CHANCE))}</p>'] if drift.charts else []),
+        *([table(_rows(drift), HEAD, "scroll")] if drift.charts else []),
+        *paragraphs([" ".join((EXPLAINED, MEASURED, CHANCE))] if drift.charts else [], "small"),
         *(part for chart in drift.charts for part in _chart(chart)),
         *_signals(drift),
         '<div class="together"><h2>Origin</h2>',
@@ -123,7 +123,7 @@ def _signals(drift: Drift) -> list[str]:
         table(rows, ("weeks", "scanner", "model", "measure", "rule"))
         if rows
         else "<p>Nothing after the baselines.</p>",
-        f'<p class="small">Rules (L. S. Nelson, 1984): {escape(rules)}.</p>',
+        *paragraphs([f"Rules (L. S. Nelson, 1984): {rules}."], "small"),
     ]
 
 
@@ -141,9 +141,6 @@ def _origin(drift: Drift, now: datetime) -> list[tuple[str, object]]:
         ("Outlines", f"{len(drift.reviewed)} edited or approved, {drift.gathered.runs} runs"),
         ("Time", f"{days[0]} to {days[-1]}" if days else ""),
         ("Baseline", baseline),
-        *(
-            ("Model", Html(f'{escape(f"{model} {version}")} <span class="small">{escape(digest)}</span>'))
-            for model, version, digest in models
-        ),
+        *(("Model", Html(f"{escape(f'{model} {version}')} {small(digest)}")) for model, version, digest in models),
         ("Made", f"{now:%Y-%m-%d %H:%M} by gtvautoseg {__version__}"),
     ]
