@@ -68,6 +68,10 @@ class Axes:
         values = values if len(values) > 1 else ticks(*self.x)
         return [(value, f"{value:g}") for value in values]
 
+    def whole_x_ticks(self) -> list[tuple[float, str]]:
+        """Those of them that are whole numbers."""
+        return [tick for tick in self.x_ticks() if tick[0] == round(tick[0])]
+
 
 def ticks(low: float, high: float) -> list[float]:
     """Round numbers within a range, at most `MOST_TICKS`."""

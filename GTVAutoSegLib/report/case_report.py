@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from html import escape
 
 from ..cascade.result import ResultRecord
+from .axes import Axes
 from .case_record import CaseRecord
+from .charts import path, sheet
 from .measures import Measures
 from .pages import RESEARCH_ONLY, figure, page, paragraphs, small, table
 from .pictures import AXIAL_MARKS, Picture
 from .record.approval import Approval, taken_back
 
-CURVE_WIDTH, CURVE_HEIGHT = 900, 190
-# Room for the labels left and below, in the curve's units.
-LEFT, BOTTOM, TOP = 46, 36, 8
+CURVE = (900, 210)
 CHECK_FIRST = "To be checked before any use: see the warnings."
 SIDES = (
     "Axial slices are seen from the feet. Letters are sides of the patient: R&nbsp;right, L&nbsp;left, A&nbsp;front, "
@@ -196,42 +196,21 @@ def _origin(record: CaseRecord) -> list[tuple[str, object]]:
 def _curve(result: ResultRecord) -> str:
     """Slice probability over the slices as SVG, with the threshold and what was picked."""
     values = result.slice_probability
-    width, height = CURVE_WIDTH - LEFT - 6, CURVE_HEIGHT - TOP - BOTTOM
-    step = width / len(values)
-
-    def at(value: float) -> float:
-        return TOP + height * (1 - value)
-
-    bars = "".join(
-        f'<rect x="{LEFT + index * step:.2f}" y="{TOP}" width="{step:.2f}" height="{height}" fill="#f6c9c9"/>'
-        for index in result.picked_slices
-    )
-    line = "".join(
-        f"M{LEFT + index * step:.2f} {at(value):.2f}h{step:.2f}" + _rise(values, index, height)
-        for index, value in enumerate(values)
-        if value is not None
-    )
-    limit = at(result.threshold)
-    ticks = [
-        f'<text x="{LEFT - 6}" y="{at(value) + 4:.1f}" text-anchor="end">{value:g}</text>' for value in (0.0, 0.5, 1.0)
+    axes = Axes((-0.5, len(values) - 0.5), (0.0, 1.0), CURVE)
+    corners = [(axes.at((index - 0.5, 1.0)), axes.at((index + 0.5, 0.0))) for index in result.picked_slices]
+    bars = "".join(f"M{x:.2f} {y:.2f}H{right:.2f}V{bottom:.2f}H{x:.2f}" for (x, y), (right, bottom) in corners)
+    # A step as wide as the slice; a gap where the classifier was not asked.
+    ends = [(index + side, value) for index, value in enumerate(values) for side in (-0.5, 0.5)]
+    line = path([None if value is None else axes.at((x, value)) for x, value in ends])
+    limit = path([axes.at((x, result.threshold)) for x in axes.x])
+    parts = [
+        f'<path d="{bars}" fill="#f6c9c9" shape-rendering="crispEdges"/>',
+        *axes.frame(
+            f"Slice probability; shaded: picked; dashed: threshold {result.threshold:.2f}",
+            "slice",
+            axes.whole_x_ticks(),
+        ),
+        f'<path d="{limit}" stroke="#1c1c1c" stroke-dasharray="5 4"/>',
+        f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>',
     ]
-    every = next(n for base in range(6) for n in (10**base, 2 * 10**base, 5 * 10**base) if len(values) / n <= 12)
-    ticks += [
-        f'<text x="{LEFT + (index + 0.5) * step:.1f}" y="{TOP + height + 14}" text-anchor="middle">{index}</text>'
-        for index in range(0, len(values), every)
-    ]
-    return (
-        f'<svg viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img" font-size="12" fill="#1c1c1c">'
-        f'<title>slice probability by slice</title><g shape-rendering="crispEdges">{bars}</g>'
-        f'<rect x="{LEFT}" y="{TOP}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
-        f'<path d="M{LEFT} {limit:.1f}h{width}" stroke="#1c1c1c" stroke-dasharray="5 4"/>'
-        f'<path d="{line}" stroke="#b00020" stroke-width="1.6" fill="none"/>{"".join(ticks)}'
-        f'<text x="{LEFT + width / 2}" y="{CURVE_HEIGHT - 4}" text-anchor="middle">slice; dashed: threshold '
-        f"{result.threshold:.2f}; shaded: picked</text></svg>"
-    )
-
-
-def _rise(values: Sequence[float | None], index: int, height: float) -> str:
-    """The vertical line to the next slice's value."""
-    here, following = values[index], values[index + 1] if index + 1 < len(values) else None
-    return "" if here is None or following is None else f"v{(here - following) * height:.2f}"
+    return sheet(["".join(parts)], columns=1, size=CURVE)

@@ -51,11 +51,11 @@ def line_chart(
         first, last = first - 1, last + 1
     axes = Axes((first, last), y or _range([value for _, value in everything]), (WIDTH, HEIGHT))
     at = axes.at
-    parts = axes.frame(title, x, [tick for tick in axes.x_ticks() if tick[0] == round(tick[0])])
+    parts = axes.frame(title, x, axes.whole_x_ticks())
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
-        path = _path([at(point) if math.isfinite(point[1]) else None for point in line.points])
-        parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+        drawn = path([at(point) if math.isfinite(point[1]) else None for point in line.points])
+        parts.append(f'<path d="{drawn}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
         dots = [line.mark] if line.mark is not None else line.points if len(line.points) == 1 else []
         parts += [f'<circle cx="{at(dot)[0]:.1f}" cy="{at(dot)[1]:.1f}" r="3.5" fill="{colour}"/>' for dot in dots]
     if legend:
@@ -81,8 +81,8 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return (lowest, highest + 0.05 * (highest - lowest)) if highest > lowest else (lowest, lowest + 1)
 
 
-def _path(points: Sequence[tuple[float, float] | None]) -> str:
-    """Of straight lines, with a gap where there is no point."""
+def path(points: Sequence[tuple[float, float] | None]) -> str:
+    """The ``d`` of an SVG path of straight lines, with a gap where there is no point."""
     words, pen = [], "M"
     for point in points:
         if point is not None:
