@@ -42,7 +42,7 @@ def body_frame(hu: np.ndarray, tumour: np.ndarray, spacing: tuple[float, ...]) -
     ends = [(min(starts), max(stops)) for starts, stops in (zip(*sides) for sides in zip(*boxes))]
     margins = [MARGIN_MM / side for side in spacing]
     share = max((stop - start + 2 * more) / size for (start, stop), more, size in zip(ends, margins, (height, width)))
-    rows, columns = (_centred(start, stop, min(1.0, share), size) for (start, stop), size in zip(ends, (height, width)))
+    rows, columns = (centred(*end, round(share * size), size=size) for end, size in zip(ends, (height, width)))
     return rows, columns
 
 
@@ -55,8 +55,8 @@ def _body(plane: np.ndarray) -> np.ndarray:
     return np.isin(parts, 1 + np.flatnonzero(areas >= SMALLEST_PART * areas.max()))
 
 
-def _centred(start: int, stop: int, share: float, size: int) -> slice:
-    """So large a part of an axis, around a stretch of it."""
-    length = min(size, round(share * size))
+def centred(start: int, stop: int, length: int, size: int) -> slice:
+    """So much of an axis, or all of it, around a stretch of it."""
+    length = min(size, length)
     first = min(max(0, (start + stop - length) // 2), size - length)
     return slice(first, first + length)

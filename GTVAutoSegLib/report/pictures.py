@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..images.region import axial_spacing
 from ..images.volume import Volume, bounding_box
-from .framing import body_frame
+from .framing import body_frame, centred
 
 # Pictures hold grey values, and two colours: three times smaller, and quicker made, than red, green and blue.
 WHITE, FORMER, OUTLINE = 253, 254, 255
@@ -18,6 +19,7 @@ COLORS = (80, 170, 255, 255, 60, 60)  # blue: the outline before a person edited
 PALETTE = bytes(value for grey in range(WHITE + 1) for value in (round(grey * 255 / WHITE),) * 3) + bytes(COLORS)
 FILTER_UP = 2
 AXIAL_PICTURES = 4
+WIDTH, THUMBNAIL_WIDTH = 400, 256  # pixels; the height follows from the slice's sides in mm
 DASH = 4  # pixels; two of three are drawn
 # Sides of the patient at the left, right, top and bottom of a picture: right, left, anterior, posterior, superior
 # (head), inferior (feet).
@@ -36,24 +38,23 @@ class Picture:
     marks: str = AXIAL_MARKS
 
 
-def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 256) -> bytes:
+def thumbnail(mask: np.ndarray, volume: Volume, window: tuple[float, float]) -> bytes:
     """The axial slice with most tumour, or the middle one, as far as the body goes, as PNG.
 
     Args:
         mask: (z, y, x), 0 or 1, on the volume's grid.
         volume: the CT.
         window: HU shown as black and white.
-        width: of the picture, pixels; its height follows from the slice's sides in mm.
     """
     hu, tumour, spacing = _axial(mask, volume)
     areas = np.count_nonzero(tumour, axis=(1, 2))
     index = int(areas.argmax()) if areas.any() else len(hu) // 2
     where = (index, *body_frame(hu[[index]], tumour[[index]], spacing[1:]))
-    return encode_png(draw(hu[where], mask=tumour[where], spacing=spacing[1:], window=window, width=width))
+    return encode_png(draw(hu[where], tumour[where], spacing[1:], window, width=THUMBNAIL_WIDTH))
 
 
 def key_pictures(
-    mask: np.ndarray, volume: Volume, window: tuple[float, float], width: int = 400, before: np.ndarray | None = None
+    mask: np.ndarray, volume: Volume, window: tuple[float, float], before: np.ndarray | None = None
 ) -> tuple[Picture, ...]:
     """Axial slices from the tumour's feet end to its head end, and the coronal and sagittal ones with most tumour.
 
@@ -64,7 +65,6 @@ def key_pictures(
         mask: (z, y, x), 0 or 1, on the volume's grid.
         volume: the CT.
         window: HU shown as black and white.
-        width: of each picture, pixels.
         before: the mask before a person edited it, drawn as well.
     """
     hu, tumour, spacing = _axial(mask, volume)
@@ -80,24 +80,13 @@ def key_pictures(
     pictures = []
     for index in chosen:
         where = (index, *box[1:])
-        caption = f"axial, slice {len(hu) - 1 - index if flipped else index}"
-        drawn = draw(
-            hu[where], mask=tumour[where], spacing=spacing[1:], window=window, width=width, before=former[where]
-        )
-        pictures.append(Picture(caption, encode_png(drawn)))
+        drawn = draw(hu[where], tumour[where], spacing[1:], window, before=former[where])
+        pictures.append(Picture(f"axial, slice {len(hu) - 1 - index if flipped else index}", encode_png(drawn)))
     for name, axis, kept, marks in (("coronal", 1, (0, 2), CORONAL_MARKS), ("sagittal", 2, (0, 1), SAGITTAL_MARKS)):
         most = hu.shape[axis] // 2 if found is None else _fullest((tumour | former)[found], axis) + found[axis].start
         where = tuple(most if one == axis else box[one] for one in range(3))
         sides = (spacing[kept[0]], spacing[kept[1]])
-        # The head is up.
-        drawn = draw(
-            hu[where][::-1],
-            mask=tumour[where][::-1],
-            spacing=sides,
-            window=window,
-            width=width,
-            before=former[where][::-1],
-        )
+        drawn = draw(hu[where][::-1], tumour[where][::-1], sides, window, before=former[where][::-1])  # the head is up
         pictures.append(Picture(name, encode_png(drawn), marks))
     return tuple(pictures)
 
@@ -109,7 +98,6 @@ def compared_slices(
     *,
     slices: Sequence[int],
     window: tuple[float, float],
-    width: int = 400,
 ) -> tuple[Picture, ...]:
     """Axial slices with an outline, red, and its reference, blue and dashed, so that they can be told on grey paper.
 
@@ -119,7 +107,6 @@ def compared_slices(
         volume: the CT.
         slices: which, along the stored axis closest to head-feet.
         window: HU shown as black and white.
-        width: of each picture, pixels.
     """
     hu, outlined, spacing = _axial(mask, volume)
     true = volume.axial.of(reference) > 0
@@ -128,15 +115,7 @@ def compared_slices(
     for stored in slices:
         index = len(hu) - 1 - stored if 0 in volume.axial.flips else stored
         where = (index, *(_with_margin(found, hu.shape, spacing)[1:] if found else (slice(None), slice(None))))
-        drawn = draw(
-            hu[where],
-            mask=outlined[where],
-            spacing=spacing[1:],
-            window=window,
-            width=width,
-            before=true[where],
-            dashed=True,
-        )
+        drawn = draw(hu[where], outlined[where], spacing[1:], window, before=true[where], dashed=True)
         pictures.append(Picture(f"axial, slice {stored}", encode_png(drawn)))
     return tuple(pictures)
 
@@ -146,7 +125,7 @@ def draw(
     mask: np.ndarray,
     spacing: tuple[float, ...],
     window: tuple[float, float],
-    width: int,
+    width: int = WIDTH,
     before: np.ndarray | None = None,
     dashed: bool = False,
 ) -> np.ndarray:
@@ -220,7 +199,7 @@ def encode_png(picture: np.ndarray) -> bytes:
 def _axial(mask: np.ndarray, volume: Volume) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     """HU, bool mask and spacing in axial order."""
     view = volume.axial
-    return view.of(volume.array), view.of(mask) > 0, tuple(volume.spacing[2 - axis] for axis in view.axes)
+    return view.of(volume.array), view.of(mask) > 0, axial_spacing(volume)
 
 
 def _fullest(tumour: np.ndarray, axis: int) -> int:
@@ -231,11 +210,7 @@ def _fullest(tumour: np.ndarray, axis: int) -> int:
 
 def _with_margin(found: tuple[slice, ...], shape: tuple[int, ...], spacing: tuple[float, ...]) -> list[slice]:
     """What the pictures show along each axial axis: a cube around the tumour's box, as far as the scan goes."""
-    side = max((one.stop - one.start) * step for one, step in zip(found, spacing)) + 2 * MARGIN_MM
-    side = max(side, SMALLEST_MM)
-    box = []
-    for one, step, size in zip(found, spacing, shape):
-        length = min(size, round(side / step))
-        first = min(max(0, (one.start + one.stop - length) // 2), size - length)
-        box.append(slice(first, first + length))
-    return box
+    widest = max((one.stop - one.start) * step for one, step in zip(found, spacing))
+    side = max(widest + 2 * MARGIN_MM, SMALLEST_MM)
+    sizes = zip(found, spacing, shape)
+    return [centred(one.start, one.stop, round(side / step), size) for one, step, size in sizes]
