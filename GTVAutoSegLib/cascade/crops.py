@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..images.region import IndexBox, triple
+from ..images.region import IndexBox
+from ..images.volume import triple
 from ..system.settings import CropSettings, PreprocessSettings
 from .preprocess import Box, apply_window, stretch
 
@@ -31,7 +32,7 @@ def loosened(box: IndexBox, slack_mm: np.ndarray, spacing: Sequence[float], shap
     moved = np.rint(slack_mm / np.asarray(spacing)).astype(int)
     lower = np.maximum(np.asarray(box.lower) - moved[0], 0)
     upper = np.minimum(np.asarray(box.upper) + moved[1], shape)
-    return IndexBox(triple(lower), triple(upper))
+    return IndexBox(triple(lower.tolist()), triple(upper.tolist()))
 
 
 def random_slack(generator: np.random.Generator, settings: CropSettings, least: np.ndarray | None = None) -> np.ndarray:

@@ -22,7 +22,7 @@ from ..system.tags import MASK_THRESHOLD_TAG, PROBABILITY_TAG
 from .itk import opened, reading_image, write_image
 from .masks.structure import Structure
 from .runs import keep_largest
-from .volume import Volume, bounding_box
+from .volume import Volume, bounding_box, box_at, cut_out, triple
 
 LEVELS = 256
 # Level that is kept at least: a threshold of 0.02 and less is of no use to anybody.
@@ -61,15 +61,16 @@ class Probability:
         Raises:
             InputError: the threshold is no probability above 0.
         """
-        mask = np.zeros(self.shape, np.uint8)
-        mask[self.box] = self.cut(threshold)[0]
-        return mask
+        return self.whole(self.cut(threshold)[0])
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
         """Where the values lie in the CT."""
-        z, y, x = (slice(start, start + size) for start, size in zip(self.start, self.values.shape))
-        return z, y, x
+        return triple(box_at(self.start, self.values.shape))
+
+    def whole(self, values: np.ndarray) -> np.ndarray:
+        """Values of the crop on the CT's grid, (z, y, x), 0 elsewhere."""
+        return cut_out(values, self.box, box_at((0, 0, 0), self.shape))
 
     def cut(self, threshold: float | None = None) -> tuple[np.ndarray, int, int]:
         """The mask within the crop, uint8; how many parts there were, and how many voxels of them were left out."""
@@ -139,10 +140,12 @@ def probability_of(levels: np.ndarray, threshold: float, keep_components: int) -
         keep_components: of its post-processing.
     """
     box = bounding_box(levels >= FAINTEST) or (slice(0, 1),) * 3
-    z, y, x = levels.shape
-    start = (box[0].start, box[1].start, box[2].start)
     return Probability(
-        levels[box].copy(), start=start, shape=(z, y, x), threshold=threshold, keep_components=keep_components
+        levels[box].copy(),
+        start=triple(side.start for side in box),
+        shape=triple(levels.shape),
+        threshold=threshold,
+        keep_components=keep_components,
     )
 
 
@@ -156,10 +159,8 @@ def following(structure: Structure, probability: Probability | None, threshold: 
     """
     if probability is None:
         return structure
-    values = np.zeros(probability.shape, np.uint8)
-    values[probability.box] = probability.values
     level = level_of(probability.threshold if threshold is None else threshold) - 0.5
-    return replace(structure, probability=values, threshold=level)
+    return replace(structure, probability=probability.whole(probability.values), threshold=level)
 
 
 def following_tags(structure: Structure, tags: Mapping[str, str]) -> Structure:
@@ -207,8 +208,8 @@ def read_probability(path: str | Path) -> Probability:
         values = sitk.GetArrayFromImage(image)
         found = Probability(
             values,
-            start=_three(facts["start"]),
-            shape=_three(facts["shape"]),
+            start=triple(map(int, facts["start"])),
+            shape=triple(map(int, facts["shape"])),
             threshold=float(facts["threshold"]),
             keep_components=int(facts["keep_components"]),
         )
@@ -228,8 +229,3 @@ def probability_from_bytes(content: bytes) -> Probability:
         path = folder / f"probability{SUFFIX}"
         path.write_bytes(content)
         return read_probability(path)
-
-
-def _three(values: list[int]) -> tuple[int, int, int]:
-    z, y, x = values
-    return int(z), int(y), int(x)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..system.json_text import read_json
-from .volume import Volume, bounding_box
+from .volume import Volume, bounding_box, triple
 
 Point = tuple[float, float, float]
 
@@ -35,8 +35,7 @@ class IndexBox:
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """The box as a numpy index."""
-        low, high = self.lower, self.upper
-        return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
+        return triple(map(slice, self.lower, self.upper))
 
     @classmethod
     def around(cls, mask: np.ndarray) -> IndexBox:
@@ -44,7 +43,7 @@ class IndexBox:
         found = bounding_box(mask)
         if found is None:
             return whole(mask.shape)
-        return cls(triple([axis.start for axis in found]), triple([axis.stop for axis in found]))
+        return cls(triple(axis.start for axis in found), triple(axis.stop for axis in found))
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,13 @@ class Region:
     @classmethod
     def of_indices(cls, box: IndexBox, volume: Volume) -> Region:
         """The box along the outer borders of some voxels."""
-        view, shape = volume.axial, volume.array.shape
-        ends = [(0.0, 0.0)] * 3
-        for axis, stored in enumerate(view.axes):
-            low, high = box.lower[axis], box.upper[axis]
-            if axis in view.flips:
-                low, high = shape[stored] - high, shape[stored] - low
-            ends[2 - stored] = (low - 0.5, high - 0.5)
-        matrix = np.reshape(volume.direction, (3, 3))
-        start = matrix.T @ np.asarray(volume.origin)
-        lower, upper = (start + np.array([end[side] for end in ends]) * volume.spacing for side in (0, 1))
+        view = volume.axial
+        ends = np.array([box.lower, box.upper])
+        for axis in view.flips:
+            ends[:, axis] = volume.array.shape[view.axes[axis]] - ends[::-1, axis]
+        along_xyz = ends[:, np.argsort(view.axes)[::-1]]
+        start = np.reshape(volume.direction, (3, 3)).T @ np.asarray(volume.origin)
+        lower, upper = start + (along_xyz - 0.5) * volume.spacing
         return cls(_point(lower), _point(upper), tuple(volume.direction))
 
     def widened(self, mm: float) -> Region:
@@ -182,12 +178,11 @@ class Region:
         if (low >= high).any():
             raise InputError(self._outside(volume))
         view = volume.axial
-        lower, upper = [0, 0, 0], [0, 0, 0]
-        for axis, stored in enumerate(view.axes):
-            lower[axis], upper[axis] = int(low[stored]), int(high[stored])
-            if axis in view.flips:
-                lower[axis], upper[axis] = int(shape[stored] - high[stored]), int(shape[stored] - low[stored])
-        return IndexBox(triple(lower), triple(upper))
+        ends = np.array([low, high])[:, view.axes]
+        for axis in view.flips:
+            ends[:, axis] = shape[view.axes[axis]] - ends[::-1, axis]
+        lower, upper = map(triple, ends.tolist())
+        return IndexBox(lower, upper)
 
     def _outside(self, volume: Volume) -> str:
         everything = whole([volume.array.shape[axis] for axis in volume.axial.axes])
@@ -205,14 +200,7 @@ def whole(shape: Sequence[int]) -> IndexBox:
 
 def axial_spacing(volume: Volume) -> tuple[float, float, float]:
     """Millimetres between voxels along the axes (z, y, x) of the axial view."""
-    z, y, x = (float(volume.spacing[::-1][axis]) for axis in volume.axial.axes)
-    return z, y, x
-
-
-def triple(values: Sequence[int] | np.ndarray) -> tuple[int, int, int]:
-    """Three whole numbers as a tuple."""
-    z, y, x = (int(value) for value in values)
-    return z, y, x
+    return triple(float(volume.spacing[::-1][axis]) for axis in volume.axial.axes)
 
 
 def _of_markup(markup: dict[str, Any]) -> Region:
@@ -224,8 +212,7 @@ def _of_markup(markup: dict[str, Any]) -> Region:
 
 
 def _point(values: np.ndarray) -> Point:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
+    return triple(map(float, values))
 
 
 def _span(corners: np.ndarray) -> str:

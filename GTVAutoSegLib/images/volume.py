@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import InputError
+
+T = TypeVar("T")
 
 # Files round positions, spacings and directions; two grids are one when no corner of theirs is further apart.
 GRID_TOLERANCE_MM = 0.02
@@ -142,6 +145,36 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     flat: np.ndarray = np.any(mask[first], axis=0)
     rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
     return first, slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def triple(values: Iterable[T]) -> tuple[T, T, T]:
+    """Three values as a tuple."""
+    z, y, x = values
+    return z, y, x
+
+
+def box_at(start: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
+    """The part of an array that begins at an index and has a shape."""
+    return tuple(slice(first, first + size) for first, size in zip(start, shape))
+
+
+def cut_out(values: np.ndarray, place: Sequence[slice], wanted: Sequence[slice]) -> np.ndarray:
+    """A part of an array that is known in another part only, and is 0 elsewhere.
+
+    Args:
+        values: what is known, of any number of axes.
+        place: where in the whole array it lies.
+        wanted: the part of the whole array to give; it may lie anywhere.
+    """
+    part = np.zeros([side.stop - side.start for side in wanted], values.dtype)
+    shared = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(place, wanted)]
+    if all(low < high for low, high in shared):
+        here, there = (
+            tuple(slice(low - side.start, high - side.start) for (low, high), side in zip(shared, sides))
+            for sides in (wanted, place)
+        )
+        part[here] = values[there]
+    return part
 
 
 def check_shape(mask: np.ndarray, volume: Volume) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import ModelError
-from ...images.region import IndexBox, Region, axial_spacing, triple
+from ...images.region import IndexBox, Region, axial_spacing
 from ...images.volume import Volume
 from ..load import check_torch
 from .complete import Completion, Progress, complete
@@ -74,8 +74,8 @@ def region_around(volume: Volume, mask: np.ndarray, slices: Sequence[int]) -> Re
     volume.axial.by_slice(drawn)[list(slices)] = volume.axial.by_slice(mask)[list(slices)] != 0
     box = IndexBox.around(volume.axial.of(drawn))
     reach = round(FARTHEST_MM / axial_spacing(volume)[0])
-    lower, upper = triple(box.lower), triple(box.upper)
-    tall = IndexBox((max(0, lower[0] - reach), *lower[1:]), (min(volume.slices, upper[0] + reach), *upper[1:]))
+    lower, upper = max(0, box.lower[0] - reach), min(volume.slices, box.upper[0] + reach)
+    tall = IndexBox((lower, *box.lower[1:]), (upper, *box.upper[1:]))
     return Region.of_indices(tall, volume).widened(AROUND_MM)
 
 

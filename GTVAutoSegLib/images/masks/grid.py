@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import InputError
-from ..volume import GRID_TOLERANCE_MM, Volume
+from ..volume import GRID_TOLERANCE_MM, Volume, box_at, cut_out
 
 
 def onto(mask: Volume, ct: Volume, cropped: bool = False) -> np.ndarray:
@@ -62,11 +62,8 @@ def _pasted(own: Volume, target: Volume, mask: Volume, ct: Volume) -> np.ndarray
     off = own.off_by_mm(Volume(own.array, target.spacing, origin, target.direction))
     if off > GRID_TOLERANCE_MM:
         raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
-    start, shape = first[::-1], np.array(target.array.shape)
-    low, high = np.maximum(start, 0), np.minimum(start + own.array.shape, shape)
-    whole = np.zeros(shape, own.array.dtype)
-    inside = tuple(slice(a, b) for a, b in zip(low - start, np.maximum(high, low) - start))
-    whole[tuple(slice(a, b) for a, b in zip(low, np.maximum(high, low)))] = own.array[inside]
+    place = box_at(first[::-1].tolist(), own.array.shape)
+    whole = cut_out(own.array, place, box_at((0, 0, 0), target.array.shape))
     lost = int(np.count_nonzero(own.array) - np.count_nonzero(whole))
     if lost:
         raise InputError(

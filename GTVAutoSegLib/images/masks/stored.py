@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
 from ...system.tags import BOX_TAG, COMPLETION_TAG, MASK_TAG, MINE_TAG
-from ..volume import bounding_box
+from ..volume import bounding_box, box_at, cut_out, triple
 from .structure import mask_sha256
 
 # A voxel on the CT's border is inside it; in voxels.
@@ -45,15 +45,14 @@ class Box:
         """The box around what is set in a region of a CT of a shape (z, y, x)."""
         found = bounding_box(voxels)
         if found is None:
-            return cls(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), _three(shape))
-        start = _three(side.start + inside.start for side, inside in zip(region, found))
-        return cls((voxels[found] != 0).astype(np.uint8), start, _three(shape))
+            return cls(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), triple(shape))
+        start = triple(side.start + inside.start for side, inside in zip(region, found))
+        return cls((voxels[found] != 0).astype(np.uint8), start, triple(shape))
 
     @property
     def region(self) -> Region:
         """Where it lies in the CT."""
-        z, y, x = (slice(first, first + count) for first, count in zip(self.start, self.voxels.shape))
-        return z, y, x
+        return triple(box_at(self.start, self.voxels.shape))
 
     @property
     def count(self) -> int:
@@ -73,15 +72,7 @@ class Box:
 
     def on(self, region: Region) -> np.ndarray:
         """What is set in a region of the CT, uint8 (z, y, x)."""
-        voxels = np.zeros([side.stop - side.start for side in region], np.uint8)
-        shared = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(self.region, region)]
-        if all(low < high for low, high in shared):
-            here, there = (
-                tuple(slice(low - side.start, high - side.start) for (low, high), side in zip(shared, sides))
-                for sides in (region, self.region)
-            )
-            voxels[here] = self.voxels[there]
-        return voxels
+        return cut_out(self.voxels, self.region, region)
 
     def same_as(self, other: Box) -> bool:
         """Whether the same voxels are set."""
@@ -89,9 +80,7 @@ class Box:
 
     def whole(self) -> np.ndarray:
         """The mask, uint8 (z, y, x) in the shape of the CT."""
-        mask = np.zeros(self.shape, np.uint8)
-        mask[self.region] = self.voxels
-        return mask
+        return self.on(triple(box_at((0, 0, 0), self.shape)))
 
     def has_been_left(self, tags: Mapping[str, str]) -> bool:
         """Whether these are the voxels that the last step left, by the tags of the segment."""
@@ -113,8 +102,7 @@ def by_hand(tags: Mapping[str, str]) -> bool:
 def around(first: Region, *others: Region) -> Region:
     """The smallest region that holds all of some; those without a voxel do not count."""
     full = [one for one in (first, *others) if all(side.stop > side.start for side in one)] or [first]
-    z, y, x = (slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*full))
-    return z, y, x
+    return triple(slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*full))
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,7 @@ class Stored:
         """
         found = bounding_box(self.voxels)
         if found is None:
-            return Box(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), _three(shape))
+            return Box(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), triple(shape))
         corners = np.array([*product(*((side.start, side.stop - 1) for side in found))])[:, ::-1] + self.start
         moved = self._moved(corners)
         indices = np.rint(moved).astype(int)
@@ -156,8 +144,8 @@ class Stored:
         if (indices - corners == shift).all():  # as after any step of ours: nothing is turned
             if not _inside(moved, shape).all():
                 return None
-            start = _three((corners[0] + shift)[::-1].tolist())
-            return Box((self.voxels[found] != 0).astype(np.uint8), start, _three(shape))
+            start = triple((corners[0] + shift)[::-1].tolist())
+            return Box((self.voxels[found] != 0).astype(np.uint8), start, triple(shape))
         return self._turned(shape)
 
     def on(self, shape: Sequence[int]) -> np.ndarray:
@@ -195,11 +183,10 @@ class Stored:
         start = indices.min(axis=0)
         voxels = np.zeros(indices.max(axis=0) - start + 1, np.uint8)
         voxels[tuple((indices - start).T)] = 1
-        return Box(voxels, _three(start.tolist()), _three(shape))
+        return Box(voxels, triple(start.tolist()), triple(shape))
 
     def _moved(self, places: np.ndarray) -> np.ndarray:
-        moved: np.ndarray = places @ self.to_ct[:3, :3].T + self.to_ct[:3, 3]
-        return moved
+        return np.asarray(places @ self.to_ct[:3, :3].T + self.to_ct[:3, 3])
 
 
 def _inside(places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -207,8 +194,3 @@ def _inside(places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     margin = 0.5 + VOXEL_TOLERANCE
     last: np.ndarray = np.array(shape)[::-1] - 1
     return np.asarray(np.all((places > -margin) & (places < last + margin), axis=1))
-
-
-def _three(values: Iterable[int]) -> tuple[int, int, int]:
-    z, y, x = values
-    return int(z), int(y), int(x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from GTVAutoSegLib.images.masks.stored import around
 from GTVAutoSegLib.images.probability import LEVELS, Probability, kept_probability, probability_of
-from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.images.volume import Volume, cut_out
 from GTVAutoSegLib.system.tags import (
     MASK_THRESHOLD_TAG,
     PROBABILITY_SLICES_TAG,
@@ -106,21 +106,13 @@ class Evidence:
 
 def _joined(before: Probability, new: Probability, slices: range, volume: Volume) -> Probability:
     region = around(before.box, new.box)
-    levels, found = (_levels(one, region) for one in (before, new))
+    levels, found = (cut_out(one.values, one.box, region) for one in (before, new))
     first = region[volume.axial.axes[0]].start
     taken = slice(max(slices.start - first, 0), max(slices.stop - first, 0))
     by_slice(levels, volume)[taken] = by_slice(found, volume)[taken]
     joined = probability_of(levels, new.threshold, new.keep_components)
     z, y, x = (side.start + start for side, start in zip(region, joined.start))
     return replace(joined, start=(z, y, x), shape=new.shape)
-
-
-def _levels(probability: Probability, region: tuple[slice, slice, slice]) -> np.ndarray:
-    levels = np.zeros([side.stop - side.start for side in region], np.uint8)
-    levels[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(probability.box, region))] = (
-        probability.values
-    )
-    return levels
 
 
 def _texts(values: Iterable[float]) -> str:

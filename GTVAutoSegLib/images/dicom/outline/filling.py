@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ....errors import InputError
-from ...volume import Volume
+from ...volume import Volume, cut_out
 
 # Contours of one plane differ in height by rounding only; those halfway between two slices all go to the lower one.
 SAME_PLANE_SLICES = 0.02
@@ -130,18 +130,9 @@ class _Patch:
 
     def crosses(self, other: _Patch) -> bool:
         """Whether two polygons overlap, and neither lies within the other as a hole or an island would."""
-        top, left = (max(one.start, two.start) for one, two in zip(self.place, other.place))
-        bottom, right = (min(one.stop, two.stop) for one, two in zip(self.place, other.place))
-        if top >= bottom or left >= right:
-            return False
-        mine, theirs = (
-            one.mask[
-                top - one.place[0].start : bottom - one.place[0].start,
-                left - one.place[1].start : right - one.place[1].start,
-            ]
-            for one in (self, other)
-        )
-        shared, sizes = int((mine & theirs).sum()), {int(self.mask.sum()), int(other.mask.sum())}
+        small, large = sorted((self, other), key=lambda one: one.mask.size)
+        shared = int((small.mask & cut_out(large.mask, large.place, small.place)).sum())
+        sizes = {int(self.mask.sum()), int(other.mask.sum())}
         if not shared:
             return False
         if shared in sizes:
@@ -150,13 +141,7 @@ class _Patch:
 
     def within(self, other: _Patch) -> bool:
         """Whether this polygon sticks out of the other one by no more than a pixel."""
-        grown = np.zeros(tuple(side.stop - side.start + 2 for side in self.place), bool)
-        top, left = (theirs.start - mine.start + 1 for mine, theirs in zip(self.place, other.place))
-        rows = slice(max(0, top), max(0, min(len(grown), top + len(other.mask))))
-        columns = slice(max(0, left), max(0, min(grown.shape[1], left + other.mask.shape[1])))
-        grown[rows, columns] = other.mask[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        grown = cut_out(other.mask, other.place, [slice(side.start - 1, side.stop + 1) for side in self.place])
         near = ndimage.binary_dilation(grown, np.ones((3, 3), bool))[1:-1, 1:-1]
         return not (self.mask & ~near).any()
 
