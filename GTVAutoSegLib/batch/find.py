@@ -15,7 +15,7 @@ from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, opened, reading_image
 from ..images.read import IMAGE_IO
 from ..images.region import Region
-from ..system.names import safe_name, short_hash, shown, tell_apart
+from ..system.names import safe_name, short_hash, shown, suffix_of, tell_apart
 from ..system.progress import Progress
 from .cohort import Case, Cohort, Skipped, counted
 from .table import Row, read_rows
@@ -56,12 +56,12 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
     )
     volumes, others = [], defaultdict(list)
     for path, modality in tree.others:
-        if _suffix(path):
+        if suffix_of(path, IMAGE_IO):
             volumes.append(path)
         else:
             others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
-    volumes += [path for path in tree.empty if _suffix(path)]
-    empty = [path for path in tree.empty if not _suffix(path)]
+    volumes += [path for path in tree.empty if suffix_of(path, IMAGE_IO)]
+    empty = [path for path in tree.empty if not suffix_of(path, IMAGE_IO)]
     found, skipped = _volumes(volumes, root)
     more, unfit = _series_cases(tree, by_patient)
     skipped += unfit
@@ -153,7 +153,7 @@ def _volumes(paths: list[Path], root: Path) -> tuple[list[Case], list[Skipped]]:
 
 def _unfit_volume(path: Path) -> str:
     """Why a volume is no CT, by its header, or "". One that cannot be read counts as a CT, and then fails by name."""
-    suffix = _suffix(path)
+    suffix = suffix_of(path, IMAGE_IO)
     if path.name.lower().endswith(".seg.nrrd"):
         return "a segmentation"
     try:
@@ -173,14 +173,9 @@ def _unfit_volume(path: Path) -> str:
 def _volume_name(path: Path, root: Path) -> str:
     """The path below the root with underscores; a data set's ``<case>/data.nii.gz`` has the name of its folder."""
     relative = path.relative_to(root)
-    stem = path.name[: -len(_suffix(path))]
+    stem = path.name[: -len(suffix_of(path, IMAGE_IO))]
     parts = relative.parts[:-1] if stem == "data" and len(relative.parts) > 1 else (*relative.parts[:-1], stem)
     return safe_name("_".join(parts)) or f"case_{short_hash(relative.as_posix())}"
-
-
-def _suffix(path: Path) -> str:
-    name = path.name.lower()
-    return max((suffix for suffix in IMAGE_IO if name.endswith(suffix)), key=len, default="")
 
 
 def _from_table(table: Path) -> Cohort:

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.files import temporary_folder
+from ..system.names import suffix_of
 from .headers import HEADER_READERS, check_header
 from .headers.stored_voxels import holds
 from .volume import Volume
@@ -128,13 +129,12 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     Raises:
         OSError: it could not be written, or what was read back differs.
     """
-    suffix = next(suffix for suffix in HEADER_READERS if path.name.endswith(suffix))
     try:
         with quiet_itk():
             sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
         with reading_image():
             reader = opened(str(path))
-        header = check_header(path, suffix)
+        header = check_header(path, suffix_of(path, HEADER_READERS))
     except (RuntimeError, InputError) as error:
         raise OSError(reason(error)) from error
     shape = np.broadcast_to(array.dtype.type(0), reader.GetSize()[::-1])

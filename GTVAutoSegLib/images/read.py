@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from ..system.files import temporary_folder
+from ..system.names import suffix_of
 from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
@@ -94,12 +95,11 @@ def _notes(path: Path, header: Header, volume: Volume) -> Iterator[str]:
 
 
 def _suffix(path: Path) -> str:
-    name = path.name.lower()
-    suffix = next((suffix for suffix in HEADER_READERS if name.endswith(suffix)), None)
-    if suffix is None:
+    suffix = suffix_of(path, HEADER_READERS)
+    if not suffix:
         hint = (
             "of a CT give the folder with the whole series; structure sets are read by 'gtvautoseg import'"
-            if name.endswith((".dcm", ".ima"))
+            if suffix_of(path, (".dcm", ".ima"))
             else "convert it to one of these"
         )
         raise InputError(f"{path} is not one of the image files read here ({', '.join(HEADER_READERS)}); {hint}")

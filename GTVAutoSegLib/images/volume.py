@@ -236,9 +236,7 @@ def _check_ct(volume: Volume) -> None:
             f"{volume.source} has axial slices of {columns} x {rows} pixels; expected at least "
             f"{SMALLEST_SIDE} x {SMALLEST_SIDE}, so give the CT itself, not a crop or a preview"
         )
-    bad = 0 if array.dtype.kind != "f" else array.size - int(np.count_nonzero(np.isfinite(array)))
-    if bad:
-        raise InputError(not_finite(volume.source, bad))
+    check_finite(volume.source, array)
     low, high = array.min(), array.max()
     if low == high:
         raise InputError(f"{volume.source} holds the value {low:g} everywhere; expected a CT in HU, so export it again")
@@ -259,6 +257,10 @@ def _check_ct(volume: Volume) -> None:
         )
 
 
-def not_finite(source: str | Path, voxels: int) -> str:
-    """The sentence for voxels that are no numbers."""
-    return f"{source} holds {voxels} voxels that are NaN or infinite; expected HU everywhere, so export it again"
+def check_finite(source: str | Path, array: np.ndarray) -> None:
+    """Raise InputError for voxels that are no numbers."""
+    bad = array.size - int(np.count_nonzero(np.isfinite(array))) if array.dtype.kind == "f" else 0
+    if bad:
+        raise InputError(
+            f"{source} holds {bad} voxels that are NaN or infinite; expected HU everywhere, so export it again"
+        )

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
 from ..system.files import check_writable, whole_file
+from ..system.names import suffix_of
 from ..system.tags import MODEL_TAG
 from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
 from .dicom.source import read_source
@@ -52,10 +53,9 @@ def mask_format(path: Path) -> tuple[str, MaskFormat]:
     Raises:
         InputError: no format has this suffix.
     """
-    matches = [suffix for suffix in FORMATS if path.name.lower().endswith(suffix)]
-    if not matches:
+    suffix = suffix_of(path, FORMATS)
+    if not suffix:
         raise InputError(f"{path} has an unknown suffix for a result; expected one of {', '.join(FORMATS)}")
-    suffix = max(matches, key=len)
     return suffix, FORMATS[suffix]
 
 

@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 # Bytes, as file systems count: 255 are allowed, suffixes and temporary names need some.
@@ -31,6 +32,11 @@ def safe_name(text: str) -> str:
         return name
     kept = name.encode()[: LONGEST - HASH_LETTERS - 1].decode(errors="ignore")
     return f"{kept}_{short_hash(text)}"
+
+
+def suffix_of(path: Path, suffixes: Iterable[str]) -> str:
+    """The longest of some suffixes that a file's name ends with, in upper or lower case; "" for none."""
+    return max((suffix for suffix in suffixes if path.name.lower().endswith(suffix)), key=len, default="")
 
 
 def shown(text: str) -> str:
@@ -60,9 +66,7 @@ def tell_apart(names: Sequence[str], identities: Sequence[str]) -> list[str]:
         names: of the cases.
         identities: what each really is; names that are alike get 8 hexadecimal digits of its SHA-256.
     """
-    alike: dict[str, int] = {}
-    for name in names:
-        alike[name.casefold()] = alike.get(name.casefold(), 0) + 1
+    alike = Counter(name.casefold() for name in names)
     return [
         name if alike[name.casefold()] == 1 else f"{name}_{short_hash(f'{name}/{identity}')}"
         for name, identity in zip(names, identities)

@@ -104,6 +104,15 @@ def agree(one: Sequence[float], other: Sequence[float]) -> bool:
     return len(one) == len(other) and all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in zip(one, other))
 
 
+def check_spacings(path: Path, one: Sequence[float], other: Sequence[float], *, places: tuple[str, str]) -> None:
+    """Raise InputError for a spacing, in mm, that is given in two places of a header and differs."""
+    if not agree(one, other):
+        raise InputError(
+            f"{path} gives its voxel spacing twice and differently: {listed(one)} in {places[0]}, {listed(other)} in "
+            f"{places[1]}; expected one, so export it again"
+        )
+
+
 def header_text(path: Path, *ends: bytes) -> tuple[str, int]:
     """The text of a header up to the first of ``ends`` (or the end of the file), and where the data begin."""
     with path.open("rb") as file:
@@ -113,8 +122,10 @@ def header_text(path: Path, *ends: bytes) -> tuple[str, int]:
     return raw[:stop].decode("utf-8", "surrogateescape"), stop
 
 
-def data_file(path: Path, name: str) -> Path:
-    """The file with the voxels: the one that is named, beside the header, or the header's own."""
+def data_file(path: Path, name: str) -> Path | None:
+    """The file with the voxels: the one that is named, beside the header, or the header's own; None for several."""
+    if name.startswith("LIST") or "%" in name:
+        return None
     return path.parent / name if name else path
 
 

@@ -60,7 +60,7 @@ def read_meta_image(path: Path) -> Header:
     kind = META_TYPES.get(fields["ElementType"])
     size = math.prod(sizes) * int(fields.get("ElementNumberOfChannels", "1")) * bytes_of(kind)
     compressed = _is_true(fields.get("CompressedData", ""))
-    data = None if name.startswith("LIST") or "%" in name else data_file(path, name)
+    data = data_file(path, name)
     offset = 0 if name else offset
     if "HeaderSize" in fields and data is not None:
         offset = _after_header(data, int(fields["HeaderSize"]), offset, size)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from .header import Form, Header, agree, bytes_of, check_units, listed, unfit
+from .header import Form, Header, bytes_of, check_spacings, check_units, unfit
 
 GZIP_MAGIC = b"\x1f\x8b"
 LENGTH, LENGTH_2 = 348, 540  # of the header, and of that of NIfTI-2
@@ -166,11 +166,7 @@ def _check_sform(path: Path, axes: np.ndarray, spacing: tuple[float, ...]) -> No
             f"{path} has an sform that is sheared by {angle:.1f} degrees, as of a tilted gantry; expected axes at "
             "right angles, which is all that NIfTI readers keep, so give the DICOM series or an .nrrd file"
         )
-    if not agree(lengths, spacing):
-        raise InputError(
-            f"{path} gives its voxel spacing twice and differently: {listed(spacing)} in pixdim, {listed(lengths)} in "
-            "the sform; expected one, so export it again"
-        )
+    check_spacings(path, spacing, lengths, places=("pixdim", "the sform"))
 
 
 def contradiction(path: Path, forms: Sequence[Form], sides: Sequence[int], affine: np.ndarray) -> str:

@@ -6,8 +6,7 @@ import math
 import re
 from pathlib import Path
 
-from ...errors import InputError
-from .header import Header, agree, bytes_of, check_units, data_file, header_text, listed, ordered, unfit
+from .header import Header, bytes_of, check_spacings, check_units, data_file, header_text, ordered, unfit
 
 NRRD_TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
@@ -31,8 +30,6 @@ NRRD_PATIENT_SPACES = {
     "left-posterior-superior",
 }
 NRRD_ORDERS = {"little": "<", "big": ">"}
-
-
 # Fields by which stored numbers stand for others.
 QUANTISED = {"old min", "oldmin", "old max", "oldmax"}
 
@@ -52,21 +49,21 @@ def read_nrrd(path: Path) -> Header:
     _check_meaning(path, fields)
     sizes = tuple(int(size) for size in fields["sizes"].split())
     name = fields.get("data file", fields.get("datafile", ""))
-    single = not name.startswith("LIST") and "%" not in name
+    data = data_file(path, name)
     encoding = fields["encoding"].lower()
     kind = NRRD_TYPES.get(fields["type"].lower())
     size = math.prod(sizes) * bytes_of(kind)
     skipped = fields.keys() & {"line skip", "byte skip", "lineskip", "byteskip"}
     offset = 0 if name else offset
-    if skipped and single and encoding == "raw":
-        offset = _after_skips(data_file(path, name), fields, offset, size)
+    if skipped and data is not None and encoding == "raw":
+        offset = _after_skips(data, fields, offset, size)
     elif skipped:
-        single = False  # teem itself fails when such data are short
+        data = None  # teem itself fails when such data are short
     directions = _vectors(fields.get("space directions", ""))
     return Header(
         sides=sizes,
         spacing=_spacing(path, fields, directions) if len(sizes) == 3 else (),
-        data=data_file(path, name) if single and encoding in ("raw", "gzip", "gz") else None,
+        data=data if encoding in ("raw", "gzip", "gz") else None,
         offset=offset,
         compressed=encoding != "raw",
         size=size,
@@ -91,11 +88,8 @@ def _spacing(path: Path, fields: dict[str, str], directions: list[tuple[float, .
     if "space directions" not in fields:
         return given
     lengths = tuple(math.hypot(*vector) for vector in directions)
-    if all(map(math.isfinite, given)) and not agree(given, lengths):
-        raise InputError(
-            f"{path} gives its voxel spacing twice and differently: {listed(given)} in spacings, {listed(lengths)} in "
-            "space directions; expected one, so export it again"
-        )
+    if all(map(math.isfinite, given)):
+        check_spacings(path, given, lengths, places=("spacings", "space directions"))
     return lengths
 
 

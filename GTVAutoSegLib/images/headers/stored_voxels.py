@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import InputError
-from ..volume import not_finite
+from ..volume import check_finite
 from .header import Header
 from .nifti import GZIP_MAGIC
 
@@ -68,8 +68,8 @@ def read_voxels(path: Path, header: Header) -> np.ndarray | None:
     if not header.kind or len(content) % np.dtype(header.kind).itemsize:
         return None
     voxels = content.view(header.kind)
-    if header.loses_nan and voxels.dtype.kind == "f":
-        _check_finite(path, voxels)
+    if header.loses_nan:
+        check_finite(path, voxels)
     return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
 
 
@@ -95,12 +95,6 @@ def holds(header: Header, array: np.ndarray) -> bool:
     except zlib.error:
         return False
     return same and ended and got == header.size
-
-
-def _check_finite(path: Path, voxels: np.ndarray) -> None:
-    bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
-    if bad:
-        raise InputError(not_finite(path, bad))
 
 
 def _walk(header: Header, wanted: int, take: Callable[[int, np.ndarray], None]) -> tuple[int, bool, bytes]:

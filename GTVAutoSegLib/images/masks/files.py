@@ -11,8 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...errors import InputError
+from ...system.names import suffix_of
 from ...system.tags import MASK_TAG, MODEL_TAG
-from ..headers import check_header
+from ..headers import HEADER_READERS, check_header
 from ..headers.header import HEADER_LIMIT
 from ..headers.stored_voxels import read_voxels
 from ..itk import opened, reading_image, reason
@@ -26,7 +27,6 @@ from .terms import describe
 
 SEGMENTATION = ".seg.nrrd"
 TERMINOLOGY = "TerminologyEntry"
-SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 MOST_VALUES = 6
 
 
@@ -114,8 +114,7 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None, empty: 
 
 
 def _stem(path: Path) -> str:
-    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
-    return path.name[: len(path.name) - len(suffix)]
+    return path.name[: len(path.name) - len(suffix_of(path, (SEGMENTATION, *HEADER_READERS)))]
 
 
 def _listed(values: list[int]) -> str:
