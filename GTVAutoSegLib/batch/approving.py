@@ -5,14 +5,13 @@ The structure set becomes a new object with the same contours: one that was sent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ..errors import InputError
-from ..images.dicom.structures.writer import approve_set, withdraw_set
+from ..images.dicom.structures.writer import review_set
 from ..images.masks.files import read_structures, voxels_of
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
@@ -74,7 +73,7 @@ def approve_case(folder: Path, reviewer: str) -> Approval:
         folder,
         during=record,
         after=after,
-        sets=dict.fromkeys(_sets(folder, record), partial(approve_set, review=approval.review)),
+        sets=_sets(folder, record),
         page=lambda text: with_approval(text, approval),
     )
     return approval
@@ -100,7 +99,7 @@ def withdraw_case(folder: Path, approval: Approval) -> None:
         folder,
         during=after,
         after=after,
-        sets=dict.fromkeys(sets, withdraw_set),
+        sets=sets,
         page=lambda text: with_withdrawal(text, approval),
     )
 
@@ -156,7 +155,7 @@ def _put(
     *,
     during: CaseRecord,
     after: CaseRecord,
-    sets: Mapping[Path, Callable[[Path, Path], None]],
+    sets: Sequence[Path],
     page: Callable[[str], str],
 ) -> None:
     """Replace structure sets and report, and say so in ``result.json`` before and after.
@@ -164,10 +163,11 @@ def _put(
     A kill at any moment leaves files that the record knows: each as it was, or as it was to be.
     """
     during, after = _settled(folder, during), _settled(folder, after)
+    review = after.approval.review if after.approval else None
     with ExitStack() as stack:
         made = {path: stack.enter_context(whole_file(path)) for path in sets}
         for path, temporary in made.items():
-            sets[path](path, temporary)
+            review_set(path, temporary, review)
         report = folder / REPORT
         if _as_left(after, report):
             made[report] = stack.enter_context(whole_file(report))

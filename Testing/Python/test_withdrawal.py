@@ -171,9 +171,7 @@ def test_a_structure_set_that_a_person_changed_is_never_written_to(approved):
     assert main(["approve", str(folder), *WHY]) == 0 and path.read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("step", "call"), [("keep_approved", 1), ("withdraw_set", 1), ("_settled", 1), ("_settled", 3)]
-)
+@pytest.mark.parametrize(("step", "call"), [("keep_approved", 1), ("review_set", 1), ("_settled", 1), ("_settled", 3)])
 def test_a_withdrawal_that_is_killed_approves_nothing_and_is_finished_by_the_same_command(
     capsys, approved, monkeypatch, step, call
 ):
@@ -183,7 +181,7 @@ def test_a_withdrawal_that_is_killed_approves_nothing_and_is_finished_by_the_sam
         with monkeypatch.context() as patched:
             kill_at(patched, step, call)
             code = main(["approve", str(folder), *WHY])
-            assert code == 130 or step == "withdraw_set"  # of one that is withdrawn already
+            assert code == 130 or step == "review_set"  # of one that is withdrawn already
     assert main(["approve", str(folder), *WHY]) == 0
     assert structure_set(folder).ApprovalStatus == "UNAPPROVED"
     assert ZipFile(folder / "outdated.zip").read(f"{folder.name}.dcm") == former

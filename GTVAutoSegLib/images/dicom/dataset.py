@@ -24,6 +24,14 @@ _VRS = {vr.value.encode() for vr in VR}
 
 
 @contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's remarks on values longer than they should be off the terminal; they are taken as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def reading(path: Path, kind: str = "DICOM file") -> Iterator[None]:
     """Turn whatever goes wrong over a file into a sentence that names it.
 
@@ -34,8 +42,7 @@ def reading(path: Path, kind: str = "DICOM file") -> Iterator[None]:
         InputError: the file may not be read, or is damaged.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom remarks on values that are longer than they should be
+        with quiet_pydicom():
             yield
     except (GTVAutoSegError, MemoryError):
         raise

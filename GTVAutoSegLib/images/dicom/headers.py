@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pydicom
 from pydicom.uid import CTImageStorage
 
 from .dataset import open_dataset, reading
+
+T = TypeVar("T")
 
 TAGS = (
     "Modality",
@@ -171,16 +175,15 @@ def _read_header(path: Path, size: int, changed_ns: int) -> SliceHeader | None: 
         frames=int(data.get("NumberOfFrames") or 1),
         position=_numbers(data, "ImagePositionPatient", 3),
         orientation=_numbers(data, "ImageOrientationPatient", 6),
-        spacing=_positive(_numbers(data, "PixelSpacing", 2)),
-        thickness=_positive(_numbers(data, "SliceThickness", 1))
-        or _positive(_numbers(data, "SpacingBetweenSlices", 1)),
+        spacing=_numbers(data, "PixelSpacing", 2, above=0),
+        thickness=_numbers(data, "SliceThickness", 1, above=0) or _numbers(data, "SpacingBetweenSlices", 1, above=0),
         rescale=_numbers(data, "RescaleSlope", 1) + _numbers(data, "RescaleIntercept", 1),
         patient=read_patient(data),
         study=_text(data, "StudyInstanceUID"),
         frame_of_reference=_text(data, "FrameOfReferenceUID"),
         instance=_text(data, "SOPInstanceUID"),
         sop_class=sop_class,
-        image_type=_texts(data, "ImageType"),
+        image_type=_made_of(data, "ImageType", _texts) or (),
     )
 
 
@@ -196,31 +199,22 @@ def read_modality(path: Path) -> str:
         return _text(data, "Modality") if data is not None else ""
 
 
-def _text(data: pydicom.Dataset, tag: str) -> str:
-    """A value in writing, "" where there is none, or none that can be decoded."""
+def _made_of(data: pydicom.Dataset, tag: str, make: Callable[[Any], T]) -> T | None:
+    """What is made of a value; None where there is none, or none that can be decoded."""
     try:
-        return str(data.get(tag) or "").strip(" \0")
+        return make(data.get(tag))
     except Exception:  # what pydicom raises over one bad value is of many kinds; the others may be good
-        return ""
+        return None
 
 
-def _texts(data: pydicom.Dataset, tag: str) -> tuple[str, ...]:
-    try:
-        value = data.get(tag) or ()
-    except Exception:  # as in _text
-        return ()
-    return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
+def _text(data: pydicom.Dataset, tag: str) -> str:
+    return _made_of(data, tag, lambda value: str(value or "").strip(" \0")) or ""
 
 
-def _numbers(data: pydicom.Dataset, tag: str, count: int) -> tuple[float, ...]:
-    try:
-        value = data.get(tag)
-        values = (value,) if count == 1 else value
-        numbers = tuple(float(number) for number in values)
-    except Exception:  # as in _text
-        return ()
-    return numbers if len(numbers) == count and all(math.isfinite(number) for number in numbers) else ()
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) and value else tuple(str(text) for text in value or ())
 
 
-def _positive(numbers: tuple[float, ...]) -> tuple[float, ...]:
-    return numbers if all(number > 0 for number in numbers) else ()
+def _numbers(data: pydicom.Dataset, tag: str, count: int, above: float = -math.inf) -> tuple[float, ...]:
+    numbers = _made_of(data, tag, lambda value: tuple(map(float, (value,) if count == 1 else value))) or ()
+    return numbers if len(numbers) == count and all(above < number < math.inf for number in numbers) else ()

@@ -69,7 +69,7 @@ def read_structure_set(path: Path) -> StructureSet:
             label=str(data.get("StructureSetLabel", "")),
             date=str(data.get("StructureSetDate", "")),
             patient=read_patient(data),
-            series=tuple(dict.fromkeys(_referenced_series(references))),
+            series=tuple(dict.fromkeys(str(item.get("SeriesInstanceUID", "")) for item in series_items(references))),
             rois=rois,
             frames=tuple(dict.fromkeys(str(item.get("FrameOfReferenceUID", "")) for item in references)),
             remarks=remarks,
@@ -154,11 +154,11 @@ def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
     return [f"ROI '{roi.name}': {note}" for note in notes]
 
 
-def _referenced_series(references: Sequence[pydicom.Dataset]) -> Iterator[str]:
-    for frame in references:
+def series_items(frames: Sequence[pydicom.Dataset]) -> Iterator[pydicom.Dataset]:
+    """The series that items of a Referenced Frame of Reference Sequence refer to."""
+    for frame in frames:
         for study in frame.get("RTReferencedStudySequence") or ():
-            for series in study.get("RTReferencedSeriesSequence") or ():
-                yield str(series.get("SeriesInstanceUID", ""))
+            yield from study.get("RTReferencedSeriesSequence") or ()
 
 
 def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str, ...]]:

@@ -16,12 +16,12 @@ from ...system.tags import VERSION_TAG
 from ..masks.structure import Structure
 from ..volume import Volume
 from .codes import ARTIFICIAL_INTELLIGENCE, Code, segment_codes
+from .dataset import quiet_pydicom
 from .source import (
     MANUFACTURER,
     DicomSource,
     fill_empty,
     model_name,
-    quiet_pydicom,
     read_source,
     read_without_pixels,
     series_description,

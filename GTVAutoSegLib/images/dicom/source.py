@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from ...errors import InputError
 from ...system.tags import MODEL_TAG, VERSION_TAG
 from ..segment_info import SegmentInfo
 from ..volume import Volume
-from .dataset import open_dataset, reading
+from .dataset import open_dataset, quiet_pydicom, reading
 from .headers import SliceHeader, read_header
 from .series import DIRECTION_TOLERANCE, POSITION_TOLERANCE_MM, SPACING_TOLERANCE
 from .text import carried_over
@@ -125,14 +122,6 @@ def read_source(volume: Volume, path: Path) -> DicomSource:
         _check_identifiers(headers)
         volume.kept["source"] = tuple(headers)
     return DicomSource(volume, volume.kept["source"])
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's remarks on values longer than they should be off the terminal; they are copied as they are."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def read_without_pixels(path: Path) -> Dataset:

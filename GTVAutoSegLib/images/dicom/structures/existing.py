@@ -13,17 +13,16 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from ....errors import InputError
 from ..dataset import open_dataset, open_structure_set, reading
-from ..rtstruct import read_structure_set
+from ..rtstruct import read_structure_set, series_items
 from ..source import DicomSource, fill_empty
 
 # Its lengths have 32 bits; a long contour does not fit into the 16 bits of explicit VR (PS3.5 section 7.1.2).
 TRANSFER_SYNTAX = ImplicitVRLittleEndian
 APPROVED = "APPROVED"
+REVIEW = ("ReviewDate", "ReviewTime", "ReviewerName")
 # Attributes of the set that is added to which are not true of the new one.
 _OUTDATED = (
-    "ReviewDate",
-    "ReviewTime",
-    "ReviewerName",
+    *REVIEW,
     "StationName",
     "DeviceSerialNumber",
     "DeviceUID",
@@ -79,8 +78,7 @@ def _read_base(base: Path, source: DicomSource) -> Dataset:
     predecessor.ReferencedSOPClassUID, predecessor.ReferencedSOPInstanceUID = RTStructureSetStorage, structures.uid
     data.PredecessorStructureSetSequence = [predecessor]
     for name in _OUTDATED:
-        if name in data:
-            delattr(data, name)
+        data.pop(name, None)
     fill_empty(data)
     if "FrameOfReferenceUID" in data and "PositionReferenceIndicator" not in data:
         data.PositionReferenceIndicator = None
@@ -109,7 +107,7 @@ def _refer_to_all(data: Dataset, base: Path, source: DicomSource) -> None:
             f"{base} was drawn in another frame of reference than {source} ({named} and not "
             f"{first.frame_of_reference}); expected a structure set of this CT, so choose the one that belongs to it"
         )
-    series = next((item for item in _series_items(frames) if item.get("SeriesInstanceUID") == first.series), None)
+    series = next((item for item in series_items(frames) if item.get("SeriesInstanceUID") == first.series), None)
     if series is None:
         raise InputError(
             f"{base} was drawn on another CT than {source}; expected a structure set that names the series "
@@ -119,8 +117,3 @@ def _refer_to_all(data: Dataset, base: Path, source: DicomSource) -> None:
     there = {image.get("ReferencedSOPInstanceUID") for image in images}
     missing = [image_item(source, index) for index, one in enumerate(source.slices) if one.instance not in there]
     series.ContourImageSequence = [*images, *missing]
-
-
-def _series_items(frames: list[Dataset]) -> list[Dataset]:
-    studies = [study for frame in frames for study in frame.get("RTReferencedStudySequence") or ()]
-    return [series for study in studies for series in study.get("RTReferencedSeriesSequence") or ()]

@@ -20,19 +20,18 @@ from ....system.files import check_writable, whole_file
 from ...masks.structure import Review, Structure
 from ...segment_info import SegmentInfo
 from ...volume import Volume
-from ..dataset import open_structure_set, reading
+from ..dataset import open_structure_set, quiet_pydicom, reading
 from ..rtstruct import read_structure_set, roi_mask
 from ..source import (
     MANUFACTURER,
     DicomSource,
     model_name,
-    quiet_pydicom,
     read_source,
     series_description,
     software_versions,
 )
 from ..text import use_characters
-from .existing import APPROVED, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
+from .existing import APPROVED, REVIEW, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
 from .items import NOT_CHECKED, SHORT_STRING, add_structure
 
 LABEL = "GTVAutoSeg"
@@ -106,7 +105,7 @@ def make_rtstruct(structures: Sequence[Structure], source: DicomSource, base: Pa
     with quiet_pydicom():
         data = _empty_set(source) if base is None else read_base(base, source)
         _identify(data, structures[0].segment)
-        _judge(data, structures, base)
+        _judge(data, _review(structures) if base is None else None)
         for one in structures:
             reviewer = one.review.reviewer if one.review else ""
             texts = (one.segment.name, one.segment.terminology, model_name(one.segment), reviewer)
@@ -115,48 +114,29 @@ def make_rtstruct(structures: Sequence[Structure], source: DicomSource, base: Pa
     return data
 
 
-def approve_set(path: Path, target: Path, review: Review) -> None:
-    """Write a structure set anew as approved by a person, as an object of its own with the same contours.
+def review_set(path: Path, target: Path, review: Review | None) -> None:
+    """Write a structure set anew as approved by a person or by nobody: an object of its own with the same contours.
 
     Args:
         path: the structure set.
         target: where to.
-        review: who has approved all its regions, and when.
+        review: who has approved all its regions, and when; None takes an approval back.
 
     Raises:
         InputError: ``path`` is no structure set, or is damaged.
     """
     with reading(path, "RTSTRUCT"):
         data = open_structure_set(path)
-        use_characters(data, review.reviewer)
+        use_characters(data, review.reviewer if review else "")
         data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
-        _approve(data, review)
+        _judge(data, review)
         for region in data.get("StructureSetROISequence") or ():
-            if region.get("ROIDescription") == NOT_CHECKED:
+            if review is None and region.get("ROIGenerationAlgorithm") == "AUTOMATIC":
+                region.ROIDescription = NOT_CHECKED
+            elif review is not None and region.get("ROIDescription") == NOT_CHECKED:
                 del region.ROIDescription
         for observation in data.get("RTROIObservationsSequence") or ():
-            observation.ROIInterpreter = review.reviewer
-        data.save_as(target, enforce_file_format=True)
-
-
-def withdraw_set(path: Path, target: Path) -> None:
-    """Write an approved structure set anew as approved by nobody, as an object of its own with the same contours.
-
-    Raises:
-        InputError: ``path`` is no structure set, or is damaged.
-    """
-    with reading(path, "RTSTRUCT"):
-        data = open_structure_set(path)
-        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
-        data.ApprovalStatus = "UNAPPROVED"
-        for name in ("ReviewDate", "ReviewTime", "ReviewerName"):
-            if name in data:
-                delattr(data, name)
-        for region in data.get("StructureSetROISequence") or ():
-            if region.get("ROIGenerationAlgorithm") == "AUTOMATIC":
-                region.ROIDescription = NOT_CHECKED
-        for observation in data.get("RTROIObservationsSequence") or ():
-            observation.ROIInterpreter = None
+            observation.ROIInterpreter = review.reviewer if review else None
         data.save_as(target, enforce_file_format=True)
 
 
@@ -169,19 +149,22 @@ def check_name(name: str) -> None:
         )
 
 
-def _judge(data: Dataset, structures: Sequence[Structure], base: Path | None) -> None:
-    """Say who has approved the set: a person who has approved all in it, or nobody (PS3.3 C.8.8.16)."""
+def _review(structures: Sequence[Structure]) -> Review | None:
+    """The approval of a set, by a person who has approved all that is in it; None where there is none."""
     reviews = [one.review for one in structures if one.review is not None]
-    whole = base is None and len(reviews) == len(structures) and len({review.reviewer for review in reviews}) == 1
-    data.ApprovalStatus = APPROVED if whole else "UNAPPROVED"
-    if whole:
-        _approve(data, max(reviews, key=lambda review: review.at))
+    if len(reviews) < len(structures) or len({review.reviewer for review in reviews}) > 1:
+        return None
+    return max(reviews, key=lambda review: review.at)
 
 
-def _approve(data: Dataset, review: Review) -> None:
-    data.ApprovalStatus = APPROVED
-    data.ReviewDate, data.ReviewTime = review.at.strftime("%Y%m%d"), review.at.strftime("%H%M%S")
-    data.ReviewerName = review.reviewer
+def _judge(data: Dataset, review: Review | None) -> None:
+    """Say who has approved the set, a person or nobody (PS3.3 C.8.8.16)."""
+    data.ApprovalStatus = "UNAPPROVED" if review is None else APPROVED
+    for name in REVIEW:
+        data.pop(name, None)
+    if review is not None:
+        data.ReviewDate, data.ReviewTime = review.at.strftime("%Y%m%d"), review.at.strftime("%H%M%S")
+        data.ReviewerName = review.reviewer
 
 
 def _empty_set(source: DicomSource) -> Dataset:
