@@ -35,7 +35,7 @@ class Setup:
     Attributes:
         task: with size and width as they are run.
         preset: with the epochs that are run.
-        precision: key of `training.distributed.PRECISIONS`.
+        precision: key of `training.engine.engine.PRECISIONS`.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         threads: of PyTorch in each process that trains.
         folder: of the results.

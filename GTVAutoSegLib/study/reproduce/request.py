@@ -23,7 +23,7 @@ class Request:
         preset: hyper-parameters.
         preset_name: what the user calls it.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        precision: "auto", or key of `training.distributed.PRECISIONS`.
+        precision: "auto", or key of `training.engine.engine.PRECISIONS`.
         folds: how many are run.
         cases: how many are taken, for quick runs.
         epochs: upper limit for every network.

@@ -4,7 +4,7 @@ One system is trained by `train_system` into a folder, opened again by `load_sys
 
     train_system("vnet3d", training, validation, settings, folder, engine, resume=False)
     system = load_system(folder, "auto")
-    mask = predict_case(system, read_volume(case.image))  # uint8 (z, y, x), as `evaluation.metrics.compare` takes it
+    mask = predict_case(system, read_volume(case.image))  # uint8 (z, y, x), as `images.metrics.compare` takes it
 
 ``SYSTEMS`` names them. "nnunet3d" and "vbnet3d" have two stages: a coarse network sees the whole volume at low
 resolution, a fine one sees patches inside the box of what the coarse one found.

@@ -21,7 +21,7 @@ from ..scoring.scores import Pair, read_scores
 from ..systems import HCF, VOLUME, Recipe, System, Table
 from ..training import read_failure, read_figures
 
-# Metric of `evaluation.metrics.Agreement`: heading, factor, decimals.
+# Metric of `images.metrics.Agreement`: heading, factor, decimals.
 METRICS = {"dsc": ("DSC %", 100.0, 1), "hd95_mm": ("HD95 mm", 1.0, 1), "ji": ("JI %", 100.0, 1)}
 
 
