@@ -86,7 +86,7 @@ class Drift:
         return self.verdict == CHANGED or bool(self.gathered.broken)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready values, see docs/drift.md."""
+        """JSON-ready values, see docs/guides/drift.md."""
         days = [one.at.date().isoformat() for one in self.reviewed]
         period = self.options.period
         return {
