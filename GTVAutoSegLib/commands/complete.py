@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Complete, write, and say what was made."""
     from ..cascade.completion.record import completed_segment, summarise_completion
     from ..cascade.completion.request import checked_request
-    from ..cascade.completion.run import Wish, load_or_explain, run_completion
+    from ..cascade.completion.run import load_or_explain, run_completion
     from ..cascade.load import load_model
     from ..images.masks.single import read_single
     from ..images.masks.structure import Structure
@@ -63,23 +63,15 @@ def run(arguments: argparse.Namespace) -> None:
         mask_format(path)[1].check_installed(path)
     volume = read_volume(arguments.ct, series=arguments.series)
     drawn = read_single(arguments.drawn, volume)
-    wish = Wish(
-        arguments.slices or drawn.mine or None,
-        first=arguments.first,
-        last=arguments.last,
-        completer=arguments.completer,
-        device=arguments.device,
-    )
-    checked_request(
-        volume, mask=drawn.mask, drawn=wish.drawn, first=wish.first, last=wish.last
-    )  # before PyTorch is imported
+    asked = {"drawn": arguments.slices or drawn.mine or None, "first": arguments.first, "last": arguments.last}
+    checked_request(volume, drawn.mask, **asked)  # before PyTorch is imported
     check_outputs(arguments.output, volume, [arguments.drawn])
     check_json(arguments, [arguments.drawn, Path(volume.source), *volume.dicom_files])
     model = None if arguments.model is None else load_model(arguments.model, device=arguments.device)
-    completer, without = load_or_explain(wish)
+    completer, without = load_or_explain(arguments.completer, arguments.device)
     with progress_bar() as progress:
         result = run_completion(
-            volume, drawn.mask, wish, completer=completer, without=without, model=model, progress=progress
+            volume, drawn.mask, **asked, completer=completer, without=without, model=model, progress=progress
         )
     structure = Structure(result.mask, completed_segment(result, drawn.segment), "SEMIAUTOMATIC")
     for path in arguments.output:

@@ -133,15 +133,12 @@ class Worker:
         self._send("stage", stage="loading")
         _stop_if(cancelled())
         from ..cascade.completion.record import summarise_completion
-        from ..cascade.completion.run import Wish, load_or_explain, run_completion
+        from ..cascade.completion.run import load_or_explain, run_completion
         from ..images.masks.single import read_single
         from ..images.read import read_volume
         from ..images.write import write_mask
 
-        wish = Wish(
-            values.slices, first=values.first, last=values.last, completer=values.completer, device=values.device
-        )
-        completer, without = load_or_explain(wish)
+        completer, without = load_or_explain(values.completer, values.device)
         model = None if values.model is None else self._load(values)
         _stop_if(cancelled())
         self._send("stage", stage="reading")
@@ -150,7 +147,9 @@ class Worker:
         result = run_completion(
             volume,
             mask,
-            wish,
+            drawn=values.slices,
+            first=values.first,
+            last=values.last,
             completer=completer,
             without=without,
             model=model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ...errors import Cancelled, InputError
 from ...images.region import axial_spacing
 from ...images.volume import Volume
+from ...system.progress import Progress
 from .drawing import Drawing
 from .ends import end_of, run_around
 from .interpolation import mixed_distance
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from .completer import Completer
 
 COMPLETER, INTERPOLATION = "completer", "interpolation"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,7 @@ def complete(
     """
     started = time.perf_counter()
     request = checked_request(volume, mask=mask, drawn=drawn, first=first, last=last)
-    if (
-        find_ends
-        and completer is None
-        and likely is None
-        and len(request.shown) == 1
-        and first is None
-        and last is None
-    ):
+    if find_ends and len(request.shown) == 1 and all(known is None for known in (completer, likely, first, last)):
         raise InputError(
             f"only slice {request.shown[0]} is drawn, and without the completer's network the ends cannot be found; "
             "name the first and the last slice, or draw more slices"
@@ -126,23 +120,19 @@ class _Work:
         self.volume, self.request, self.completer = volume, request, completer
         self.progress, self.cancelled = progress, cancelled
         self.turned = 0 in volume.axial.flips
-        self.count = volume.slices
         given = volume.axial.of(mask)
         masks = {self._other(index): np.asarray(given[self._other(index)] != 0) for index in request.drawn}
         self.drawing = Drawing(volume.axial.of(volume.array), masks, axial_spacing(volume))
-        ends = [None if end is None else self._other(end) for end in (request.first, request.last)]
-        self.low, self.high = ends[::-1] if self.turned else ends
 
     def result(self, find_ends: bool, likely: np.ndarray | None) -> Completion:
         named = (self.request.first, self.request.last)
-        warnings = self._find(likely if find_ends else None, find_ends)
-        assert self.low is not None and self.high is not None  # noqa: S101 - just found
+        low, high, warnings = self._ends(likely if find_ends else None, find_ends)
         stored = np.zeros(self.volume.array.shape, np.uint8)
         axial = self.volume.axial.of(stored)
-        self._fill(axial)
+        self._fill(axial, low, high)
         for index, outline in self.drawing.masks.items():
             axial[index] = outline
-        first, last = sorted((self._other(self.low), self._other(self.high)))
+        first, last = sorted((self._other(low), self._other(high)))
         return Completion(
             mask=stored,
             drawn=self.request.drawn,
@@ -164,32 +154,27 @@ class _Work:
 
     def _other(self, index: int) -> int:
         """A slice's index in axial order from that in storage, and the other way."""
-        return self.count - 1 - index if self.turned else index
+        return self.volume.slices - 1 - index if self.turned else index
 
-    def _find(self, likely: np.ndarray | None, find_ends: bool) -> list[str]:
-        """Fill in the ends that were not named; returns what the user should know."""
+    def _ends(self, likely: np.ndarray | None, find_ends: bool) -> tuple[int, int, list[str]]:
+        """The ends: named, else by the classifier, else by the completer, else the drawn ones; and what to tell."""
         shown = [self._other(index) for index in self.request.shown]
-        outermost = (min(shown), max(shown))
+        ends = [None if end is None else self._other(end) for end in (self.request.first, self.request.last)]
+        low, high = ends[::-1] if self.turned else ends
         if likely is not None:
             run = run_around(likely[::-1] if self.turned else likely, shown)
-            self.low = run[0] if self.low is None else self.low
-            self.high = run[1] if self.high is None else self.high
+            low, high = (seen if end is None else end for end, seen in zip((low, high), run))
         if find_ends and self.completer is not None:
-            known = (self.low, self.high)
-            if self.low is None:
-                self.low = end_of(self.completer, drawing=self.drawing, step=-1, named=known, done=self._stop)
-            if self.high is None:
-                self.high = end_of(self.completer, drawing=self.drawing, step=1, named=known, done=self._stop)
-        unknown = find_ends and None in (self.low, self.high)
-        self.low = outermost[0] if self.low is None else self.low
-        self.high = outermost[1] if self.high is None else self.high
-        return ["the ends could not be found without a network: the outline ends with the drawn slices"] * unknown
+            ask = partial(end_of, self.completer, self.drawing, named=(low, high), done=self._stop)
+            low, high = (ask(step=step) if end is None else end for step, end in ((-1, low), (1, high)))
+        unknown = find_ends and None in (low, high)
+        warnings = ["the ends could not be found without a network: the outline ends with the drawn slices"] * unknown
+        return min(shown) if low is None else low, max(shown) if high is None else high, warnings
 
-    def _fill(self, axial: np.ndarray) -> None:
+    def _fill(self, axial: np.ndarray, low: int, high: int) -> None:
         """Outline every slice between the ends that was not drawn."""
-        assert self.low is not None and self.high is not None  # noqa: S101 - set before
-        between = [index for index in range(self.low, self.high + 1) if index not in self.drawing.masks]
-        wanted = [self.drawing.neighbours(index, self.low, self.high) for index in between]
+        between = [index for index in range(low, high + 1) if index not in self.drawing.masks]
+        wanted = [self.drawing.neighbours(index, low, high) for index in between]
         wanted = [neighbours for neighbours in wanted if neighbours.shown]  # between empty ones it stays empty
         outlines = (
             map(self._interpolated, wanted)
@@ -201,9 +186,7 @@ class _Work:
 
     def _interpolated(self, neighbours: Neighbours) -> np.ndarray:
         self._stop()
-        mixed = mixed_distance(neighbours, self.drawing.distance, self.drawing.spacing)
-        assert mixed is not None  # noqa: S101 - a neighbour shows tumour
-        return mixed > 0
+        return mixed_distance(neighbours, self.drawing.distance, self.drawing.spacing) > 0
 
     def _done(self, done: int, total: int) -> None:
         self.progress("completing", done, total)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from ...images.region import IndexBox
 from .interpolation import signed_distance
 from .neighbours import Neighbours, neighbours_of
 
@@ -31,13 +33,12 @@ class Drawing:
     @cached_property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns that all work is done on: what was drawn, and around it."""
-        together = np.any(list(self.masks.values()), axis=0)
-        marked = [np.flatnonzero(together.any(axis=axis)) for axis in (1, 0)]
-        longest = max((side[-1] - side[0] + 1) * step for side, step in zip(marked, self.spacing[1:]))
+        _, *sides = IndexBox.around(np.any(list(self.masks.values()), axis=0)[None]).slices
+        longest = max((side.stop - side.start) * step for side, step in zip(sides, self.spacing[1:]))
+        margins = (math.ceil((WINDOW_SHARE * longest + WINDOW_MM) / step) for step in self.spacing[1:])
         rows, columns = (
-            slice(max(0, int(side[0]) - margin), min(size, int(side[-1]) + 1 + margin))
-            for side, step, size in zip(marked, self.spacing[1:], together.shape)
-            for margin in [int(np.ceil((WINDOW_SHARE * longest + WINDOW_MM) / step))]
+            slice(max(0, side.start - margin), min(size, side.stop + margin))
+            for side, margin, size in zip(sides, margins, self.hu.shape[1:])
         )
         return rows, columns
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...images.region import IndexBox
 from ...networks.completer import FARTHEST_SHARE
 from .interpolation import mixed_distance
 from .neighbours import Anchor, Neighbours
@@ -63,15 +64,11 @@ def square_around(
         scale: its side, in the longer side of the masks' box.
         shift: of its centre, in sides.
     """
-    together = np.any(masks, axis=0)
-    rows, columns = np.flatnonzero(together.any(axis=1)), np.flatnonzero(together.any(axis=0))
-    height, width = (rows[-1] - rows[0] + 1) * spacing[0], (columns[-1] - columns[0] + 1) * spacing[1]
-    side = max(max(height, width) * scale, SMALLEST_SIDE_MM)
-    centre = (
-        (rows[0] + rows[-1]) / 2 + shift[0] * side / spacing[0],
-        (columns[0] + columns[-1]) / 2 + shift[1] * side / spacing[1],
-    )
-    return Square(centre, float(side))
+    box = IndexBox.around(np.stack(masks))
+    lower, upper = np.array(box.lower[1:]), np.array(box.upper[1:])
+    side = max(float(((upper - lower) * spacing).max()) * scale, SMALLEST_SIDE_MM)
+    y, x = (lower + upper - 1) / 2 + np.array(shift) * side / spacing
+    return Square((y, x), side)
 
 
 class Scene(Protocol):
@@ -108,7 +105,6 @@ def features(scene: Scene, neighbours: Neighbours, square: Square, size: int) ->
     seen = (index, index - neighbours.step, index + neighbours.step, *near)
     hu = sampled([smoothed(scene.slice_hu(number), blur) for number in seen], grid)
     mixed = mixed_distance(neighbours, scene.distance, scene.spacing)
-    assert mixed is not None  # noqa: S101 - one of the nearest shows tumour
     none = np.full(shape, -square.side, np.float32)
     maps = [none if anchor is None or anchor.empty else scene.distance(anchor.index) for anchor in four]
     distances = sampled([mixed, *maps], grid)

@@ -36,23 +36,21 @@ def signed_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarra
 
 def mixed_distance(
     neighbours: Neighbours, distance: Callable[[int], np.ndarray], spacing: tuple[float, float, float]
-) -> np.ndarray | None:
+) -> np.ndarray:
     """Signed distance of a slice between its nearest known neighbours; tumour is where it is above 0.
 
     Args:
-        neighbours: of the slice.
+        neighbours: of the slice; at least one of the nearest shows tumour.
         distance: index of a neighbour that is not empty -> its signed distance (y, x), mm.
         spacing: (z, y, x), mm.
 
     Returns:
-        float32 (y, x), mm; None where no nearest neighbour shows tumour, so that the slice shows none either.
+        float32 (y, x), mm.
     """
     below, above = neighbours.nearest
-    shown = neighbours.shown
-    if not shown:
-        return None
     if below is None or above is None:
-        return distance(shown[0].index) - SHRINKING * spacing[0] * abs(neighbours.index - shown[0].index)
+        nearest = neighbours.shown[0].index
+        return distance(nearest) - SHRINKING * spacing[0] * abs(neighbours.index - nearest)
     maps = [None if anchor.empty else distance(anchor.index) for anchor in (below, above)]
     other = next(one for one in maps if one is not None)
     # An empty slice has no outline: it counts as the other's, shrunk until nothing is left.

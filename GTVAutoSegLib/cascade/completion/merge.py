@@ -38,13 +38,11 @@ def merge(
     for mask in (before, new):
         check_shape(mask, volume)
     count, by_slice = volume.slices, volume.axial.by_slice
-    taken = np.ones(count, bool) if slices is None else np.zeros(count, bool)
-    for index in (*(slices or ()), *mine):
+    wanted = range(count) if slices is None else slices
+    for index in (*wanted, *mine):
         if not 0 <= index < count:
             raise InputError(f"slice {index} is not in the CT, expected 0 to {count - 1}")
-    if slices is not None:
-        taken[list(slices)] = True
-    taken[sorted(mine)] = False
+    taken = sorted(set(wanted) - set(mine))
     merged = (before != 0).astype(np.uint8)
     by_slice(merged)[taken] = by_slice(new)[taken] != 0
     return np.asarray(merged)

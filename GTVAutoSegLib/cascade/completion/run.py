@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ import numpy as np
 from ...errors import ModelError
 from ...images.region import IndexBox, Region, axial_spacing
 from ...images.volume import Volume
+from ...system.progress import Progress
 from ..load import check_torch
-from .complete import Completion, Progress, complete
+from .complete import Completion, complete
 from .ends import FARTHEST_MM
 from .request import checked_request
 
@@ -25,27 +26,12 @@ if TYPE_CHECKING:
 AROUND_MM = 15.0
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is asked for beside the CT and the drawn mask.
-
-    Attributes:
-        drawn: the drawn slices; None for all that are not empty.
-        first: the tumour's first slice; None to find it.
-        last: its last one; the same.
-        completer: path of a completer; None for the shipped one.
-        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-    """
-
-    drawn: tuple[int, ...] | None = None
-    first: int | None = None
-    last: int | None = None
-    completer: Path | None = None
-    device: str = "auto"
-
-
-def load_or_explain(wish: Wish) -> tuple[Completer | None, str]:
+def load_or_explain(path: Path | None, device: str) -> tuple[Completer | None, str]:
     """The completer, or None and the sentence that says why there is none.
+
+    Args:
+        path: of a completer; None for the shipped one.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
         ModelError: a completer was asked for by its path, and cannot be had.
@@ -55,9 +41,9 @@ def load_or_explain(wish: Wish) -> tuple[Completer | None, str]:
         check_torch()
         from .completer import load_completer
 
-        return load_completer(wish.completer, wish.device), ""
+        return load_completer(path, device), ""
     except ModelError as error:
-        if wish.completer is not None:
+        if path is not None:
             raise
         return None, f"shapes were interpolated without looking at the CT, because {error}"
 
@@ -82,12 +68,14 @@ def region_around(volume: Volume, mask: np.ndarray, slices: Sequence[int]) -> Re
 def run_completion(
     volume: Volume,
     mask: np.ndarray,
-    wish: Wish,
     *,
+    drawn: Collection[int] | None,
+    first: int | None,
+    last: int | None,
     completer: Completer | None,
-    without: str = "",
-    model: Cascade | None = None,
-    progress: Progress | None = None,
+    without: str,
+    model: Cascade | None,
+    progress: Progress | None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Completion:
     """Complete a volume; ends that are not named are found.
@@ -95,9 +83,11 @@ def run_completion(
     Args:
         volume: the CT.
         mask: (z, y, x) on its grid.
-        wish: what is asked for.
+        drawn: the drawn slices; None for all that are not empty.
+        first: the tumour's first slice; None to find it.
+        last: its last one; the same.
         completer: the network, see `load_or_explain`.
-        without: the sentence that says why there is none.
+        without: the sentence that says why there is none; "" with it.
         model: whose classifier tells where the tumour begins and ends; None to let the completer find it.
         progress: called with a stage, slices done, and slices in all.
         cancelled: asked between batches; the run stops when it returns True.
@@ -107,17 +97,17 @@ def run_completion(
         Cancelled: ``cancelled`` returned True.
     """
     likely = None
-    if model is not None and None in (wish.first, wish.last):
-        request = checked_request(volume, mask=mask, drawn=wish.drawn, first=wish.first, last=wish.last)
+    if model is not None and None in (first, last):
+        request = checked_request(volume, mask=mask, drawn=drawn, first=first, last=last)
         around = region_around(volume, mask, request.shown)
         probability = model.classify(volume, region=around, progress=progress, cancelled=cancelled)
         likely = probability >= model.bundle.info.thresholds.slice
     result = complete(
         volume,
         mask,
-        drawn=wish.drawn,
-        first=wish.first,
-        last=wish.last,
+        drawn=drawn,
+        first=first,
+        last=last,
         find_ends=True,
         completer=completer,
         likely=likely,
