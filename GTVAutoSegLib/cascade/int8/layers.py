@@ -165,7 +165,7 @@ def to_levels(x: Tensor) -> Tensor:
 def max_pool(x: Tensor) -> Tensor:
     """Maximum over 3 x 3 with stride 2 and padding 1 of uint8 (N, C, H, W); PyTorch has no such kernel for uint8."""
     for axis in (2, 3):
-        even, odd = _every_second(x, axis, 0), _every_second(x, axis, 1)
+        even, odd = (x.movedim(axis, 0)[start::2].movedim(0, axis) for start in (0, 1))
         pooled = even.clone(memory_format=torch.preserve_format)
         inner = pooled.narrow(axis, 0, odd.shape[axis])
         torch.maximum(inner, odd, out=inner)
@@ -204,9 +204,3 @@ def _neighbours(twice: Tensor, fine: int, coarse: int) -> tuple[Tensor, Tensor, 
     place = ((twice + 1) * (coarse / fine) - 1).mul_(0.5).clamp_(0, coarse - 1)
     before = place.int()
     return before, (before + 1).clamp_(max=coarse - 1), place - before
-
-
-def _every_second(x: Tensor, axis: int, start: int) -> Tensor:
-    index = [slice(None)] * x.ndim
-    index[axis] = slice(start, None, 2)
-    return x[tuple(index)]
