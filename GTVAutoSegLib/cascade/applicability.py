@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InputError
-from ..images.region import IndexBox, axial_spacing
+from ..images.region import IndexBox, Region, axial_spacing
 from ..images.volume import Volume
 from ..model.info import ModelInfo, TrainingData
 
@@ -26,9 +26,9 @@ def needs_box(volume: Volume, info: ModelInfo) -> bool:
     return any(found > most for found, most in zip(_extent(volume, None), largest))
 
 
-def check_box(volume: Volume, info: ModelInfo, box: IndexBox | None) -> None:
+def check_box(volume: Volume, info: ModelInfo, region: Region | None) -> None:
     """Raise InputError when the model needs a box and there is none."""
-    if box is None and needs_box(volume, info):
+    if region is None and needs_box(volume, info):
         size = " x ".join(f"{extent:.0f}" for extent in _extent(volume, None))
         known = " x ".join(f"{high:.0f}" for _, high in info.training_data.extent_mm)
         raise InputError(

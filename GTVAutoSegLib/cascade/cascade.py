@@ -29,7 +29,7 @@ from .preprocess import Box, body_box, network_input, paste_back
 from .result import CascadeResult, reason_for_nothing
 
 if TYPE_CHECKING:
-    from ..images.region import IndexBox, Region
+    from ..images.region import Region
     from ..model.bundle import Bundle
     from ..model.info import NetworkInfo
 
@@ -86,14 +86,11 @@ class Cascade:
             Cancelled: ``cancelled`` returned True.
             RunError: memory ran out on the CPU as well.
         """
-        check_ct(volume)
-        box = None if region is None else region.index_box(volume)
-        check_box(volume, self.bundle.info, box)
+        run = _Run(self, volume=volume, progress=progress, cancelled=cancelled, region=region)
+        check_box(volume, self.bundle.info, region)
         if mask_threshold is not None:
             check_mask_threshold(mask_threshold)
-        return _Run(self, volume=volume, progress=progress, cancelled=cancelled, box=box).result(
-            slices, threshold, picked, mask_threshold
-        )
+        return run.result(slices, threshold, picked, mask_threshold)
 
     def classify(
         self,
@@ -115,9 +112,7 @@ class Cascade:
             InputError: the volume is not a usable CT, or the box does not meet it.
             Cancelled: ``cancelled`` returned True.
         """
-        check_ct(volume)
-        box = None if region is None else region.index_box(volume)
-        return _Run(self, volume=volume, progress=progress, cancelled=cancelled, box=box).slice_probability()
+        return _Run(self, volume=volume, progress=progress, cancelled=cancelled, region=region).slice_probability()
 
 
 class _Run:
@@ -129,18 +124,19 @@ class _Run:
         volume: Volume,
         progress: Progress | None,
         cancelled: Callable[[], bool] | None,
-        box: IndexBox | None = None,
+        region: Region | None = None,
     ) -> None:
+        check_ct(volume)
         self.info = cascade.bundle.info
         self.cascade = cascade
         self.volume = volume
         self.hu = volume.axial.of(volume.array)
-        self.box = box or whole(self.hu.shape)
+        self.box = whole(self.hu.shape) if region is None else region.index_box(volume)
         self.crops = self.info.preprocessing.crops
         self.boxes: dict[int, Box] = {}
         self.timings: dict[str, float] = defaultdict(float)
-        half = cascade.precision == "fp16"
-        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled, half=half)
+        self.half = cascade.precision == "fp16"
+        self.runner = BatchRunner(cascade.device, self.info.preprocessing.size, progress, cancelled, half=self.half)
 
     def result(
         self, slices: range | None, threshold: float | None, given: np.ndarray | None, mask_threshold: float | None
@@ -174,7 +170,8 @@ class _Run:
             reason=reason_for_nothing(stored, self._as_stored(probability), int(picked.sum()), threshold),
             warnings=(*self.volume.notes, *self.cascade.notes, *found, *self.runner.notes, *left_out, *ends),
             device=describe(self.runner.device),
-            precision=self._precision(),
+            # In half precision a run that had to move to the CPU went on in float32.
+            precision="fp32" if self.half and not self.runner.half else self.cascade.precision,
             timings=dict(self.timings),
             probability=kept,
             mask_threshold=kept.threshold if mask_threshold is None else mask_threshold,
@@ -184,19 +181,13 @@ class _Run:
         """The classifier's judgement of every slice, in stored order."""
         return self._as_stored(self._classify(self._wanted(None)))
 
-    def _precision(self) -> str:
-        """The number format it ran in; one in half precision that had to move to the CPU went on in float32."""
-        return "fp32" if self.cascade.precision == "fp16" and not self.runner.half else self.cascade.precision
-
     def _wanted(self, slices: range | None) -> np.ndarray:
         count = len(self.hu)
-        wanted = np.zeros(count, bool)
-        if slices is None:
-            wanted[:] = True
-        elif len(slices) == 0 or min(slices) < 0 or max(slices) >= count:
+        slices = range(count) if slices is None else slices
+        if len(slices) == 0 or min(slices) < 0 or max(slices) >= count:
             raise InputError(f"slices {slices.start}:{slices.stop} are not in this volume, expected some of 0:{count}")
-        else:
-            wanted[slices] = True
+        wanted = np.zeros(count, bool)
+        wanted[slices] = True
         wanted = self._as_stored(wanted)
         first, last = self.box.lower[0], self.box.upper[0]
         wanted[:first] = wanted[last:] = False

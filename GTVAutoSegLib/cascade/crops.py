@@ -17,7 +17,7 @@ from torch import Tensor
 from ..images.region import IndexBox
 from ..images.volume import triple
 from ..system.settings import CropSettings, PreprocessSettings
-from .preprocess import Box, apply_window, stretch
+from .preprocess import Box, apply_window, slices_around, stretch
 
 
 def loosened(box: IndexBox, slack_mm: np.ndarray, spacing: Sequence[float], shape: Sequence[int]) -> IndexBox:
@@ -78,8 +78,7 @@ def crop_input(
     assert crops is not None  # noqa: S101 - the caller looked
     rectangle = crop_rectangle(box, crops, spacing, hu.shape)
     step = max(1, round(settings.neighbour_mm / spacing[0]))
-    reach = settings.channels // 2
-    chosen = np.clip(index + step * np.arange(-reach, reach + 1), 0, len(hu) - 1)
+    chosen = slices_around(index, len(hu), settings.channels, step)
     values = hu[(chosen, *rectangle.slices)]
     grey = [stretch(torch.from_numpy(apply_window(values, window)), settings.size) for window in settings.windows]
     return torch.cat(

@@ -20,11 +20,6 @@ MAX_BATCH = 32
 MIRRORED = ((), (3,), (2,), (2, 3))
 
 
-def mean_probability(members: Tensor) -> Tensor:
-    """Mean over the ensemble of class probabilities (members, n, 2, ...)."""
-    return members.mean(dim=0)
-
-
 def vote(members: Tensor) -> Tensor:
     """Share of an ensemble's members for each class; a member is for tumour from a probability of 0.5.
 
@@ -39,7 +34,8 @@ def vote(members: Tensor) -> Tensor:
     return torch.stack([1 - share, share], dim=1)
 
 
-COMBINED: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean_probability, "vote": vote}
+# From the class probabilities of an ensemble, (members, n, 2, ...), to (n, 2, ...).
+COMBINED: dict[str, Callable[[Tensor], Tensor]] = {"mean": lambda members: members.mean(dim=0), "vote": vote}
 
 
 def probabilities(network: nn.Module, images: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ def network_input(hu: np.ndarray, indices: Sequence[int], boxes: Sequence[Box], 
     batch = torch.empty((len(indices), settings.channels, settings.size, settings.size))
     with _one_thread():
         for row, (index, box) in enumerate(zip(indices, boxes)):
-            crop = hu[_neighbours(index, len(hu), settings.channels)][(slice(None), *box.slices)]
+            crop = hu[slices_around(index, len(hu), settings.channels)][(slice(None), *box.slices)]
             batch[row] = stretch(torch.from_numpy(apply_window(crop, settings.window)), settings.size)
     return batch
 
@@ -138,9 +138,10 @@ def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size=size, mode="bilinear", antialias=shrinks, align_corners=False)
 
 
-def _neighbours(index: int, count: int, channels: int) -> np.ndarray:
+def slices_around(index: int, count: int, channels: int, step: int = 1) -> np.ndarray:
+    """A slice and its neighbours ``step`` apart, as indices; beyond the volume its first or last one."""
     reach = channels // 2
-    return np.clip(np.arange(index - reach, index + reach + 1), 0, count - 1)
+    return np.clip(index + step * np.arange(-reach, reach + 1), 0, count - 1)
 
 
 def _clip(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:

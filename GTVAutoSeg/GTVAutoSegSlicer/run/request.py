@@ -181,9 +181,10 @@ class SegmentRequest:
         check_output(self.output, self.ct)
         _ = self.looked_at
         volume = volume_of(self.ct)
-        box = self.region.index_box(volume) if self.region is not None else None
+        if self.region is not None:
+            self.region.index_box(volume)
         try:
-            check_box(volume, self.bundle.info, box)
+            check_box(volume, self.bundle.info, self.region)
         except InputError as error:
             raise Failure("box", str(error)) from error
 
