@@ -23,11 +23,10 @@ from .engine.batch_norm import share_batch_norm
 from .engine.engine import Engine
 from .engine.random_state import derived_seed, random_state, restore_random_state
 from .engine.weights import average_weights, parameter_groups
-from .job import Job
 from .losses import LOSSES, output_loss
 from .progress.monitor import Monitor
 from .progress.plan import SMALLEST_BATCH
-from .stages import f1_score
+from .stages import Job, f1_score
 
 CLIP_NORM = 20.0
 

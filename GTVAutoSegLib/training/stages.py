@@ -1,4 +1,4 @@
-"""What differs between the two stages of the cascade: the target, and the figure that picks the best epoch."""
+"""What the training loop is given: a job, and of the cascade's two stages the target and the figure to judge by."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..model.stages import CascadeStage
+from .data.batches import Samples, TrainingSamples
+from .presets import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,31 @@ class Stage:
         """True positives, false positives and false negatives, int64 (3,): of slices, or of pixels."""
         predicted, truth = logits.argmax(dim=1).bool(), self.target(masks).bool()
         return torch.stack([(predicted & truth).sum(), (predicted & ~truth).sum(), (~predicted & truth).sum()])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train.
+
+    Attributes:
+        stage: target and validation figure.
+        build: makes the network (called after seeding).
+        training: slices, or patches of volumes, to learn from; the sampling strategy draws from these only.
+        validation: those to choose the best epoch on; never sampled or augmented.
+        settings: hyper-parameters.
+        theta: Balance-Sampling Strategy ratio.
+        seed: of initialisation, sampling and augmentation.
+        grey: how many of the input channels hold grey values, see `augmentation.augment`.
+    """
+
+    stage: Stage
+    build: Callable[[], nn.Module]
+    training: TrainingSamples
+    validation: Samples
+    settings: TrainSettings
+    theta: str
+    seed: int = 0
+    grey: int | None = None
 
 
 def slice_target(masks: Tensor) -> Tensor:

@@ -9,8 +9,6 @@ from ...system.files import check_writable
 from ..options import add_label, labelled
 from .train import load_settings
 
-COUNT = 16
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -25,9 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Draw 16 random slices with tumour, augmented as the segmenter sees them, with the outline of the mask."""
     check_writable(arguments.output)
     task, preset = load_settings(arguments.task, arguments.preset)
-    from ...training.data.samples import write_samples
+    from ...training.progress.samples import write_samples
 
     task = task.resized(preset.size, preset.width)
     dataset = labelled(arguments.dataset, arguments.label)
-    write_samples(dataset, task=task, preset=preset, output=arguments.output, count=COUNT)
+    write_samples(dataset, task=task, preset=preset, output=arguments.output)
     print(f"written: {arguments.output}")

@@ -9,15 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy import ndimage
 from torch import Tensor
+
+from .samples import contact_sheet
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-MOST_SAMPLES = 16
-OUTLINE = np.array([255, 200, 0], np.uint8)
 
 
 def never() -> bool:
@@ -129,28 +126,6 @@ def make_board(folder: Path) -> SummaryWriter | None:
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder))
-
-
-def contact_sheet(images: Tensor, masks: Tensor, columns: int = 4) -> np.ndarray:
-    """Slices side by side with the outline of their mask, uint8 (height, width, 3).
-
-    Args:
-        images: float (n, channels, N, N) in [0, 1]; the middle channel is shown, of the first 16 slices; of volumes
-            (n, channels, D, N, N) the middle slice.
-        masks: bool (n, N, N) or (n, D, N, N).
-        columns: slices side by side.
-    """
-    if images.ndim == 5:
-        depth = images.shape[2] // 2
-        images, masks = images[:, :, depth], masks[:, depth]
-    middle = images[:MOST_SAMPLES, images.shape[1] // 2].mul(255).round().byte().cpu().numpy()
-    tiles = np.repeat(middle[..., None], 3, axis=-1)
-    for tile, mask in zip(tiles, masks.cpu().numpy()):
-        tile[mask & ~ndimage.binary_erosion(mask)] = OUTLINE
-    missing = -len(tiles) % columns
-    tiles = np.concatenate([tiles, np.zeros((missing, *tiles.shape[1:]), np.uint8)])
-    rows = [np.concatenate(list(tiles[start : start + columns]), axis=1) for start in range(0, len(tiles), columns)]
-    return np.concatenate(rows, axis=0)
 
 
 def clock(seconds: float) -> str:
