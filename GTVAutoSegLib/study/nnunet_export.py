@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +18,12 @@ from ..system.files import make_folder, whole_folder
 from ..system.progress import Progress
 from ..training.data.dataset import Case, read_label, read_patients
 from ..training.data.folds import FILE as FOLDS
-from ..training.data.folds import Fold, as_folds, load_folds, make_folds, read_dataset
+from ..training.data.folds import Abnormal, Fold, as_folds, load_folds, make_folds, read_dataset
 from ..training.presets import load_preset
 
 ENDING = ".nii.gz"
 SPLITS = "splits_final.json"
 LARGEST_ID = 999
-
-
-@dataclass(frozen=True)
-class _Exported:
-    """What folds are made from.
-
-    Attributes:
-        name: of the case.
-        abnormal: which axial slices show tumour.
-    """
-
-    name: str
-    abnormal: tuple[bool, ...]
 
 
 def export_nnunet(
@@ -90,11 +76,11 @@ def export_nnunet(
     return target
 
 
-def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -> list[_Exported]:
+def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -> dict[str, list[bool]]:
     images, labels = part / "imagesTr", part / "labelsTr"
     images.mkdir()
     labels.mkdir()
-    exported = []
+    exported = {}
     for done, case in enumerate(cases, 1):
         volume = read_volume(case.image)
         check_ct(volume)
@@ -106,17 +92,17 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -
         mask = read_label(case, volume)
         write_image(volume.array, volume, images / f"{case.name}_0000{ENDING}")
         write_image(mask.astype(np.uint8), volume, labels / f"{case.name}{ENDING}")
-        exported.append(_Exported(case.name, tuple(bool(plane.any()) for plane in volume.axial.of(mask))))
+        exported[case.name] = [bool(plane.any()) for plane in volume.axial.of(mask)]
         if progress is not None:
             progress("exporting", done, len(cases))
     return exported
 
 
-def _folds(dataset: Path, exported: Sequence[_Exported], run: Path | None) -> list[Fold]:
+def _folds(dataset: Path, exported: Abnormal, run: Path | None) -> list[Fold]:
     preset = load_preset("paper")
-    patients = read_patients(dataset, [case.name for case in exported])
+    patients = read_patients(dataset, exported)
     if run is not None:
-        return load_folds(run, stored=exported, count=preset.folds, seed=preset.seed, patients=patients)
+        return load_folds(run, abnormal=exported, count=preset.folds, seed=preset.seed, patients=patients)
     return as_folds(make_folds(exported, preset.folds, preset.seed, patients), exported)
 
 

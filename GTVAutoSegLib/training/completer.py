@@ -27,7 +27,7 @@ from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import check_untouched, is_finished, load_state, load_weights, write_tensors
 from .configuration import comparable
-from .data.dataset import Case, read_patients
+from .data.dataset import read_patients
 from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
 from .data.folds import Fold, as_folds, make_folds, read_dataset
 from .engine.engine import Engine
@@ -182,8 +182,8 @@ def read_divided(dataset: Path, seed: int) -> DividedData:
         InputError: it cannot be used, or one side shows no tumour.
     """
     cases, brought = read_dataset(dataset)
-    fold = brought[0] if brought else _held_out(dataset, cases, seed)
     by_name = {case.name: case for case in cases}
+    fold = brought[0] if brought else _held_out(dataset, list(by_name), seed)
     sides = {}
     for side, names in (("training", fold.training), ("validation", fold.validation)):
         tumours = [read_tumour(by_name[name]) for name in names]
@@ -198,16 +198,9 @@ def read_divided(dataset: Path, seed: int) -> DividedData:
     )
 
 
-@dataclass(frozen=True)
-class _Named:
-    name: str
-    abnormal: tuple[bool, ...] = (True,)
-
-
-def _held_out(dataset: Path, cases: Sequence[Case], seed: int) -> Fold:
-    names = [_Named(case.name) for case in cases]
-    patients = read_patients(dataset, [case.name for case in cases])
-    return as_folds(make_folds(names, HELD_OUT, seed, patients), names)[0]
+def _held_out(dataset: Path, names: Sequence[str], seed: int) -> Fold:
+    shown = dict.fromkeys(names, (True,))  # which cases show none is not known yet
+    return as_folds(make_folds(shown, HELD_OUT, seed, read_patients(dataset, names)), names)[0]
 
 
 def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resume: bool) -> None:

@@ -23,7 +23,7 @@ from .configuration import Configuration, check_configuration, read_configuratio
 from .data.crop_set import samples_of
 from .data.dataset import Case, read_patients
 from .data.folds import FILE as FOLDS
-from .data.folds import Fold, NamedCase, check_fold, chosen_training, load_folds, read_dataset, save_folds
+from .data.folds import Abnormal, Fold, check_fold, chosen_training, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
 from .data.slices import StoredCase
 from .data.tasks import Task
@@ -128,17 +128,18 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
     _check_strangers(run)
     with reporter.preparing() as progress:
         stored = build_store(cases, run.task.preprocessing, run.store, progress)
-    folds = folds_of(run, stored, brought)
+    abnormal = {case.name: case.abnormal for case in stored}
+    folds = folds_of(run, abnormal, brought)
     configuration = Configuration(
         task=run.task,
         preset=run.preset,
         cases={case.name: case.content for case in stored},
         folds={fold.name: fold.validation for fold in folds},
-        training=chosen_training(folds, [case.name for case in stored]),
+        training=chosen_training(folds, abnormal),
     )
     check_configuration(run.folder, configuration)
     for fold in chosen_folds(run, folds):
-        check_fold(fold, {case.name: case for case in stored})
+        check_fold(fold, abnormal)
         for stage in () if run.resume else run.stages:
             check_untouched(run.folder / fold.name / stage, run.folder / fold.name / stage)
     if not (run.folder / CONFIGURATION).exists():
@@ -162,7 +163,7 @@ def cases_of(run: Run) -> tuple[list[Case], list[Fold]]:
     return cases, brought
 
 
-def folds_of(run: Run, stored: Sequence[NamedCase], brought: Sequence[Fold]) -> list[Fold]:
+def folds_of(run: Run, abnormal: Abnormal, brought: Sequence[Fold]) -> list[Fold]:
     """The folds of a run, those of its folder if it has any.
 
     Raises:
@@ -170,8 +171,8 @@ def folds_of(run: Run, stored: Sequence[NamedCase], brought: Sequence[Fold]) -> 
     """
     if brought:
         return list(brought)
-    patients = read_patients(run.dataset, [case.name for case in stored])
-    return load_folds(run.folder, stored=stored, count=run.preset.folds, seed=run.preset.seed, patients=patients)
+    patients = read_patients(run.dataset, abnormal)
+    return load_folds(run.folder, abnormal=abnormal, count=run.preset.folds, seed=run.preset.seed, patients=patients)
 
 
 def _train_one(

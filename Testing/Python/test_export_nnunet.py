@@ -15,11 +15,6 @@ from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.folds import FILE, as_folds, make_folds
 
 
-class Sick:
-    def __init__(self, name):
-        self.name, self.abnormal = name, (True,)
-
-
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -67,7 +62,7 @@ def test_a_label_lies_exactly_on_its_image_even_where_the_data_set_s_is_a_little
 def test_the_folds_are_those_of_a_new_training(dataset, tmp_path):
     main(["export-nnunet", str(dataset), str(tmp_path / "raw")])
     splits = json.loads((tmp_path / "raw" / "Dataset500_mydataset" / "splits_final.json").read_text())
-    cases = [Sick(f"patient{number}") for number in range(6)]
+    cases = {f"patient{number}": (True,) for number in range(6)}
     ours = as_folds(make_folds(cases, 5, 0), cases)
     assert splits == [{"train": list(fold.training), "val": list(fold.validation)} for fold in ours]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from datasets import write_case, write_dataset
@@ -17,8 +16,8 @@ NAMES = [f"case_{letter}" for letter in "abcdefgh"]
 PATIENTS = {name: name for name in NAMES} | {"case_d": "case_a", "case_h": "case_a", "case_f": "case_c"}
 
 
-def stored(names=NAMES, normal=()) -> list:
-    return [SimpleNamespace(name=name, abnormal=(name not in normal, False)) for name in names]
+def stored(names=NAMES, normal=()) -> dict[str, tuple[bool, ...]]:
+    return {name: (name not in normal, False) for name in names}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -74,12 +74,13 @@ def divide(
     Raises:
         InputError: there are fewer, or one of them has no tumour on one of its sides.
     """
-    folds = as_folds(make_folds(training, count, seed, patients), training)
+    abnormal = {case.name: case.abnormal for case in training}
+    folds = as_folds(make_folds(abnormal, count, seed, patients), abnormal)
     if run is not None and not 1 <= run <= len(folds):
         raise InputError(f"--folds is {run}; expected 1 to {len(folds)}, the folds of the preset and the data")
     chosen = folds[:run]
     for fold in chosen:
-        check_fold(fold, {case.name: case for case in training})
+        check_fold(fold, abnormal)
     return tuple(chosen)
 
 

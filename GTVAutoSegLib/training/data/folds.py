@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -17,18 +16,8 @@ from .imports.nnunet import RawFolder, raw_folder, raw_splits
 
 FILE = "folds.json"
 SPLIT = "split"
-
-
-class NamedCase(Protocol):
-    """What folds are made from; a stored case is one."""
-
-    @property
-    def name(self) -> str:
-        """Of the case."""
-
-    @property
-    def abnormal(self) -> tuple[bool, ...]:
-        """Which axial slices show tumour."""
+# Which axial slices of each case show tumour, by its name.
+Abnormal = Mapping[str, Sequence[bool]]
 
 
 @dataclass(frozen=True)
@@ -87,13 +76,11 @@ def _raw_folds(dataset: Path, raw: RawFolder, cases: Sequence[Case]) -> list[Fol
     return folds
 
 
-def make_folds(
-    stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str] | None = None
-) -> list[list[str]]:
+def make_folds(abnormal: Abnormal, count: int, seed: int, patients: Mapping[str, str] | None = None) -> list[list[str]]:
     """Divide patients at random into folds of nearly equal size, those without tumour spread evenly.
 
     Args:
-        stored: all cases.
+        abnormal: of all cases.
         count: of folds; no more are made than there are patients.
         seed: the same seed and names give the same folds.
         patients: whose each case is; by default each is a patient.
@@ -105,17 +92,17 @@ def make_folds(
         InputError: there is a single patient.
     """
     groups: dict[str, list[str]] = {}
-    for name in sorted(case.name for case in stored):
+    for name in sorted(abnormal):
         groups.setdefault(name if patients is None else patients[name], []).append(name)
     if len(groups) < 2:
-        known = "" if patients is None or len(stored) < 2 else f" by {PATIENTS}"
+        known = "" if patients is None or len(abnormal) < 2 else f" by {PATIENTS}"
         cases = ", ".join(next(iter(groups.values()), [])[:5])
         raise InputError(
             f"the data set has one patient{known} ({cases}); expected at least two, one to train on and one to choose "
             "the best epoch on"
         )
     generator = np.random.default_rng(seed)
-    sick = {case.name for case in stored if any(case.abnormal)}
+    sick = {name for name, slices in abnormal.items() if any(slices)}
     with_tumour = [group for group in groups.values() if sick.intersection(group)]
     without = [group for group in groups.values() if not sick.intersection(group)]
     order = [part[place] for part in (with_tumour, without) for place in generator.permutation(len(part))]
@@ -140,9 +127,7 @@ def check_patients(parts: Sequence[Sequence[str]], patients: Mapping[str, str], 
                 )
 
 
-def load_folds(
-    folder: Path, stored: Sequence[NamedCase], count: int, seed: int, patients: Mapping[str, str]
-) -> list[Fold]:
+def load_folds(folder: Path, abnormal: Abnormal, count: int, seed: int, patients: Mapping[str, str]) -> list[Fold]:
     """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
 
     Raises:
@@ -150,14 +135,14 @@ def load_folds(
     """
     path = folder / FILE
     if not path.is_file():
-        return as_folds(make_folds(stored, count, seed, patients), stored)
+        return as_folds(make_folds(abnormal, count, seed, patients), abnormal)
     try:
         folds = [[str(name) for name in fold] for fold in read_json(path)["folds"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a list of folds ({error}); expected {{'folds': [[case, ...], ...]}}"
         ) from error
-    names = sorted(case.name for case in stored)
+    names = sorted(abnormal)
     listed = sorted(name for fold in folds for name in fold)
     if listed != names or len(folds) < 2:
         odd = sorted(set(listed) ^ set(names)) or ["one case twice, or a single fold"]
@@ -165,7 +150,7 @@ def load_folds(
             f"{path} does not fit the data set ({odd[0]}); expected every case in exactly one of the folds"
         )
     check_patients(folds, patients, str(path))
-    return as_folds(folds, stored)
+    return as_folds(folds, names)
 
 
 def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
@@ -174,30 +159,30 @@ def save_folds(folder: Path, folds: Sequence[Fold], seed: int) -> None:
     write_json(folder / FILE, {"seed": seed, "folds": lists})
 
 
-def as_folds(folds: Sequence[Sequence[str]], stored: Sequence[NamedCase]) -> list[Fold]:
-    """Folds by the cases that validate them, ``fold_0`` and so on; the other cases teach."""
-    names = sorted(case.name for case in stored)
+def as_folds(folds: Sequence[Sequence[str]], names: Iterable[str]) -> list[Fold]:
+    """Folds by the cases that validate them, ``fold_0`` and so on; the others of the names teach."""
+    names = sorted(names)
     return [
         Fold(f"fold_{number}", tuple(name for name in names if name not in fold), tuple(fold))
         for number, fold in enumerate(folds)
     ]
 
 
-def chosen_training(folds: Sequence[Fold], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def chosen_training(folds: Sequence[Fold], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The training cases of each fold, by its name, where these are not all but the validation cases."""
     return {
         fold.name: tuple(sorted(fold.training)) for fold in folds if {*fold.training} != {*names} - {*fold.validation}
     }
 
 
-def check_fold(fold: Fold, cases: Mapping[str, NamedCase]) -> None:
+def check_fold(fold: Fold, abnormal: Abnormal) -> None:
     """Check that both sides of a fold show tumour.
 
     Raises:
         InputError: one of them does not.
     """
     for side, names in (("training", fold.training), ("validation", fold.validation)):
-        if not any(any(cases[name].abnormal) for name in names):
+        if not any(any(abnormal[name]) for name in names):
             raise InputError(
                 f"the {side} cases of {fold.name} ({', '.join(names[:5])}) show no tumour on any slice; expected at "
                 f"least one that does: check their labels, or divide the cases yourself in {FILE}"

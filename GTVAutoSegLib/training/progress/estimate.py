@@ -96,7 +96,6 @@ class _Seen:
     """A case without its prepared slices."""
 
     case: Case
-    name: str
     abnormal: tuple[bool, ...]
     megabytes: float
 
@@ -123,18 +122,16 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         RunError: a step failed.
     """
     cases, brought = cases_of(run)
-    seen = [
-        _look(run, case=case, number=number, total=len(cases), progress=progress)
-        for number, case in enumerate(cases, 1)
-    ]
-    folds = folds_of(run, seen, brought)
-    chosen = chosen_folds(run, folds)
-    by_name = {one.name: one for one in seen}
+    seen = []
+    for number, case in enumerate(cases, 1):
+        seen.append(_look(run, case))
+        if progress is not None:
+            progress(READING, number, len(cases))
+    abnormal = {one.case.name: one.abnormal for one in seen}
+    chosen = chosen_folds(run, folds_of(run, abnormal, brought))
     for fold in chosen:
-        check_fold(fold, by_name)
-    plans = plan_networks(
-        run.task, run.preset, run.stages, folds=chosen, abnormal={one.name: one.abnormal for one in seen}
-    )
+        check_fold(fold, abnormal)
+    plans = plan_networks(run.task, run.preset, run.stages, folds=chosen, abnormal=abnormal)
     logs = {plan.title: _log(run, plan) for plan in plans}
     plans = [
         replace(plan, epochs=max(0, plan.epochs - len(logs[plan.title])))
@@ -155,7 +152,7 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         seconds += sum(speeds[plan.network].judge * plan.validation for plan in plans)
     return Estimate(
         cases=len(cases),
-        patients=len(set(read_patients(run.dataset, list(by_name)).values())),
+        patients=len(set(read_patients(run.dataset, abnormal).values())),
         slices=sum(len(one.abnormal) for one in seen),
         tumour_slices=sum(sum(one.abnormal) for one in seen),
         folds=len(chosen),
@@ -177,14 +174,12 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
     )
 
 
-def _look(run: Run, case: Case, number: int, total: int, progress: Progress | None) -> _Seen:
+def _look(run: Run, case: Case) -> _Seen:
     """Which slices of a case show tumour, by its label alone."""
     label = read_volume(case.label)
     axial = label.axial.of(label_mask(case, label))
-    if progress is not None:
-        progress(READING, number, total)
     megabytes = stored_bytes(axial.shape, run.task.preprocessing) / 1e6
-    return _Seen(case, case.name, tuple(bool(plane.any()) for plane in axial), megabytes)
+    return _Seen(case, tuple(bool(plane.any()) for plane in axial), megabytes)
 
 
 def _log(run: Run, plan: NetworkPlan) -> list[dict[str, Any]]:

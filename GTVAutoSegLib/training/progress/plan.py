@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...model.stages import CascadeStage
 from ..data.batches import cut
-from ..data.folds import Fold
+from ..data.folds import Abnormal, Fold
 from ..data.sampling import balanced_indices
 from ..data.tasks import Task
 from ..presets import Preset
@@ -50,7 +50,7 @@ def plan_networks(
     preset: Preset,
     stages: Sequence[str],
     folds: Sequence[Fold],
-    abnormal: Mapping[str, Sequence[bool]],
+    abnormal: Abnormal,
 ) -> list[NetworkPlan]:
     """The networks of some folds, in the order in which they are trained.
 
@@ -73,9 +73,7 @@ def steps_of(slices: int, batch: int) -> int:
     return len(cut(np.arange(slices), batch, SMALLEST_BATCH))
 
 
-def _plan(
-    task: Task, preset: Preset, stage: CascadeStage, fold: Fold, abnormal: Mapping[str, Sequence[bool]]
-) -> NetworkPlan:
+def _plan(task: Task, preset: Preset, stage: CascadeStage, fold: Fold, abnormal: Abnormal) -> NetworkPlan:
     settings = stage.of(preset)
     taught = np.concatenate([np.array(abnormal[name], bool) for name in fold.training])
     judged = np.concatenate([np.array(abnormal[name], bool) for name in fold.validation])
