@@ -167,11 +167,7 @@ def _check_alike(slices: Sequence[SliceHeader]) -> None:
                     f"{header.path} has another {what} than {first.path.name} of the same series; expected slices that "
                     "are all alike, so remove localizers and export the series again"
                 )
-    lengths = (
-        np.linalg.norm(first.orientation[:3]),
-        np.linalg.norm(first.orientation[3:]),
-        np.linalg.norm(first.normal),
-    )
+    lengths = [np.linalg.norm(axis) for axis in (first.orientation[:3], first.orientation[3:], first.normal)]
     if not np.allclose(lengths, 1, rtol=0, atol=DIRECTION_TOLERANCE):
         raise InputError(
             f"{first.path} has the ImageOrientationPatient {list(first.orientation)}; expected two perpendicular unit "

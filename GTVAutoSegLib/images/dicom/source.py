@@ -160,9 +160,7 @@ def _check_identifiers(headers: list[SliceHeader]) -> None:
     for what in ("study", "series", "frame_of_reference", "sop_class"):
         values = {getattr(header, what) for header in headers}
         if len(values) != 1 or not all(values):
-            name = {"frame_of_reference": "frame of reference UID", "sop_class": "SOP class UID"}.get(
-                what, f"{what} UID"
-            )
+            name = f"{what.replace('_', ' ').replace('sop', 'SOP')} UID"
             raise InputError(
                 f"{headers[0].path.parent} has slices with {'several' if len(values) > 1 else 'no'} {name}; expected "
                 "one, which a DICOM result has to name, so export the series again or write .seg.nrrd"

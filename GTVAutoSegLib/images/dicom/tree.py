@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from .headers import Patient, SliceHeader, read_header, read_modality
 from .rtstruct import StructureSet, read_structure_set
 from .structures.roi import Roi
 
+# The slices of a series, by its key, that share their identity.
+Versions = defaultdict[tuple[str, tuple[object, ...]], list[SliceHeader]]
+
 
 @dataclass(frozen=True)
 class ImageSeries:
@@ -28,8 +32,8 @@ class ImageSeries:
     """
 
     uid: str
-    slices: tuple[SliceHeader, ...]
-    copies: tuple[Path, ...] = ()
+    slices: list[SliceHeader] = field(default_factory=list)
+    copies: list[Path] = field(default_factory=list)
 
     @property
     def patient(self) -> Patient:
@@ -84,20 +88,8 @@ class DicomTree:
     """
 
     root: Path
-    series: dict[str, ImageSeries]
-    structure_sets: tuple[StructureSet, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    empty: tuple[Path, ...] = ()
-    others: tuple[tuple[Path, str], ...] = ()
-
-
-@dataclass
-class _Finds:
-    """What a walk has found so far."""
-
-    slices: dict[str, dict[tuple[object, ...], list[SliceHeader]]] = field(default_factory=dict)
-    copies: dict[str, list[Path]] = field(default_factory=dict)
-    sets: list[StructureSet] = field(default_factory=list)
+    series: dict[str, ImageSeries] = field(default_factory=dict)
+    structure_sets: list[StructureSet] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     empty: list[Path] = field(default_factory=list)
     others: list[tuple[Path, str]] = field(default_factory=list)
@@ -123,50 +115,42 @@ def scan(
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected one with DICOM files, in any subfolders")
     paths, unseen = files_below(root, leave_out)
-    finds = _Finds(problems=[Problem(path, unreadable(path, error)) for path, error in unseen])
+    tree = DicomTree(root, problems=[Problem(path, unreadable(path, error)) for path, error in unseen])
+    versions: Versions = defaultdict(list)
     for index, path in enumerate(sorted(paths)):
         try:
-            _look_at(path, structure_sets, finds)
+            _look_at(path, structure_sets, tree, versions)
         except InputError as error:
             damaged = not isinstance(error.__cause__, OSError)
-            finds.problems.append(Problem(path, str(error), damaged))
+            tree.problems.append(Problem(path, str(error), damaged))
         except OSError as error:
-            finds.problems.append(Problem(path, unreadable(path, error)))
+            tree.problems.append(Problem(path, unreadable(path, error)))
         if progress is not None:
             progress("reading headers", index + 1, len(paths))
-    series = {}
-    for key, versions in finds.slices.items():
-        slices = tuple(header for found in versions.values() for header in found)
-        series[key] = ImageSeries(slices[0].series, slices, tuple(finds.copies.get(key, ())))
-    return DicomTree(
-        root,
-        series=series,
-        structure_sets=tuple(finds.sets),
-        problems=tuple(finds.problems),
-        empty=tuple(finds.empty),
-        others=tuple(finds.others),
-    )
+    return tree
 
 
-def _look_at(path: Path, structure_sets: bool, finds: _Finds) -> None:
+def _look_at(path: Path, structure_sets: bool, tree: DicomTree, versions: Versions) -> None:
     if path.name == LOCK:  # of ours, where results or a data set lie among the slices
         return
     if path.stat().st_size == 0:
-        finds.empty.append(path)
+        tree.empty.append(path)
     elif (header := read_header(path)) is not None:
         key = header.series or f"{header.study} {path.parent}"
         # The same instance may have been exported into two folders.
-        versions = finds.slices.setdefault(key, {}).setdefault(header.identity, [])
-        if any(_same_slice(header, other) for other in versions):
-            finds.copies.setdefault(key, []).append(path)
+        series = tree.series.setdefault(key, ImageSeries(header.series))
+        same = versions[key, header.identity]
+        if any(_same_slice(header, other) for other in same):
+            series.copies.append(path)
         else:
-            versions.append(header)
+            same.append(header)
+            series.slices.append(header)
     elif (modality := read_modality(path)) == "RTSTRUCT" and structure_sets:
         found = read_structure_set(path)
-        if not any(found.uid == other.uid and _same_bytes(path, other.path) for other in finds.sets):
-            finds.sets.append(found)
+        if not any(found.uid == other.uid and _same_bytes(path, other.path) for other in tree.structure_sets):
+            tree.structure_sets.append(found)
     else:
-        finds.others.append((path, modality))
+        tree.others.append((path, modality))
 
 
 def _same_slice(header: SliceHeader, other: SliceHeader) -> bool:

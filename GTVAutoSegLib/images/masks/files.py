@@ -64,7 +64,7 @@ def read_structures(
     if path.name.lower().endswith(SEGMENTATION) and path.is_file():
         found = _segments(path, ct, labels)
     else:
-        found = _label_map(path, ct, labels, empty)
+        found = _label_map(path, ct, labels)
     for one in found:
         if not one.mask.any() and not empty:
             raise InputError(f"'{one.segment.name}' in {path} is empty; expected voxels to draw contours around")
@@ -86,7 +86,7 @@ def _check_whole_numbers(path: Path, array: np.ndarray) -> None:
         raise InputError(f"{path} holds values from {low:g} to {high:g}; expected a mask of whole numbers from 0 up")
 
 
-def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None, empty: bool) -> list[Structure]:
+def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[Structure]:
     volume = read_volume(path)
     array = onto(volume, ct)
     _check_whole_numbers(path, array)
@@ -97,10 +97,8 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None, empty: 
             raise InputError(
                 f"{path} holds the labels {_listed(there)}; expected to be told what they are, so add --label {named}"
             )
-        if not there and empty:
-            return [Structure(np.zeros(array.shape, np.uint8), describe(_stem(path)), "")]
         if not there:
-            raise InputError(f"{path} is empty; expected voxels to draw contours around")
+            return [Structure(np.zeros(array.shape, np.uint8), describe(_stem(path)), "")]
         labels = {str(there[0]): _stem(path)}
     missing = [key for key in labels if not key.isdigit() or int(key) not in there]
     if missing:
