@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..system.files import temporary_folder
+from ..system.files import is_utf8, temporary_folder
 from ..system.names import suffix_of
 from .headers import HEADER_READERS, check_header
 from .headers.stored_voxels import holds
@@ -86,15 +86,6 @@ def opened(name: str, image_io: str = "") -> sitk.ImageFileReader:
     reader.SetFileName(name)
     reader.ReadImageInformation()
     return reader
-
-
-def is_utf8(path: Path) -> bool:
-    """Whether ITK can take a path: over other bytes, as disks of an earlier age have them, it ends the process."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @contextmanager

@@ -14,14 +14,14 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.allocator import give_back_freed_memory
-from ..system.files import temporary_folder
+from ..system.files import is_utf8, temporary_folder
 from ..system.names import suffix_of
 from .dicom.series import read_dicom_series
 from .headers import HEADER_READERS, Header, check_header
 from .headers.header import agree
 from .headers.nifti import contradiction
 from .headers.stored_voxels import read_voxels
-from .itk import is_utf8, opened, reading_image
+from .itk import opened, reading_image
 from .volume import Volume, check_geometry, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.

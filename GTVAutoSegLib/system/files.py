@@ -145,11 +145,17 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from None
+    _check_takes_files(folder)
+
+
+def _check_takes_files(folder: Path, begin: str = "") -> None:
+    """Raise InputError, with a sentence that begins so, for a folder that files cannot be written to."""
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise InputError(f"the folder {folder} is not writable ({error.strerror}), so choose another one") from None
+        raise InputError(
+            f"{begin}the folder {folder} is not writable ({error.strerror}), so choose another one"
+        ) from None
 
 
 @contextmanager
@@ -159,32 +165,31 @@ def temporary_folder() -> Iterator[Path]:
     Raises:
         DiskError: the system's folder for temporary files is full, or may not be written to.
     """
+    name = ""
     try:
-        folder = tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise DiskError(_no_room(error)) from error
-    with folder as name:
-        try:
+        with tempfile.TemporaryDirectory() as name:
             yield Path(name)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise DiskError(_no_room(error)) from error
+    except OSError as error:
+        if name and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskError(
+            f"the folder for temporary files cannot be written to ({error.strerror or error}); free space there, or "
+            "name another one in the environment variable TMPDIR"
+        ) from error
 
 
-def _no_room(error: OSError) -> str:
-    return (
-        f"the folder for temporary files cannot be written to ({error.strerror or error}); free space there, or name "
-        "another one in the environment variable TMPDIR"
-    )
-
-
-def _check_name(path: Path) -> None:
+def is_utf8(path: Path) -> bool:
+    """Whether ITK can take a path: over other bytes, as disks of an earlier age have them, it ends the process."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        # ITK, which writes images, ends the process over such a name.
-        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder") from None
+        return False
+    return True
+
+
+def _check_name(path: Path) -> None:
+    if not is_utf8(path):
+        raise InputError(f"{path} has bytes in its name that are not UTF-8; choose another name or folder")
 
 
 def check_writable(path: Path) -> None:
@@ -202,14 +207,7 @@ def check_writable(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist, so create it first")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: the folder {path.parent} is not writable ({error.strerror}), so choose "
-            "another one"
-        ) from None
+    _check_takes_files(path.parent, f"{path} cannot be written: ")
 
 
 def unreadable(path: Path, error: OSError) -> str:
@@ -221,7 +219,7 @@ def unreadable(path: Path, error: OSError) -> str:
 
 
 def files_below(
-    root: Path, leave_out: Callable[[Path], bool] | None = None
+    root: Path, leave_out: Callable[[Path], bool] = lambda _: False
 ) -> tuple[list[Path], list[tuple[Path, OSError]]]:
     """All files below a folder, those in linked folders too; each real folder is looked at once, so no link is a loop.
 
@@ -235,32 +233,24 @@ def files_below(
     paths: list[Path] = []
     problems: list[tuple[Path, OSError]] = []
     seen: set[Path] = set()
-
-    def refused(error: OSError) -> None:
-        problems.append((Path(error.filename), error))
-
     # Folders that are reached without a link come first, so that a link to one of them changes no path.
     starts = [root]
     for start in starts:
-        for name, folders, files in os.walk(start, onerror=refused):
+        for name, folders, files in os.walk(
+            start, onerror=lambda error: problems.append((Path(error.filename), error))
+        ):
             here = Path(name)
             if here.resolve() in seen:
                 folders.clear()
                 continue
             seen.add(here.resolve())
-            inside = [one for one in sorted(folders) if leave_out is None or not leave_out(here / one)]
+            inside = [one for one in sorted(folders) if not leave_out(here / one)]
             starts += [here / one for one in inside if (here / one).is_symlink()]
             folders[:] = [one for one in inside if not (here / one).is_symlink()]
-            for file in sorted(files):
-                if leave_out is None or not leave_out(here / file):
-                    _add_file(here / file, paths, problems)
+            for path in (here / file for file in sorted(files) if not leave_out(here / file)):
+                try:
+                    if stat.S_ISREG(path.stat().st_mode):  # pipes and devices are no files
+                        paths.append(path)
+                except OSError as error:
+                    problems.append((path, error))
     return paths, problems
-
-
-def _add_file(path: Path, paths: list[Path], problems: list[tuple[Path, OSError]]) -> None:
-    """Add a path to the files, or why it cannot be looked at to the problems; pipes and devices are no files."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            paths.append(path)
-    except OSError as error:
-        problems.append((path, error))

@@ -98,7 +98,7 @@ class DicomTree:
 def scan(
     root: Path,
     progress: Progress | None = None,
-    leave_out: Callable[[Path], bool] | None = None,
+    leave_out: Callable[[Path], bool] = lambda _: False,
     structure_sets: bool = True,
 ) -> DicomTree:
     """Read the headers of all DICOM images, and all structure sets, below a folder.
