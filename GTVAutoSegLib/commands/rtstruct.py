@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, check, write, and say what was written."""
-    from ..images.dicom.segmentation import check_dicom_seg, make_dicom_seg
+    from ..images.dicom.segmentation import make_dicom_seg
     from ..images.dicom.source import read_source
     from ..images.dicom.structures.writer import check_target, write_rtstruct
     from ..images.read import read_volume
@@ -93,7 +93,6 @@ def run(arguments: argparse.Namespace) -> None:
     check_outputs([arguments.output], volume)
     structures = read_all(arguments, volume)
     if is_seg:
-        check_dicom_seg(volume, arguments.output)
         data = make_dicom_seg(structures, read_source(volume, arguments.output))
         with whole_file(arguments.output) as temporary:
             data.save_as(temporary, enforce_file_format=True)
@@ -119,7 +118,6 @@ def _note(
 
 
 def _is_seg(arguments: argparse.Namespace) -> bool:
-    from ..images.dicom.segmentation import check_highdicom
     from ..images.write import mask_format
 
     suffix, chosen = mask_format(arguments.output)
@@ -127,8 +125,7 @@ def _is_seg(arguments: argparse.Namespace) -> bool:
         raise InputError(f"{arguments.output} ends in {suffix}; expected .dcm (RTSTRUCT) or .seg.dcm (DICOM SEG)")
     if suffix == SEG_SUFFIX and arguments.add_to is not None:
         raise InputError(f"--add-to adds to an RTSTRUCT, and {arguments.output} is a DICOM SEG; expected a .dcm")
-    if suffix == SEG_SUFFIX:
-        check_highdicom(arguments.output)
+    chosen.check_installed(arguments.output)
     return suffix == SEG_SUFFIX
 
 

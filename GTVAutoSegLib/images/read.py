@@ -33,18 +33,6 @@ IMAGE_IO = {
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
 }
-NUMPY_TYPES = {
-    sitk.sitkInt8: "i1",
-    sitk.sitkUInt8: "u1",
-    sitk.sitkInt16: "i2",
-    sitk.sitkUInt16: "u2",
-    sitk.sitkInt32: "i4",
-    sitk.sitkUInt32: "u4",
-    sitk.sitkInt64: "i8",
-    sitk.sitkUInt64: "u8",
-    sitk.sitkFloat32: "f4",
-    sitk.sitkFloat64: "f8",
-}
 
 
 def read_volume(path: str | Path, series: str | None = None) -> Volume:
@@ -129,8 +117,8 @@ def _read_array(path: Path, suffix: str, header: Header) -> tuple[np.ndarray, si
 
 def _stored_plainly(voxels: np.ndarray, header: Header, reader: sitk.ImageFileReader) -> bool:
     """Whether ITK would give these voxels, as they are."""
-    same_kind = NUMPY_TYPES.get(reader.GetPixelID()) == voxels.dtype.str[1:]
-    return same_kind and math.prod(reader.GetSize()) == voxels.size and not header.scaled
+    one = sitk.GetImageFromArray(np.zeros((1, 1, 1), voxels.dtype))
+    return one.GetPixelID() == reader.GetPixelID() and math.prod(reader.GetSize()) == voxels.size and not header.scaled
 
 
 def _check_kind(path: Path, reader: sitk.ImageFileReader) -> None:

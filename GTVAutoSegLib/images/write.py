@@ -13,7 +13,7 @@ from ..system.allocator import give_back_freed_memory
 from ..system.files import check_writable, whole_file
 from ..system.names import suffix_of
 from ..system.tags import MODEL_TAG
-from .dicom.segmentation import check_dicom_seg, check_highdicom, make_dicom_seg
+from .dicom.segmentation import check_highdicom, make_dicom_seg
 from .dicom.source import read_source
 from .dicom.structures.existing import check_not_approved
 from .dicom.structures.writer import make_rtstruct, save
@@ -34,17 +34,27 @@ class MaskFormat:
 
     Attributes:
         write: writes a structure with a uint8 mask (z, y, x) to a path that does not exist yet; raises OSError.
-        check: raises InputError when the format cannot hold a mask on the volume's grid at a path.
         needs_dicom: whether it refers to the CT's DICOM slices, and so needs a CT read from them.
         needs_right_angles: whether it cannot hold the geometry of a tilted gantry.
         check_installed: raises InputError, for what is to be written, when a package is missing.
     """
 
     write: Callable[[Structure, Volume, Path], None]
-    check: Callable[[Volume, Path], None] = lambda volume, path: None  # noqa: ARG005
     needs_dicom: bool = False
     needs_right_angles: bool = False
-    check_installed: Callable[[str | Path], None] = lambda what: None  # noqa: ARG005
+    check_installed: Callable[[str | Path], None] = lambda _: None
+
+    def check(self, volume: Volume, path: Path) -> None:
+        """Raise InputError when a mask on the volume's grid cannot be written in this format to a path."""
+        self.check_installed(path)
+        if self.needs_dicom:
+            read_source(volume, path)
+            check_not_approved(path)
+        if self.needs_right_angles and volume.sheared:
+            raise InputError(
+                f"{path} cannot hold the geometry of {volume.source}, whose axes are not at right angles (tilted "
+                "gantry); expected .nrrd, .seg.nrrd or .mha"
+            )
 
 
 def mask_format(path: Path) -> tuple[str, MaskFormat]:
@@ -121,14 +131,6 @@ def _inputs(volume: Volume) -> list[Path]:
     return [*([Path(volume.source)] if volume.source else []), *volume.dicom_files]
 
 
-def _check_right_angles(volume: Volume, path: Path) -> None:
-    if volume.sheared:
-        raise InputError(
-            f"{path} cannot hold the geometry of {volume.source}, whose axes are not at right angles (tilted gantry); "
-            "expected .nrrd, .seg.nrrd or .mha"
-        )
-
-
 def _write_image(structure: Structure, volume: Volume, path: Path) -> None:
     write_image(structure.mask, volume, path)
 
@@ -158,11 +160,6 @@ def _write_segmentation(structure: Structure, volume: Volume, path: Path) -> Non
     write_image(mask, volume, path, fields)
 
 
-def _check_dicom(volume: Volume, path: Path) -> None:
-    read_source(volume, path)
-    check_not_approved(path)
-
-
 def _write_structure_set(structure: Structure, volume: Volume, path: Path) -> None:
     source = read_source(volume, path)
     save(make_rtstruct([structure], source), path, [structure], source)
@@ -181,11 +178,9 @@ def _extent(mask: np.ndarray) -> list[int]:
 FORMATS: dict[str, MaskFormat] = {
     ".seg.nrrd": MaskFormat(_write_segmentation),
     ".nrrd": MaskFormat(_write_image),
-    ".nii.gz": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
-    ".nii": MaskFormat(_write_image, _check_right_angles, needs_right_angles=True),
+    ".nii.gz": MaskFormat(_write_image, needs_right_angles=True),
+    ".nii": MaskFormat(_write_image, needs_right_angles=True),
     ".mha": MaskFormat(_write_image),
-    ".dcm": MaskFormat(_write_structure_set, _check_dicom, needs_dicom=True),
-    ".seg.dcm": MaskFormat(
-        _write_dicom_segmentation, check_dicom_seg, needs_dicom=True, check_installed=check_highdicom
-    ),
+    ".dcm": MaskFormat(_write_structure_set, needs_dicom=True),
+    ".seg.dcm": MaskFormat(_write_dicom_segmentation, needs_dicom=True, check_installed=check_highdicom),
 }

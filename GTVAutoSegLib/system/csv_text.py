@@ -24,17 +24,11 @@ def to_csv(rows: Iterable[Sequence[Any]], form: str = "") -> str:
     return text.getvalue()
 
 
-def harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(cell, str) and cell.startswith(FORMULA) and not _is_number(cell):
-        return f"'{cell}"
-    return cell
-
-
 def _cell(cell: Any, form: str) -> Any:
     if isinstance(cell, float):
         return "" if math.isnan(cell) else format(cell, form)
-    return harmless(cell)
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA) and not _is_number(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 def _is_number(text: str) -> bool:

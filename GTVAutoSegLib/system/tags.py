@@ -68,15 +68,8 @@ COMPLETION_TAG = "GTVAutoSeg.Completion"
 COMPLETER_TAG = "GTVAutoSeg.Completer"
 COMPLETER_DIGEST_TAG = "GTVAutoSeg.CompleterDigest"
 
-# All that a segment may carry.
-OURS = (
-    *ORIGIN_TAGS,
-    *(THRESHOLD_TAG, DEVICE_TAG, PRECISION_TAG),
-    *(ROI_TAG, MASK_TAG, BOX_TAG, RESULT_TAG, FORMER_TAG, NAME_TAG, CT_TAG, AUTOMATIC_TAG, *APPROVAL_TAGS),
-    *(APPROVED_BOX_TAG, LAPSED_TAG),
-    *(MINE_TAG, SLICES_TAG, PROBABILITY_TAG, PROBABILITY_SLICES_TAG, MASK_THRESHOLD_TAG),
-    *(SLICE_PROBABILITY_TAG, RANGE_TAG, COMPLETION_TAG, COMPLETER_TAG, COMPLETER_DIGEST_TAG),
-)
+# All that a segment may carry: the names above that end in _TAG, and those of an approval.
+OURS: tuple[str, ...] = (*(tag for name, tag in list(globals().items()) if name.endswith("_TAG")), *APPROVAL_TAGS)
 
 
 def mine_text(slices: Iterable[int]) -> str:

@@ -14,7 +14,6 @@ from pydicom.uid import generate_uid
 from ...errors import InputError
 from ...system.tags import VERSION_TAG
 from ..masks.structure import Structure
-from ..volume import Volume
 from .codes import ARTIFICIAL_INTELLIGENCE, Code, segment_codes
 from .dataset import quiet_pydicom
 from .source import (
@@ -22,7 +21,6 @@ from .source import (
     DicomSource,
     fill_empty,
     model_name,
-    read_source,
     read_without_pixels,
     series_description,
     software_versions,
@@ -36,16 +34,6 @@ def check_highdicom(what: str | Path) -> None:
     """Raise InputError, for what is to be written, when highdicom is missing."""
     if find_spec("highdicom") is None:
         raise InputError(f"{what} is a DICOM segmentation, which the package highdicom writes; {INSTALL}")
-
-
-def check_dicom_seg(volume: Volume, path: Path) -> None:
-    """Check that a DICOM segmentation of a volume can be written.
-
-    Raises:
-        InputError: highdicom is missing, or the volume was not read from DICOM.
-    """
-    check_highdicom(path)
-    read_source(volume, path)
 
 
 def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Dataset:
