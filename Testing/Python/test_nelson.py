@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from GTVAutoSegLib.report.drift.nelson import RULES, name_of, signals
+from GTVAutoSegLib.report.drift.nelson import RULES, signals
 
 # Around zero and far from every pattern.
 CALM = [0.4, -0.4, -0.2, 0.3, 1.2, -1.3, -0.1, 0.0]
@@ -35,7 +35,7 @@ def test_each_rule_is_met_by_its_pattern_and_by_the_mirrored_one(rule):
     for sign in (1, -1):
         values = [*before(rule), *(sign * np.array(PATTERNS[rule]))]
         found = [one for one in signals(values) if one.rule == rule]
-        assert len(found) == 1 and found[0].last == len(values) - 1, name_of(rule)
+        assert len(found) == 1 and found[0].last == len(values) - 1, RULES[rule].name
         assert found[0].first == len(before(rule))
 
 

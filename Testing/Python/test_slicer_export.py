@@ -47,7 +47,8 @@ def test_the_contours_are_the_segment_on_the_slices_of_the_ct(logic, tmp_path, n
     assert np.array_equal(slicer.util.arrayFromVolume(ct), scan.array)
     node, _ = put(ct)
     exported = logic.exportRTSTRUCT(node, tmp_path / "rt.dcm")
-    assert (exported.roi, exported.algorithm, exported.slices) == ("GTVp", "AUTOMATIC", 3)
+    (region,) = exported.regions
+    assert (region.name, region.algorithm, region.slices) == ("GTVp", "AUTOMATIC", 3)
     assert np.array_equal(read_back(tmp_path / "rt.dcm", tmp_path / "ct"), ball(SHAPE))
     named = {
         image.ReferencedSOPInstanceUID
@@ -86,7 +87,7 @@ def test_a_result_of_a_saved_scene_is_exported_with_its_ct(logic, scan, tmp_path
     add_ct("Open CT")  # the scene's CT gets another node id
     slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": False})
     (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "AUTOMATIC"
 
 
 def test_of_two_models_segments_the_one_that_is_named_is_exported(logic, scan, tmp_path):
@@ -101,7 +102,7 @@ def test_of_two_models_segments_the_one_that_is_named_is_exported(logic, scan, t
     assert "no segment 'third'" in str(failure_of(logic.exportRTSTRUCT, node, tmp_path / "rt.dcm", ct, "third"))
     assert not (tmp_path / "rt.dcm").exists()
     for segment_id, roi, mask in ((first, "GTVp", ball(SHAPE)), (second, "PTV70", ball(SHAPE)[:, ::-1])):
-        assert logic.exportRTSTRUCT(node, tmp_path / f"{roi}.dcm", segmentID=segment_id).roi == roi
+        assert logic.exportRTSTRUCT(node, tmp_path / f"{roi}.dcm", segmentID=segment_id).regions[0].name == roi
         assert np.array_equal(read_back(tmp_path / f"{roi}.dcm", scan), mask)
 
 
@@ -127,12 +128,12 @@ def test_an_edited_segment_is_exported_as_it_is_now_and_as_semiautomatic(logic, 
     edited[3, 18:22, 48:52] = 0
     draw(node, segment_id, edited, ct)
     node.GetSegmentation().GetSegment(segment_id).SetName("GTVp checked")
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "SEMIAUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "SEMIAUTOMATIC"
     (region,) = pydicom.dcmread(tmp_path / "rt.dcm").StructureSetROISequence
     assert (region.ROIName, region.ROIGenerationAlgorithm) == ("GTVp checked", "SEMIAUTOMATIC")
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), edited)
     draw(node, segment_id, ball(SHAPE), ct)
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "AUTOMATIC"
 
 
 def test_a_second_run_is_automatic_again_and_its_undo_semiautomatic(logic, scan, tmp_path):
@@ -142,9 +143,9 @@ def test_a_second_run_is_automatic_again_and_its_undo_semiautomatic(logic, scan,
     node, segment_id = put(ct)
     draw(node, segment_id, np.roll(ball(SHAPE), 1, axis=1), ct)
     undo = put_segment(node, ct, np.roll(ball(SHAPE), 2, axis=2), INFO)
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "AUTOMATIC"
     undo.restore()
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "SEMIAUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "SEMIAUTOMATIC"
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), np.roll(ball(SHAPE), 1, axis=1))
 
 
@@ -171,7 +172,7 @@ def test_a_finer_segment_is_brought_to_the_slices_of_the_ct(logic, scan, tmp_pat
     slicer.mrmlScene.RemoveNode(fine)
     expected = ball(SHAPE)
     expected[4, 30, 20:22] = 1
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm", ct).algorithm == "SEMIAUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm", ct).regions[0].algorithm == "SEMIAUTOMATIC"
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), expected)
 
 
@@ -179,7 +180,7 @@ def test_a_transform_above_both_does_not_move_the_contours(logic, scan, tmp_path
     ct = load_dicom(scan)
     ct.SetAndObserveTransformNodeID(linear_transform().GetID())
     node, _ = put(ct)
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "AUTOMATIC"
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
 
 
@@ -195,7 +196,7 @@ def test_the_scene_holds_all_that_an_export_needs(logic, scan, tmp_path):
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").algorithm == "AUTOMATIC"
+    assert logic.exportRTSTRUCT(node, tmp_path / "rt.dcm").regions[0].algorithm == "AUTOMATIC"
     assert np.array_equal(read_back(tmp_path / "rt.dcm", scan), ball(SHAPE))
 
 

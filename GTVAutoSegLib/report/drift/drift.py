@@ -164,16 +164,11 @@ def _phases(reviewed: Sequence[Reviewed], measure: Measure, options: Options) ->
 def _with_changes(charts: Sequence[Chart]) -> list[Chart]:
     """The charts, with the phases marked whose shift is too large for chance; the more there are, the stricter."""
     judged = sum(phase.is_judged for chart in charts for phase in chart.phases)
-    return [
-        replace(
-            chart,
-            phases=tuple(
-                replace(phase, changed=phase.shift is not None and phase.shift.p * judged <= ALPHA)
-                for phase in chart.phases
-            ),
-        )
-        for chart in charts
-    ]
+
+    def marked(phase: Phase) -> Phase:
+        return replace(phase, changed=phase.shift is not None and phase.shift.p * judged <= ALPHA)
+
+    return [replace(chart, phases=tuple(map(marked, chart.phases))) for chart in charts]
 
 
 def _verdict(gathered: Gathered, reviewed: Sequence[Reviewed], charts: Sequence[Chart]) -> tuple[str, str]:
@@ -206,7 +201,7 @@ def _verdict(gathered: Gathered, reviewed: Sequence[Reviewed], charts: Sequence[
 def _told(chart: Chart, phase: Phase) -> str:
     shift = phase.shift
     assert shift is not None  # noqa: S101 - it is changed
-    names = [week.name for week in phase.judged]
+    names = phase.names
     lasts = shift.last == len(names) - 1 and phase is chart.phases[-1]
     when = f"since {names[shift.first]}" if lasts else f"from {names[shift.first]} to {names[shift.last]}"
     rose = "rose" if shift.after > shift.before else "fell"

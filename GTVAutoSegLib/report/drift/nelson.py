@@ -40,6 +40,7 @@ class _Pattern:
     window: int
     needed: int
     holds: Callable[[np.ndarray], list[np.ndarray]]
+    before: int = 0  # points before the window that belong to it: six points rise in five steps
 
 
 def _beyond(sigmas: float) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -61,20 +62,13 @@ def _turns(z: np.ndarray) -> list[np.ndarray]:
 RULES = {
     1: _Pattern("one point beyond 3 sigma", 1, 1, _beyond(3)),
     2: _Pattern("nine points in a row on one side of the centre line", 9, 9, _beyond(0)),
-    3: _Pattern("six points in a row steadily rising or falling", 5, 5, _steps),
-    4: _Pattern("fourteen points in a row alternating up and down", 12, 12, _turns),
+    3: _Pattern("six points in a row steadily rising or falling", 5, 5, _steps, before=1),
+    4: _Pattern("fourteen points in a row alternating up and down", 12, 12, _turns, before=2),
     5: _Pattern("two of three points in a row beyond 2 sigma on one side", 3, 2, _beyond(2)),
     6: _Pattern("four of five points in a row beyond 1 sigma on one side", 5, 4, _beyond(1)),
     7: _Pattern("fifteen points in a row within 1 sigma", 15, 15, lambda z: [np.abs(z) < 1 - EQUAL]),
     8: _Pattern("eight points in a row beyond 1 sigma on either side", 8, 8, lambda z: [np.abs(z) > 1 + EQUAL]),
 }
-# Points before a pattern's window that belong to it: six points rise in five steps, fourteen have twelve turns.
-BEFORE = {3: 1, 4: 2}
-
-
-def name_of(rule: int) -> str:
-    """What a rule says."""
-    return RULES[rule].name
 
 
 def signals(z: Sequence[float] | np.ndarray) -> list[Signal]:
@@ -87,16 +81,14 @@ def signals(z: Sequence[float] | np.ndarray) -> list[Signal]:
     found = []
     for rule, pattern in RULES.items():
         for holds in pattern.holds(values):
-            ends = [end for end in range(len(values)) if _ends(holds, end, pattern)]
+            windows = (
+                (end, holds[max(0, end - pattern.window + 1) : end + 1]) for end in np.flatnonzero(holds).tolist()
+            )
+            ends = [end for end, window in windows if window.sum() >= pattern.needed]
             for first, last in _merged(holds, ends, pattern.window):
-                showing = [index for index in range(first, last + 1) if holds[index]]
-                found.append(Signal(rule, (*range(first - BEFORE.get(rule, 0), first), *showing)))
+                showing = (np.flatnonzero(holds[first : last + 1]) + first).tolist()
+                found.append(Signal(rule, (*range(first - pattern.before, first), *showing)))
     return sorted(found, key=lambda one: (one.last, one.rule))
-
-
-def _ends(holds: np.ndarray, end: int, pattern: _Pattern) -> bool:
-    window = holds[max(0, end - pattern.window + 1) : end + 1]
-    return bool(holds[end]) and int(window.sum()) >= pattern.needed
 
 
 def _merged(holds: np.ndarray, ends: Sequence[int], window: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from ... import __version__
 from ...system.names import counted
 from ..pages import RESEARCH_ONLY, Html, Number, badge, page, paragraphs, small, table
 from .drift import CHANGED, SAME, Chart, Drift
-from .nelson import RULES, name_of
+from .nelson import RULES
 from .picture import control_charts
 from .series import Phase
 
@@ -82,7 +82,7 @@ def _shift(phase: Phase) -> tuple[object, ...]:
     shift = phase.shift
     if shift is None:
         return ("", "", "too few weeks" if phase.remark else "")
-    names = [week.name for week in phase.judged]
+    names = phase.names
     weeks = Html("<br>".join(f"<nobr>{one}</nobr>" for one in (f"{names[shift.first]} to", names[shift.last])))
     chance = f"no (p = {shift.p:.4f})" if phase.changed else f"possible (p = {shift.p:.2f})"
     return (
@@ -94,7 +94,7 @@ def _shift(phase: Phase) -> tuple[object, ...]:
 
 def _chart(chart: Chart) -> list[str]:
     versions = ", then ".join(phase.version or "unknown version" for phase in chart.phases)
-    title = f"{chart.measure.title[0].upper()}{chart.measure.title[1:]}: {chart.scanner}, {chart.model} {versions}"
+    title = f"{chart.measure.title.capitalize()}: {chart.scanner}, {chart.model} {versions}"
     remarks = [f"{phase.version}: {phase.remark}." for phase in chart.phases if phase.remark]
     return [
         f"<h2>{escape(title)}</h2>",
@@ -107,17 +107,17 @@ def _signals(drift: Drift) -> list[str]:
     rows = []
     for chart in drift.charts:
         for phase in chart.phases:
-            names = [week.name for week in phase.judged]
+            names = phase.names
             place = (chart.scanner, f"{chart.model} {phase.version}".strip(), chart.measure.title)
             for one in phase.late_signals:
                 when = names[one.last] if one.first == one.last else f"{names[one.first]} to {names[one.last]}"
-                rows.append((when, *place, f"{one.rule}: {name_of(one.rule)}"))
+                rows.append((when, *place, f"{one.rule}: {RULES[one.rule].name}"))
             rows += [
                 (names[index], *place, "moving range beyond its limit")
                 for index in phase.jumps
                 if index >= phase.baseline
             ]
-    rules = "; ".join(f"{number}: {name_of(number)}" for number in RULES)
+    rules = "; ".join(f"{number}: {rule.name}" for number, rule in RULES.items())
     return [
         "<h2>What Nelson's rules point at</h2>",
         table(rows, ("weeks", "scanner", "model", "measure", "rule"))

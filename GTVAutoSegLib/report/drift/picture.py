@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 
 from ..charts import sheet
 from ..points import Level, Point, point_chart
@@ -18,35 +19,23 @@ STILL, JUDGED = 1, 0  # colours of the baseline and of what follows it
 def control_charts(chart: Chart) -> list[str]:
     """An individuals chart, and one of moving ranges where there are any, each an SVG image."""
     weeks = [week for phase in chart.phases for week in phase.weeks]
-    marks = _ticks(weeks)
-    title = f"{chart.measure.title}, mean of each week"
-    whole = point_chart(
-        title[0].upper() + title[1:],
-        [point for phase in chart.phases for point in _points(phase)],
-        [level for phase in chart.phases for level in _levels(phase)],
-        y=chart.measure.unit,
-        joined=len(chart.phases) == 1,
-        x_ticks=marks,
-        size=SIZE,
-    )
+    joined, marks = len(chart.phases) == 1, _ticks(weeks)
+
+    def drawn(title: str, points: list[Point], levels: list[Level], size: tuple[int, int]) -> str:
+        one = point_chart(title, points, levels, y=chart.measure.unit, joined=joined, x_ticks=marks, size=size)
+        return sheet([one], columns=1, size=size)
+
+    points = [point for phase in chart.phases for point in _points(phase)]
+    levels = [level for phase in chart.phases for level in _levels(phase)]
+    whole = drawn(f"{chart.measure.title.capitalize()}, mean of each week", points, levels, SIZE)
     ranges = [point for phase in chart.phases for point in _ranges(phase)]
-    if not ranges:
-        return [sheet([whole], columns=1, size=SIZE)]
     limits = [
         Level(phase.limits.range_limit, f"{phase.limits.range_limit:.3g}", dashed=True, span=_span(phase))
         for phase in chart.phases
         if phase.limits is not None
     ]
-    moving = point_chart(
-        "Moving range: from one week to the next",
-        ranges,
-        [Level(0.0), *limits],
-        y=chart.measure.unit,
-        joined=len(chart.phases) == 1,
-        x_ticks=marks,
-        size=RANGE_SIZE,
-    )
-    return [sheet([whole], columns=1, size=SIZE), sheet([moving], columns=1, size=RANGE_SIZE)]
+    moving = "Moving range: from one week to the next"
+    return [whole, *([drawn(moving, ranges, [Level(0.0), *limits], RANGE_SIZE)] if ranges else [])]
 
 
 def _at(week: Week) -> float:
@@ -84,13 +73,9 @@ def _levels(phase: Phase) -> list[Level]:
 
 
 def _ranges(phase: Phase) -> list[Point]:
-    judged = phase.judged
     return [
-        Point(
-            _at(week), abs(week.mean - judged[index - 1].mean), marked=index in phase.jumps and index >= phase.baseline
-        )
-        for index, week in enumerate(judged)
-        if index
+        Point(_at(week), abs(week.mean - before.mean), marked=index in phase.jumps and index >= phase.baseline)
+        for index, (before, week) in enumerate(pairwise(phase.judged), 1)
     ]
 
 
@@ -98,8 +83,5 @@ def _ticks(weeks: list[Week]) -> list[tuple[float, str]]:
     """Every so many weeks, from the first to the last."""
     first, last = (pick(week.monday for week in weeks).toordinal() // DAYS for pick in (min, max))
     every = max(1, -(-(last - first) // MOST_TICKS))
-    return [(number + 1 / DAYS, _named(number)) for number in range(first, last + 1, every)]
-
-
-def _named(number: int) -> str:
-    return week_name(date.fromordinal(number * DAYS + 1))
+    mondays = ((number, date.fromordinal(number * DAYS + 1)) for number in range(first, last + 1, every))
+    return [(number + 1 / DAYS, week_name(monday)) for number, monday in mondays]

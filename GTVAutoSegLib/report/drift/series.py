@@ -12,7 +12,7 @@ import numpy as np
 
 from ...system.names import counted
 from .change import SHORTEST, Shift, largest_shift
-from .nelson import Signal, name_of, signals
+from .nelson import RULES, Signal, signals
 
 # Of fewer weeks no limits are given: those of 8 are uncertain enough.
 LEAST = 8
@@ -94,6 +94,11 @@ class Phase:
         return self.weeks[self.skipped :]
 
     @property
+    def names(self) -> list[str]:
+        """Of the weeks that are judged."""
+        return [week.name for week in self.judged]
+
+    @property
     def is_judged(self) -> bool:
         """Whether enough weeks follow the baseline for a change to be told."""
         return self.baseline >= LEAST and len(self.judged) - self.baseline >= SHORTEST
@@ -105,8 +110,7 @@ class Phase:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready values; weeks by name."""
-        names = [week.name for week in self.judged]
-        limits, shift = self.limits, self.shift
+        names, limits, shift = self.names, self.limits, self.shift
         return {
             "version": self.version,
             "digest": self.digest,
@@ -120,7 +124,7 @@ class Phase:
             "signals": [
                 {
                     "rule": one.rule,
-                    "name": name_of(one.rule),
+                    "name": RULES[one.rule].name,
                     "from": names[one.first],
                     "to": names[one.last],
                     "within_baseline": one.last < self.baseline,

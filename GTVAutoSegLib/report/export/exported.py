@@ -47,18 +47,3 @@ class Exported:
     base: Path | None = None
     approved: bool = False
     ct: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def roi(self) -> str:
-        """Name of the first region."""
-        return self.regions[0].name
-
-    @property
-    def algorithm(self) -> str:
-        """Algorithm of the first region."""
-        return self.regions[0].algorithm
-
-    @property
-    def slices(self) -> int:
-        """Slices of the first region."""
-        return self.regions[0].slices
