@@ -101,9 +101,8 @@ def evaluate(
     if subject.predictions is not None:
         for case in cases:
             find_prediction(subject.predictions, case)
-    # Also before processes are started, whose initializer could not say what is wrong with a model or device.
-    measure = _measurer(subject)
-    do = measure if workers == 1 else partial(_measure, subject=subject)
+    _measurer(subject)  # what is wrong with a model or device is said before a case is read, or a process started
+    do = partial(_measure, subject=subject)
     for done, result in enumerate(in_order(do, cases, workers, networks=bool(subject.models))):
         if progress is not None:
             progress(EVALUATING, done + 1, len(cases))
@@ -173,8 +172,9 @@ def measure_model(
     ]
 
 
+@lru_cache(maxsize=1)
 def _measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]:
-    """A function that measures one case; models are loaded once."""
+    """A function that measures one case; models stay loaded in this process."""
     if subject.models:
         check_torch()
     # The reference, so that figures do not depend on the machine; `calibration` compares the others with it.
@@ -209,10 +209,4 @@ def _measure_prediction(folder: Path, case: Case, volume: Volume, reference: np.
 
 
 def _measure(case: Case, subject: Subject) -> list[Measurement] | Failure:
-    """Measure a case by the kept measurer of this process."""
-    return _kept_measurer(subject)(case)
-
-
-@lru_cache(maxsize=1)
-def _kept_measurer(subject: Subject) -> Callable[[Case], list[Measurement] | Failure]:
-    return _measurer(subject)
+    return _measurer(subject)(case)

@@ -32,7 +32,7 @@ def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str,
         f"<p>{badge(BADGES.get(verdict.verdict, 'not-done'), verdict.verdict)} {escape(verdict.sentence)}</p>",
         *paragraphs(verdict.remarks, "warning"),
         "<h2>Models</h2>",
-        table([_model(label, side) for label, side in (("old", old), ("new", new))], ["", "model", "given as"]),
+        table([(key, side.name, side.given) for key, side in sides.items()], ["", "model", "given as"]),
         "<h2>Means</h2>",
         table(
             [_mean(name, figure) for name, figure in verdict.figures.items()],
@@ -49,42 +49,32 @@ def comparison_page(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str,
     return page(f"Comparison: {new.name} and {old.name}", parts)
 
 
-def _model(label: str, side: Side) -> list[object]:
-    return [label, side.name, side.given]
-
-
 def _mean(name: str, figure: Figure) -> list[object]:
-    title, unit, decimals = FIGURES[name]
+    title, decimals = FIGURES[name]
     found = figure.difference
-    interval = UNDEFINED
-    if not math.isnan(found.low):
-        interval = f"{found.low:+.{decimals}f} to {found.high:+.{decimals}f}"
+    ends = f"{found.low:+.{decimals}f} to {found.high:+.{decimals}f}"
+    interval = UNDEFINED if math.isnan(found.low) else ends
     numbers = (number(figure.old, decimals), number(figure.new, decimals), number(found.mean, decimals, sign="+"))
-    return [f"{title} {unit}".strip(), *numbers, Number(interval), found.cases]
+    return [title, *numbers, Number(interval), found.cases]
 
 
 def _cases(pairs: Sequence[Pair], verdict: Verdict) -> str:
     """From the one that got worst to the one that got best; who has learned from a case where anybody has."""
     rows = [_case(pair, verdict) for pair in sorted(pairs, key=_gain)]
-    head = _head()
+    figures = (f"{title}, {key}" for title, _ in FIGURES.values() for key in (OLD, NEW))
+    head = ["case", *figures, "DSC difference", "learned by"]
     if not any(row[-1] for row in rows):
         rows, head = [row[:-1] for row in rows], head[:-1]
     return table(rows, head)
 
 
-def _head() -> list[str]:
-    figures = [f"{title} {unit}".strip() for title, unit, _ in FIGURES.values()]
-    return ["case", *(f"{figure}, {key}" for figure in figures for key in (OLD, NEW)), "DSC difference", "learned by"]
-
-
 def _case(pair: Pair, verdict: Verdict) -> list[object]:
     numbers = [
         number(float(getattr(side, name)), decimals)
-        for name, (_, _, decimals) in FIGURES.items()
+        for name, (_, decimals) in FIGURES.items()
         for side in (pair.old, pair.new)
     ]
-    by = ", ".join(key for key, one in verdict.learned.items() if pair.case in one.cases)
-    return [pair.case, *numbers, number(_gain(pair), 3, sign="+"), by]
+    return [pair.case, *numbers, number(_gain(pair), 3, sign="+"), ", ".join(verdict.learned_by(pair.case))]
 
 
 def _gain(pair: Pair) -> float:

@@ -44,16 +44,17 @@ class Learned:
         return f"{model} {', and '.join(said)}" if said else ""
 
 
-def learned_from(bundle: Bundle, voxels: Mapping[str, str]) -> Learned:
+def learned_from(bundles: Bundle | Mapping[str, Bundle], voxels: Mapping[str, str]) -> Learned:
     """Whether a model has learned from some cases, or was chosen on them.
 
     Args:
-        bundle: of the model.
+        bundles: of the model; or, of a run, that of each case, by its name.
         voxels: `training.data.imports.voxels.voxels_sha256` of each case's CT, by its name.
     """
-    told = {name: bundle.info.training_data.learned_from(one) for name, one in voxels.items()}
+    asked = {name: (bundles[name] if isinstance(bundles, Mapping) else bundles).info.training_data for name in voxels}
+    told = {name: asked[name].learned_from(one) for name, one in voxels.items()}
     known = tuple(name for name, answer in told.items() if answer)
-    chosen = tuple(name for name, one in voxels.items() if one in bundle.info.training_data.chosen_on)
+    chosen = tuple(name for name, one in voxels.items() if one in asked[name].chosen_on)
     if known:
         return Learned(ALL if len(known) == len(told) else SOME, known, chosen)
     return Learned(UNKNOWN if None in told.values() else NONE, chosen=chosen)

@@ -39,14 +39,15 @@ def plot(measurements: Sequence[Measurement], title: str) -> str:
     by_variant = {_short(variant): [one for one in measurements if one.variant == variant] for variant in variants}
     tolerances = {f"within {tolerance} mm": f"surface_dice_{tolerance}mm" for tolerance in SURFACE_DICE_MM}
     charts = [
-        _columns(f"{title}: DSC", _values(by_variant, "dsc"), models),
-        _columns("95th percentile of the surface distance, mm", _values(by_variant, "hd95_mm"), models),
+        _columns(f"{title}: DSC", {text: _values(some, "dsc") for text, some in by_variant.items()}, models),
+        _columns(
+            "95th percentile of the surface distance, mm",
+            {text: _values(some, "hd95_mm") for text, some in by_variant.items()},
+            models,
+        ),
         _columns(
             f"Surface Dice, {heading(variants[0])}",
-            {
-                text: [(one.model, getattr(one.agreement, metric)) for one in main]
-                for text, metric in tolerances.items()
-            },
+            {text: _values(main, metric) for text, metric in tolerances.items()},
             models,
         ),
         _volumes(main, models),
@@ -59,8 +60,8 @@ def _short(variant: str) -> str:
     return SHORT[own] if slack is None else f"box {slack:g} mm"
 
 
-def _values(groups: Mapping[str, Sequence[Measurement]], metric: str) -> dict[str, Values]:
-    return {text: [(one.model, getattr(one.agreement, metric)) for one in group] for text, group in groups.items()}
+def _values(group: Sequence[Measurement], metric: str) -> Values:
+    return [(one.model, getattr(one.agreement, metric)) for one in group]
 
 
 def _columns(title: str, groups: Mapping[str, Values], models: Sequence[str]) -> str:

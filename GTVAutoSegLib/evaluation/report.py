@@ -11,6 +11,7 @@ import numpy as np
 
 from ..images.metrics import Agreement, SliceCounts
 from ..system.csv_text import to_csv
+from ..system.names import counted
 from ..system.settings import as_json
 from .boxes import unboxed
 from .cases import ALL_SLICES, CASCADE, PREDICTIONS, TRUE_SLICES, Measurement
@@ -198,9 +199,9 @@ def _remarks(figures: dict[str, Any]) -> list[str]:
     remarks = [f"slices: {scores} over {sum(slices[count] for count in COUNTS)}"]
     if undefined:
         remarks.append(
-            f"distances are undefined for {undefined} {'case' if undefined == 1 else 'cases'} and left out of their "
-            f"means; empty is the mask in "
-            f"{empty['mask']} (DSC 0), the reference in {empty['reference']} (DSC 0), both in {empty['both']} (DSC 1)"
+            f"distances are undefined for {counted(undefined, 'case')} and left out of their means; empty is the mask "
+            f"in {empty['mask']} (DSC 0), the reference in {empty['reference']} (DSC 0), both "
+            f"in {empty['both']} (DSC 1)"
         )
     return remarks
 

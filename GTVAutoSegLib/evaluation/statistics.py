@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-RESAMPLES = 10_000
+RESAMPLES, SEED = 10_000, 0
 CONFIDENCE = 0.95
 
 
@@ -67,15 +67,12 @@ def summarise(values: np.ndarray) -> Summary:
     )
 
 
-def compare_systems(
-    ours: np.ndarray, theirs: np.ndarray, seed: int = 0, patients: Sequence[str] = ()
-) -> Difference | None:
+def compare_systems(ours: np.ndarray, theirs: np.ndarray, patients: Sequence[str] = ()) -> Difference | None:
     """``ours`` minus ``theirs``, float (folds, cases) of the same folds and cases; NaN is undefined.
 
     Args:
         ours: figures of one system.
         theirs: of the other one.
-        seed: of the bootstrap.
         patients: whose each case is; () where each is a patient of its own.
 
     Returns:
@@ -94,7 +91,7 @@ def compare_systems(
     sums, counts = np.bincount(places, weights=cases), np.bincount(places)
     low = high = p = math.nan
     if len(sums) > 1:
-        drawn = np.random.default_rng(seed).integers(0, len(sums), (RESAMPLES, len(sums)))
+        drawn = np.random.default_rng(SEED).integers(0, len(sums), (RESAMPLES, len(sums)))
         edges = np.array([1 - CONFIDENCE, 1 + CONFIDENCE]) / 2
         means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
         low, high = (float(edge) for edge in np.quantile(means, edges))

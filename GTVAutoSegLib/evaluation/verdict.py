@@ -11,20 +11,17 @@ import numpy as np
 
 from ..model.bundle import read_bundle
 from ..system.csv_text import to_csv
+from ..system.names import counted
 from ..system.settings import as_json
 from .comparison import NEW, OLD, Pair, Side
-from .learned import ALL, LIMITS, NONE, SOME, UNKNOWN, Learned, learned_from
+from .learned import ALL, LIMITS, SOME, UNKNOWN, Learned, learned_from
 from .statistics import Difference, compare_systems
 
 BETTER, WORSE, NOTHING = "better", "worse", "no difference shown"
 # With fewer no rank test reaches 5 %, and the interval of a bootstrap is too narrow.
 FEWEST_PATIENTS = 6
-# Figure: what it is called, its unit, decimals.
-FIGURES = {
-    "dsc": ("DSC", "", 3),
-    "hd95_mm": ("HD95", "mm", 1),
-    "added_path_length_mm": ("added path length", "mm", 0),
-}
+# Figure: what it is called, with its unit, and decimals.
+FIGURES = {"dsc": ("DSC", 3), "hd95_mm": ("HD95 mm", 1), "added_path_length_mm": ("added path length mm", 0)}
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,10 @@ class Verdict:
     figures: dict[str, Figure]
     learned: dict[str, Learned]
     remarks: tuple[str, ...]
+
+    def learned_by(self, case: str) -> list[str]:
+        """Which sides are known to have learned from a case."""
+        return [key for key, one in self.learned.items() if case in one.cases]
 
 
 def judge(pairs: Sequence[Pair], sides: Mapping[str, Side], patients: Mapping[str, str] | None = None) -> Verdict:
@@ -92,7 +93,11 @@ def to_json(verdict: Verdict, pairs: Sequence[Pair], sides: Mapping[str, Side]) 
             for name, figure in verdict.figures.items()
         },
         "cases": [
-            {"case": pair.case, **{key: _values(pair, key) for key in (OLD, NEW)}, "learned": _who(verdict, pair)}
+            {
+                "case": pair.case,
+                **{key: _values(pair, key) for key in (OLD, NEW)},
+                "learned": verdict.learned_by(pair.case),
+            }
             for pair in pairs
         ],
         "models": {key: _identity(side) for key, side in sides.items()},
@@ -120,7 +125,7 @@ def _figure(pairs: Sequence[Pair], name: str, patients: Sequence[str]) -> Figure
 
 def _decide(dsc: Figure, new: Learned) -> tuple[str, str]:
     found = dsc.difference
-    of = f" of {found.patients} patient{'s' * (found.patients != 1)}" if found.patients < found.cases else ""
+    of = f" of {counted(found.patients, 'patient')}" if found.patients < found.cases else ""
     numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {found.cases} cases{of}"
     if new.kind in (SOME, ALL):
         return NOTHING, f"Nothing is shown: the new model has learned from cases it was measured on ({numbers})."
@@ -135,21 +140,12 @@ def _decide(dsc: Figure, new: Learned) -> tuple[str, str]:
 
 
 def _learned(pairs: Sequence[Pair], side: Side) -> Learned:
-    """Over all bundles of a side, each asked about the cases that it outlines."""
-    parts = [
-        learned_from(read_bundle(path), {pair.case: pair.voxels for pair in pairs if side.bundles[pair.case] == path})
-        for path in dict.fromkeys(side.bundles[pair.case] for pair in pairs)
-    ]
-    known = tuple(case for part in parts for case in part.cases)
-    # A run says it of all its cases in remarks of its own.
-    chosen = () if side.remarks else tuple(case for part in parts for case in part.chosen)
-    if known:
-        return Learned(ALL if len(known) == len(pairs) else SOME, known, chosen)
-    return Learned(UNKNOWN if any(part.kind == UNKNOWN for part in parts) else NONE, chosen=chosen)
-
-
-def _who(verdict: Verdict, pair: Pair) -> list[str]:
-    return [key for key, one in verdict.learned.items() if pair.case in one.cases]
+    bundles = {path: read_bundle(path) for path in set(side.bundles.values())}
+    found = learned_from(
+        {pair.case: bundles[side.bundles[pair.case]] for pair in pairs}, {pair.case: pair.voxels for pair in pairs}
+    )
+    # A run says of all its cases what was chosen on them, in remarks of its own.
+    return replace(found, chosen=()) if side.remarks else found
 
 
 def _identity(side: Side) -> dict[str, Any]:
@@ -159,8 +155,7 @@ def _identity(side: Side) -> dict[str, Any]:
 
 
 def _value(pair: Pair, key: str, name: str) -> float:
-    side = pair.old if key == OLD else pair.new
-    return float(getattr(side, name))
+    return float(getattr(getattr(pair, key), name))
 
 
 def _values(pair: Pair, key: str) -> dict[str, float | None]:

@@ -18,6 +18,7 @@ from GTVAutoSegLib.evaluation.commission.limits import Limits
 from GTVAutoSegLib.evaluation.commission.page import commission_page
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.volume import Volume
+from GTVAutoSegLib.system.settings import as_json
 
 
 def test_a_limit_that_is_missed_narrowly_is_told_with_the_decimals_that_show_it():
@@ -70,7 +71,7 @@ def test_a_commission_is_filed_as_page_and_json(filed, clinic):
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<thead>" in page and "Carried out by" in page
     assert "does not tell which CTs it has learned from" in page
-    assert read_commission(filed).to_json() == content
+    assert as_json(read_commission(filed)) == content
 
 
 def test_one_case_is_filed_without_limits_of_agreement(tmp_path, everywhere):

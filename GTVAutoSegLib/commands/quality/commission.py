@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...system.files import make_folder, whole_file
     from ...system.lock import locked
     from ...system.progress import progress_bar
+    from ...system.settings import as_json
 
     if arguments.write_limits is not None:
         write_limits(arguments.write_limits)
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         # The JSON is the mark: it goes before another page comes, and comes last, so that it never lies beside a page
         # of other figures.
         with whole_file(output / FILE) as mark, whole_file(output / PAGE) as page:
-            mark.write_text(json.dumps(done.to_json(), indent=2) + "\n", encoding="utf-8")
+            mark.write_text(json.dumps(as_json(done), indent=2) + "\n", encoding="utf-8")
             page.write_text(commission_page(done, worst), encoding="utf-8")
             (output / FILE).unlink(missing_ok=True)
     print(done.sentence)

@@ -11,7 +11,6 @@ from ...cascade.result import ModelRecord
 from ...images.metrics import added_path_length, compare, surface_dice
 from ...images.placement import tumour_slices
 from ...images.volume import Volume, bounding_box
-from ...system.settings import as_json
 from ..cases import Failure
 from .limits import Limits
 
@@ -273,11 +272,6 @@ class Commission:
     passed: bool = False
     sentence: str = ""
     against: Against | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        content: dict[str, Any] = as_json(self)
-        return content
 
     @property
     def tumours(self) -> tuple[CaseFigures, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ....system.names import counted
 from ....training.presets import Preset
 from ..parts import Setup
 from ..request import Request
@@ -33,7 +34,7 @@ class Caption:
         setup = self.setup
         learning = len(setup.cases) - len(setup.test)
         parts = setup.fold_count
-        tests = f"{len(setup.test)} test case{'s' * (len(setup.test) != 1)}"
+        tests = f"{counted(len(setup.test), 'test case')}"
         folds = f"{parts} folds" if len(setup.folds) == parts else f"{parts} folds, {len(setup.folds)} of them run"
         return (
             f"{setup.task.title}, data set {self.request.dataset.resolve().name}: {learning} cases to learn from in "
@@ -45,7 +46,7 @@ class Caption:
         """Size of input and networks, and epochs."""
         setup, task = self.setup, self.setup.task
         epochs = " and ".join(
-            f"at most {run.epochs} epoch{'s' * (run.epochs > 1)}"
+            f"at most {counted(run.epochs, 'epoch')}"
             + (f" instead of {full.epochs}" if run.epochs < full.epochs else "")
             + of
             for run, full, of in self._epochs()
