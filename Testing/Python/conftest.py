@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import stat
 import sys
 import tempfile
@@ -21,6 +22,11 @@ import pytest
 from Testing.runtime.pytest_fixtures import _booted, load_module, pytest_runtest_call, slicer_runtime
 
 __all__ = ["_booted", "load_module", "pytest_runtest_call", "slicer_runtime"]
+
+# Heard here and in child processes also where the tests run under `nohup` or behind a shell's `&`, which ignore them.
+for name, heard in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, name), heard)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,10 @@ from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.cascade.person import simulated_box
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled, DiskError
-from GTVAutoSegLib.evaluation.comparison import NEW, OLD, Outlined, Pair, Side
-from GTVAutoSegLib.evaluation.verdict import BETTER, NOTHING, WORSE, judge
+from GTVAutoSegLib.evaluation import comparison
+from GTVAutoSegLib.evaluation.verdict import NOTHING
 from GTVAutoSegLib.images.metrics import added_path_length, compare
 from GTVAutoSegLib.images.read import read_volume
-from GTVAutoSegLib.images.volume import Volume
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +53,7 @@ def test_every_case_is_outlined_by_the_fold_that_did_not_learn_from_it(data, run
     found = json.loads((tmp_path / "comparison.json").read_text())
     assert [case["case"] for case in found["cases"]] == [f"patient{n}" for n in range(4)]
     assert found["learned"] == {"old": "unknown", "new": "none"}
+    assert any(text.endswith("is not what was measured, but each fold's own") for text in found["remarks"])
     # As `evaluate` measures the same folds.
     assert main(["evaluate", str(data), "--run", str(run), "--output", str(tmp_path / "e"), "--device", "cpu"]) == 0
     rows = list(csv.DictReader((tmp_path / "e" / "cases.csv").read_text().splitlines()))
@@ -86,13 +85,37 @@ def test_of_a_run_with_one_finished_fold_its_cases_are_compared(data, run, prese
     assert "and it takes at least 6 patients to show one" in capsys.readouterr().out
 
 
+def test_runs_whose_finished_folds_share_no_case_are_refused(data, run, tmp_path, capsys):
+    for number in range(2):
+        one = shutil.copytree(run, tmp_path / f"run{number}")
+        for other in {0, 1, 2, 3} - {number}:
+            shutil.rmtree(one / f"fold_{other}" / "phantom")
+    assert compared(data, tmp_path / "run0", tmp_path / "run1", tmp_path / "out") == 2
+    assert "have no case of" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_sides_of_one_name_and_version_are_told_apart_by_what_was_given(data, run):
+    _, sides = comparison.plan_comparison(data, str(run / "fold_0" / "phantom"), str(run / "fold_1" / "phantom"))
+    names = [side.name for side in sides.values()]
+    assert names == [f"phantom 1.1.0 ({run / f'fold_{number}' / 'phantom'})" for number in range(2)]
+
+
+def test_both_are_computed_in_the_reference_precision(data, run, present, tmp_path, monkeypatch):
+    asked = []
+    load = comparison.load_model
+    monkeypatch.setattr(comparison, "load_model", lambda *given: (asked.append(given[1:]), load(*given))[1])
+    assert compared(data, present, run / "phantom", tmp_path) == 0
+    assert asked == [("cpu", "fp32")] * 2
+
+
 def test_the_same_model_twice_and_a_wrong_box_are_refused(data, run, present, tmp_path, capsys):
     assert compared(data, present, present, tmp_path) == 2
     assert "are the same model (for the case patient0)" in capsys.readouterr().err
     assert compared(data, run / "fold_0" / "phantom", run, tmp_path) == 2
     assert "are the same model (for the case" in capsys.readouterr().err
-    assert compared(data, present, run, tmp_path, "--box", "-1") == 2
-    assert "--box is -1; expected mm from 0 to 1000" in capsys.readouterr().err
+    for box in ("-1", "1000"):
+        assert compared(data, present, run, tmp_path, "--box", box) == 2
+        assert f"--box is {box}; expected mm from 0 to 1000" in capsys.readouterr().err
     assert compared(data, present, run, data) == 2
     assert "is the data set itself" in capsys.readouterr().err
 
@@ -134,56 +157,6 @@ def test_both_look_inside_the_box_and_what_is_drawn_anew_is_the_references(data,
         # It outlines all of the CT, whose border is nowhere the tumour's: all of the reference has to be drawn.
         drawn = added_path_length(np.zeros_like(reference), reference, volume).sum()
         assert whole["added_path_length_mm"] == pytest.approx(drawn, abs=1e-3)
-
-
-def outlined(dsc: float) -> Outlined:
-    mask = np.zeros((3, 8, 8), np.uint8)
-    mask[1, 2:5, 2:5] = 1
-    return Outlined(dsc, compare(mask, mask, Volume(mask.astype(np.int16))).hd95_mm, 10 * (1 - dsc))
-
-
-def pairs(differences: list[float]) -> list[Pair]:
-    return [
-        Pair(f"case{number}", f"{number:016}", outlined(0.5), outlined(0.5 + one))
-        for number, one in enumerate(differences)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("differences", "verdict", "sentence"),
-    [
-        ([0.1, 0.2, 0.1, 0.05, 0.1, 0.15], BETTER, "The new model is better: mean DSC 0.617 instead of 0.500"),
-        ([-0.1, -0.2, -0.1, 0.02, -0.1, -0.15], WORSE, "The new model is worse"),
-        ([0.1, -0.1, 0.1, -0.1, 0.1, -0.08], NOTHING, "No difference shown: mean DSC 0.503"),
-        ([0.3] * 5, NOTHING, "it takes at least 6 patients to show one"),
-    ],
-)
-def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differences, verdict, sentence):
-    side = Side("m", "m 1", {f"case{number}": present for number in range(len(differences))})
-    found = judge(pairs(differences), {OLD: side, NEW: side})
-    assert found.verdict == verdict and sentence in found.sentence
-    assert np.isnan(found.figures["dsc"].difference.low) == (len(differences) < 6)
-    lengths = found.figures["added_path_length_mm"]
-    assert lengths.difference.mean == pytest.approx(-10 * np.mean(differences))
-
-
-def test_cases_of_one_patient_are_no_further_evidence(present):
-    gains = [0.3] * 10 + [-0.05, 0.05, -0.05, 0.05, -0.05]
-    side = Side("m", "m 1", {f"case{number}": present for number in range(len(gains))})
-    sides = {OLD: side, NEW: side}
-    assert judge(pairs(gains), sides).verdict == BETTER
-    found = judge(pairs(gains), sides, {f"case{number}": "one" for number in range(10)})
-    assert found.verdict == NOTHING and "15 cases of 6 patients" in found.sentence
-    found = judge(pairs(gains), sides, dict.fromkeys(side.bundles, "one"))
-    assert found.verdict == NOTHING and "15 cases of 1 patient, and it takes at least 6 patients" in found.sentence
-
-
-def test_cases_that_hold_the_same_ct_are_no_further_evidence(present):
-    gains = [0.3] * 10 + [-0.05, 0.05, -0.05, 0.05, -0.05]
-    side = Side("m", "m 1", {f"case{number}": present for number in range(len(gains))})
-    copied = [replace(pair, voxels="0" * 16) if number < 10 else pair for number, pair in enumerate(pairs(gains))]
-    found = judge(copied, {OLD: side, NEW: side})
-    assert found.verdict == NOTHING and "15 cases of 6 patients" in found.sentence
 
 
 def test_the_command_knows_whose_cases_are(data, run, present, tmp_path):

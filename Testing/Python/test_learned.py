@@ -12,7 +12,7 @@ from bundles import make_bundle
 from datasets import write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.commands.cli import main
-from GTVAutoSegLib.evaluation.learned import learned_from
+from GTVAutoSegLib.evaluation.learned import ALL, SOME, Learned, learned_from
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.system.settings import PreprocessSettings
@@ -64,6 +64,12 @@ def test_a_fold_says_that_its_own_cases_chose_its_epochs(data, trained):
     both = known.sentence("It")
     assert f"and has its epochs or thresholds from 1 of these cases ({own}), so its figures flatter" in both
     assert both.count("flatter") == 1
+
+
+def test_of_many_cases_five_are_named():
+    names = tuple("abcdef")
+    assert "from all of these cases (a, b, c, d, e, ...)" in Learned(ALL, names).sentence("It")
+    assert "from 5 of these cases (a, b, c, d, e), so" in Learned(SOME, names[:5]).sentence("It")
 
 
 def test_what_chose_the_model_one_began_with_counts_unless_it_taught_later(data, trained, tmp_path):
