@@ -17,8 +17,8 @@ from ..system.allocator import give_back_freed_memory
 from ..system.files import is_utf8, temporary_folder
 from ..system.names import suffix_of
 from .dicom.series import read_dicom_series
-from .headers import HEADER_READERS, Header, check_header
-from .headers.header import agree
+from .headers import HEADER_READERS, check_header
+from .headers.header import Header, agree
 from .headers.nifti import contradiction
 from .headers.stored_voxels import read_voxels
 from .itk import opened, reading_image

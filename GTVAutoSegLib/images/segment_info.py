@@ -55,6 +55,5 @@ def as_left(segment: SegmentInfo, sha256: str, segment_id: str, packed: str) -> 
         segment_id: under which it is stored.
         packed: its mask, see `masks.packed`.
     """
-    marks = {ROI_TAG: segment.name, MASK_TAG: sha256, RESULT_TAG: segment_id, NAME_TAG: segment.name}
-    marks[AUTOMATIC_TAG] = packed
-    return replace(segment, tags={**segment.tags, **marks})
+    marks = {MASK_TAG: sha256, RESULT_TAG: segment_id, AUTOMATIC_TAG: packed}
+    return replace(segment, tags={**segment.tags, ROI_TAG: segment.name, NAME_TAG: segment.name, **marks})

@@ -221,12 +221,8 @@ def check_ct(volume: Volume) -> None:
         InputError: another modality, voxels that are not finite, nothing but air, one value everywhere, the values of
             a label map or an 8-bit picture, or axial slices smaller than 16 x 16 pixels.
     """
-    if "ct" not in volume.kept:
-        _check_ct(volume)
-        volume.kept["ct"] = True
-
-
-def _check_ct(volume: Volume) -> None:
+    if "ct" in volume.kept:
+        return
     array = volume.array
     if volume.modality not in (None, "CT"):
         raise InputError(f"{volume.source} has the modality {volume.modality}; expected CT, so give the CT series")
@@ -255,6 +251,7 @@ def _check_ct(volume: Volume) -> None:
             f"{volume.source} holds nothing above {high:g} HU, which is all air; expected a patient in HU, so check "
             "the rescale slope and intercept of the export"
         )
+    volume.kept["ct"] = True
 
 
 def check_finite(source: str | Path, array: np.ndarray) -> None:

@@ -37,6 +37,11 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 1, *, bias: 
     )
 
 
+def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two 3 x 3 convolutions."""
+    return nn.Sequential(conv_bn_relu(in_channels, out_channels, 3), conv_bn_relu(out_channels, out_channels, 3))
+
+
 def resize(x: Tensor, size: Sequence[int], *, corner_aligned: bool = False) -> Tensor:
     """Bilinear interpolation of (N, C, h, w) to (N, C, H, W)."""
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=corner_aligned)
@@ -60,7 +65,7 @@ def initialise_decoder(parts: Iterable[nn.Module]) -> None:
                     nn.init.zeros_(module.bias)
 
 
-def initialise_head(head: nn.Conv2d) -> None:
+def initialise_head(head: nn.Conv2d | nn.Linear) -> None:
     """Draw the kernels of a last layer, as Glorot and Bengio 2010; its bias is zero."""
     nn.init.xavier_uniform_(head.weight)
     if head.bias is not None:

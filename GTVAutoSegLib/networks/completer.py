@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from .blocks import conv_bn_relu, resize
+from .blocks import conv_bn_relu, double_conv, resize
 
 DEPTHS = (1, 2, 4, 6, 8)  # channels of the levels, finest first, in widths
 
@@ -26,11 +26,9 @@ class CompleterUNet(nn.Module):
         super().__init__()
         channels = [width * depth for depth in DEPTHS]
         before = [in_channels, *channels[:-1]]
-        self.down = nn.ModuleList(
-            nn.Sequential(conv_bn_relu(a, b, 3), conv_bn_relu(b, b, 3)) for a, b in zip(before, channels)
-        )
+        self.down = nn.ModuleList(double_conv(a, b) for a, b in zip(before, channels))
         self.narrow = nn.ModuleList(conv_bn_relu(b, a) for a, b in pairwise(channels))
-        self.up = nn.ModuleList(nn.Sequential(conv_bn_relu(a, a, 3), conv_bn_relu(a, a, 3)) for a in channels[:-1])
+        self.up = nn.ModuleList(double_conv(a, a) for a in channels[:-1])
         self.head = nn.Conv2d(width, 1, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from .baselines.swin import Swin
 from .blocks import Encoder
 from .efficientnet import EfficientNetLite0
-from .origin import Origin, Variant
+from .origin import Origin, variant
 from .resnet import Bottleneck, ResNet
 
 RESNET50 = Origin(ResNet.ORIGIN.paper, "as resnet18; the stride lies in the 3 x 3 convolution")
 SHORT = Origin(EfficientNetLite0.ORIGIN.paper, "as efficientnet-lite0, with one block of 192 channels instead of four")
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "resnet18": ResNet,
-    "resnet34": Variant(ResNet, Origin(ResNet.ORIGIN.paper, "as resnet18"), counts=(3, 4, 6, 3)),
-    "resnet50": Variant(ResNet, RESNET50, block=Bottleneck, counts=(3, 4, 6, 3)),
+    "resnet34": variant(ResNet, Origin(ResNet.ORIGIN.paper, "as resnet18"), counts=(3, 4, 6, 3)),
+    "resnet50": variant(ResNet, RESNET50, block=Bottleneck, counts=(3, 4, 6, 3)),
     "swin": Swin,
     "efficientnet-lite0": EfficientNetLite0,
-    "efficientnet-lite0-short": Variant(EfficientNetLite0, SHORT, last=1),
+    "efficientnet-lite0-short": variant(EfficientNetLite0, SHORT, last=1),
 }
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .blocks import initialise_head
 from .origin import Origin
 from .sanet import SANet
 
@@ -40,8 +41,7 @@ class MultiTaskSANet(SANet):
         super().__init__(in_channels, width, classes)
         self.slice_dropout = nn.Dropout(dropout)
         self.slice_head = nn.Linear(self.encoder.channels[-1], 1)
-        nn.init.xavier_uniform_(self.slice_head.weight)
-        nn.init.zeros_(self.slice_head.bias)
+        initialise_head(self.slice_head)
 
     def forward(self, x: Tensor) -> Tensor | PixelsAndSlice:  # type: ignore[override]
         """Map (N, C, H, W) to logits (N, classes, H, W), in training mode with the slices' logits."""

@@ -22,16 +22,11 @@ class Origin:
     published: float | None = None
 
 
-class Variant(partial):  # type: ignore[type-arg]
-    """A network with other arguments, under a name and an origin of its own: ``Variant(network, origin, ...)``."""
-
-    ORIGIN: Origin
-
-    def __new__(cls, network: Any, origin: Origin, **arguments: Any) -> Variant:
-        """Bind the arguments."""
-        made = super().__new__(cls, network, **arguments)
-        made.ORIGIN = origin
-        return made
+def variant(network: Any, origin: Origin, **arguments: Any) -> Any:
+    """A network with other arguments, under a name and an origin of its own."""
+    made = partial(network, **arguments)
+    made.ORIGIN = origin  # type: ignore[attr-defined]
+    return made
 
 
 def origin_of(entry: Any) -> Origin:

@@ -129,7 +129,11 @@ class SANet(nn.Module):
         self.smoothings = nn.ModuleList([conv_bn_relu(depth, depth, 3) for _ in lateral_channels])
         self.fusion = conv_bn_relu(4 * depth, depth, 3)
         self.head = nn.Conv2d(depth, classes, 1)
-        self._initialise()
+        initialise_decoder((self.pyramid, self.laterals, self.alignments, self.smoothings, self.fusion))
+        initialise_head(self.head)
+        for module in self.alignments:
+            if isinstance(module, SpatialAlignment) and not compat:
+                nn.init.zeros_(module.flow.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to logits (N, classes, H, W); any H and W from 32 upwards."""
@@ -147,13 +151,6 @@ class SANet(nn.Module):
         coarse = [resize(level, levels[-1].shape[2:]) for level in levels[:-1]]
         logits = self.head(self.fusion(torch.cat([levels[-1], *coarse[::-1]], dim=1)))
         return resize(logits, size, corner_aligned=self.compat)
-
-    def _initialise(self) -> None:
-        initialise_decoder((self.pyramid, self.laterals, self.alignments, self.smoothings, self.fusion))
-        initialise_head(self.head)
-        for module in self.modules():
-            if isinstance(module, SpatialAlignment) and not self.compat:
-                nn.init.zeros_(module.flow.weight)
 
 
 def _grid_coordinates(count: int, corner_aligned: bool, like: Tensor) -> Tensor:

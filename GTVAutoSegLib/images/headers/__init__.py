@@ -17,10 +17,8 @@ from ...errors import InputError
 from ...system.files import unreadable
 from .header import Header, check
 from .meta_image import read_meta_image
-from .nifti import GZIP_MAGIC, read_nifti
+from .nifti import read_nifti
 from .nrrd import read_nrrd
-
-__all__ = ["GZIP_MAGIC", "HEADER_READERS", "Header", "check_header"]
 
 HEADER_READERS: dict[str, Callable[[Path], Header]] = {
     ".nii": read_nifti,

@@ -123,9 +123,7 @@ def _forms(path: Path, spacing: tuple[float, ...], unpack: Callable[[str, int], 
     qform, sform = unpack("2h", 252)
     forms = []
     if qform > 0:
-        turn = _turn(unpack("3f", 256))
-        if turn is None:
-            raise unfit(path, "a qform whose quaternion is none", "one of length 1 at most")
+        turn = _turn(path, unpack("3f", 256))
         # pixdim[0] says whether the third axis is mirrored; 0 stands for 1.
         mirrored = -1.0 if unpack("f", 76)[0] < 0 else 1.0
         with np.errstate(invalid="ignore"):  # an infinite spacing is said for all formats
@@ -138,12 +136,12 @@ def _forms(path: Path, spacing: tuple[float, ...], unpack: Callable[[str, int], 
     return tuple(forms)
 
 
-def _turn(numbers: tuple[float, ...]) -> np.ndarray | None:
-    """The rotation of a quaternion that is given by its last three numbers; None where these are too long."""
+def _turn(path: Path, numbers: tuple[float, ...]) -> np.ndarray:
+    """The rotation of a quaternion that is given by its last three numbers; raises InputError for too long ones."""
     b, c, d = numbers
     square = 1 - (b * b + c * c + d * d)
     if square < -SQUARE:
-        return None
+        raise unfit(path, "a qform whose quaternion is none", "one of length 1 at most")
     a = math.sqrt(max(0.0, square))
     return np.array(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,28 +175,23 @@ def _described(path: Path) -> list[_Segment]:
     """The segments in the header, https://slicer.readthedocs.io, developer guide, segmentations."""
     with path.open("rb") as file:
         text = re.split(r"\r?\n\r?\n", file.read(HEADER_LIMIT).decode("utf-8", "replace"))[0]
-    fields = dict(line.split(":=", 1) for line in text.splitlines() if ":=" in line)
+    fields = defaultdict(str, dict(line.split(":=", 1) for line in text.splitlines() if ":=" in line))
     numbers = sorted({int(match[1]) for name in fields if (match := re.match(r"Segment(\d+)_", name))})
     if not numbers:
         raise InputError(f"{path} describes no segments; expected a segmentation saved by 3D Slicer, or another suffix")
     try:
-        return [_segment({name: fields.get(f"Segment{number}_{name}", "") for name in _KEYS}) for number in numbers]
+        return [_segment(fields, f"Segment{number}") for number in numbers]
     except ValueError:
         raise InputError(f"{path} describes its segments in a way that cannot be read; save it again") from None
 
 
-_KEYS = ("ID", "Name", "LabelValue", "Layer", "Color", "Tags")
-
-
-def _segment(fields: dict[str, str]) -> _Segment:
-    color = tuple(float(part) for part in fields["Color"].split())
-    tags = dict(part.split(":", 1) for part in fields["Tags"].split("|") if ":" in part)
+def _segment(fields: defaultdict[str, str], begin: str) -> _Segment:
     return _Segment(
-        fields["Name"].strip() or fields["ID"].strip(),
-        value=int(fields["LabelValue"] or 1),
-        layer=int(fields["Layer"] or 0),
-        color=color or None,
-        tags=tags,
+        fields[f"{begin}_Name"].strip() or fields[f"{begin}_ID"].strip(),
+        value=int(fields[f"{begin}_LabelValue"] or 1),
+        layer=int(fields[f"{begin}_Layer"] or 0),
+        color=tuple(float(part) for part in fields[f"{begin}_Color"].split()) or None,
+        tags=dict(part.split(":", 1) for part in fields[f"{begin}_Tags"].split("|") if ":" in part),
     )
 
 

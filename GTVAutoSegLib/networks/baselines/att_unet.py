@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..blocks import conv_bn, conv_bn_relu, resize
+from ..blocks import conv_bn, conv_bn_relu, double_conv, resize
 from ..origin import Origin
 from ..resnet import ResNet
-from .skips import SkipDecoder, double_conv
+from .skips import SkipDecoder
 from .unet import EncoderDecoder, decoder_channels, join_channels
 
 

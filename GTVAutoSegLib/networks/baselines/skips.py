@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..blocks import conv_bn_relu, resize
+from ..blocks import resize
 
 
 class Concatenation(nn.Module):
@@ -44,8 +44,3 @@ class SkipDecoder(nn.Module):
             x = join(x, fine)
         output: Tensor = self.last(resize(x, features[0].shape[2:]))
         return output
-
-
-def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two 3 x 3 convolutions."""
-    return nn.Sequential(conv_bn_relu(in_channels, out_channels, 3), conv_bn_relu(out_channels, out_channels, 3))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..blocks import conv_bn_relu, initialise_decoder, initialise_head, resize
+from ..blocks import conv_bn_relu, double_conv, initialise_decoder, initialise_head, resize
 from ..origin import Origin
 from ..resnet import Bottleneck, ResNet
-from .skips import Concatenation, SkipDecoder, double_conv
+from .skips import Concatenation, SkipDecoder
 
 HEADS, LAYERS = 12, 12
 # A position is learned for each pixel of the 32 x 32 map of a 512 x 512 slice; for other sizes the map of positions is

@@ -15,7 +15,6 @@ from .storage import Storage
 
 JPEG_START = b"\xff\xd8"
 JPEG_2000_START = b"\xff\x4f\xff\x51"
-RLE_HEADER = 64
 # Start of frame: JPEG's SOF0 to SOF15 without the three that mean something else, and JPEG-LS.
 FRAMES = {0xC0 + kind for kind in range(16)} - {0xC4, 0xC8, 0xCC} | {0xF7}
 
