@@ -88,6 +88,11 @@ def opened(name: str, image_io: str = "") -> sitk.ImageFileReader:
     return reader
 
 
+def volume_of(array: np.ndarray, reader: sitk.ImageFileReader, source: str = "") -> Volume:
+    """An array (z, y, x) with the geometry that a reader has found."""
+    return Volume(array, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), source)
+
+
 @contextmanager
 def names_for_itk(paths: Sequence[Path]) -> Iterator[list[str]]:
     """Names under which ITK can read the files: their own, or links beside each other."""
@@ -129,8 +134,7 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     except (RuntimeError, InputError) as error:
         raise OSError(reason(error)) from error
     shape = np.broadcast_to(array.dtype.type(0), reader.GetSize()[::-1])
-    got = Volume(shape, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
-    if not (got.same_grid(volume) and holds(header, array)):
+    if not (volume_of(shape, reader).same_grid(volume) and holds(header, array)):
         raise OSError("the file read back differs from what was written")
 
 

@@ -21,7 +21,7 @@ from .headers import HEADER_READERS, check_header
 from .headers.header import Header, agree
 from .headers.nifti import contradiction
 from .headers.stored_voxels import read_voxels
-from .itk import opened, reading_image
+from .itk import opened, reading_image, volume_of
 from .volume import Volume, check_geometry, narrow
 
 # Named, so that a PNG called ct.nrrd is not read as an image of 1 mm pixels.
@@ -61,13 +61,7 @@ def _read_file(path: Path) -> Volume:
         array, reader = _read_array(path, suffix, header)
     except MemoryError:
         raise InputError(f"{path} does not fit into memory; expected a CT of one patient") from None
-    volume = Volume(
-        narrow(array),
-        spacing=reader.GetSpacing(),
-        origin=reader.GetOrigin(),
-        direction=reader.GetDirection(),
-        source=str(path),
-    )
+    volume = volume_of(narrow(array), reader, str(path))
     check_geometry(volume)
     if not agree(volume.spacing, header.spacing):
         # ITK reads numbers as the process's locale writes them.

@@ -81,7 +81,7 @@ def check_outputs(paths: Iterable[str | Path], volume: Volume, others: Iterable[
         InputError: unknown suffix, a format that cannot hold the geometry, a folder missing or not writable, the same
             file twice, or a file of the input.
     """
-    inputs = [file for file in (*_inputs(volume), *others) if file.exists()]
+    inputs = [file for file in (Path(volume.source), *volume.dicom_files, *others) if file.exists()]
     seen: set[Path] = set()
     for path in map(Path, paths):
         mask_format(path)[1].check(volume, path)
@@ -125,10 +125,6 @@ def write_structure(structure: Structure, volume: Volume, path: str | Path, *, c
     # In lower case: ITK refuses some suffixes in upper case, and writes .MHA as two files.
     with whole_file(path, suffix) as temporary:
         chosen.write(replace(structure, mask=np.ascontiguousarray(mask, dtype=np.uint8)), volume, temporary)
-
-
-def _inputs(volume: Volume) -> list[Path]:
-    return [*([Path(volume.source)] if volume.source else []), *volume.dicom_files]
 
 
 def _write_image(structure: Structure, volume: Volume, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,9 +163,9 @@ def series_items(frames: Sequence[pydicom.Dataset]) -> Iterator[pydicom.Dataset]
 
 def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str, ...]]:
     """The regions of interest, and what cannot be told of any."""
-    drawn: dict[int, list[pydicom.Dataset]] = {}
+    drawn: dict[int, list[pydicom.Dataset]] = defaultdict(list)
     for item in data.get("ROIContourSequence") or ():
-        drawn.setdefault(int(item.ReferencedROINumber), []).append(item)
+        drawn[int(item.ReferencedROINumber)].append(item)
     named = list(data.get("StructureSetROISequence") or ())
     uses = Counter(int(item.ROINumber) for item in named)
     rois = []
@@ -174,17 +174,15 @@ def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str
         ambiguous = ""
         if uses[number] > 1:
             ambiguous = f"{uses[number]} ROIs have its number {number}"
-        elif len(drawn.get(number, ())) > 1:
+        elif len(drawn[number]) > 1:
             ambiguous = f"{len(drawn[number])} sets of contours have its number {number}"
-        contours = [contour for one in drawn.get(number, ()) for contour in one.get("ContourSequence") or ()]
-        frame = str(item.get("ReferencedFrameOfReferenceUID", ""))
         rois.append(
             Roi(
                 number,
                 name=str(item.get("ROIName", "")),
                 source=str(path),
-                items=contours,
-                frame_of_reference=frame,
+                items=[contour for one in drawn[number] for contour in one.get("ContourSequence") or ()],
+                frame_of_reference=str(item.get("ReferencedFrameOfReferenceUID", "")),
                 ambiguous=ambiguous,
             )
         )

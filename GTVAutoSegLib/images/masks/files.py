@@ -17,7 +17,7 @@ from ...system.tags import MASK_TAG, MODEL_TAG
 from ..headers import HEADER_READERS, check_header
 from ..headers.header import HEADER_LIMIT
 from ..headers.stored_voxels import read_voxels
-from ..itk import opened, reading_image, reason
+from ..itk import opened, reading_image, reason, volume_of
 from ..read import read_volume
 from ..segment_info import SegmentInfo
 from ..volume import Volume
@@ -211,5 +211,4 @@ def _layers(path: Path) -> list[Volume]:
     if len(shape) != 3:
         raise InputError(f"{path} is a {len(shape)}D image; expected a 3D segmentation, so save it again")
     array = array.reshape(*shape, components)
-    geometry = (reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), str(path))
-    return [Volume(array[..., layer], *geometry) for layer in range(components)]
+    return [volume_of(array[..., layer], reader, str(path)) for layer in range(components)]

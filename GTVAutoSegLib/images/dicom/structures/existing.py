@@ -58,42 +58,35 @@ def read_base(base: Path, source: DicomSource) -> Dataset:
         InputError: it is none, is damaged, or is of another patient, series or frame of reference.
     """
     with reading(base, "RTSTRUCT"):
-        return _read_base(base, source)
+        structures = read_structure_set(base)
+        for roi in structures.rois:
+            roi.contours  # noqa: B018  damage is said now, and not by the system that the result goes to
+        patient = source.slices[0].patient
+        if structures.patient.unlike(patient) or structures.patient.id != patient.id:
+            raise InputError(f"{base} is of another patient than {source}; expected a structure set of this CT")
+        data = open_structure_set(base)
+        syntax = data.file_meta.get("TransferSyntaxUID")
+        if syntax is None or syntax.is_little_endian:  # the retired big-endian one stays as it is
+            data.file_meta = data.file_meta or FileMetaDataset()
+            data.file_meta.TransferSyntaxUID = TRANSFER_SYNTAX
+        _refer_to_all(data, base, source)
+        data.PredecessorStructureSetSequence = [reference(RTStructureSetStorage, structures.uid)]
+        for name in _OUTDATED:
+            data.pop(name, None)
+        fill_empty(data)
+        if "FrameOfReferenceUID" in data and "PositionReferenceIndicator" not in data:
+            data.PositionReferenceIndicator = None
+        for name in SEQUENCES:
+            if data.get(name) is None:
+                setattr(data, name, [])
+        return data
 
 
-def _read_base(base: Path, source: DicomSource) -> Dataset:
-    structures = read_structure_set(base)
-    for roi in structures.rois:
-        roi.contours  # noqa: B018  damage is said now, and not by the system that the result goes to
-    first = source.slices[0]
-    if structures.patient.unlike(first.patient) or structures.patient.id != first.patient.id:
-        raise InputError(f"{base} is of another patient than {source}; expected a structure set of this CT")
-    data = open_structure_set(base)
-    syntax = data.file_meta.get("TransferSyntaxUID")
-    if syntax is None or syntax.is_little_endian:  # the retired big-endian one stays as it is
-        data.file_meta = data.file_meta or FileMetaDataset()
-        data.file_meta.TransferSyntaxUID = TRANSFER_SYNTAX
-    _refer_to_all(data, base, source)
-    predecessor = Dataset()
-    predecessor.ReferencedSOPClassUID, predecessor.ReferencedSOPInstanceUID = RTStructureSetStorage, structures.uid
-    data.PredecessorStructureSetSequence = [predecessor]
-    for name in _OUTDATED:
-        data.pop(name, None)
-    fill_empty(data)
-    if "FrameOfReferenceUID" in data and "PositionReferenceIndicator" not in data:
-        data.PositionReferenceIndicator = None
-    for name in SEQUENCES:
-        if data.get(name) is None:
-            setattr(data, name, [])
-    return data
-
-
-def image_item(source: DicomSource, index: int) -> Dataset:
-    """An item that refers to a slice."""
-    image = Dataset()
-    image.ReferencedSOPClassUID = source.slices[index].sop_class
-    image.ReferencedSOPInstanceUID = source.slices[index].instance
-    return image
+def reference(sop_class: str, instance: str) -> Dataset:
+    """An item that refers to an object by its SOP class and instance UID."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
+    return item
 
 
 def _refer_to_all(data: Dataset, base: Path, source: DicomSource) -> None:
@@ -115,5 +108,5 @@ def _refer_to_all(data: Dataset, base: Path, source: DicomSource) -> None:
         )
     images = series.get("ContourImageSequence") or ()
     there = {image.get("ReferencedSOPInstanceUID") for image in images}
-    missing = [image_item(source, index) for index, one in enumerate(source.slices) if one.instance not in there]
+    missing = [reference(one.sop_class, one.instance) for one in source.slices if one.instance not in there]
     series.ContourImageSequence = [*images, *missing]

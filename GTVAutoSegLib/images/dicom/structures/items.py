@@ -15,7 +15,7 @@ from ..codes import ARTIFICIAL_INTELLIGENCE, interpreted_type, segment_codes
 from ..outline.fields import smoothed_distance
 from ..outline.tracing import trace
 from ..source import LONG_STRING, MANUFACTURER, DicomSource, model_name
-from .existing import image_item
+from .existing import reference
 
 # Longest ROI name (AAPM TG-263) and StructureSetLabel (VR SH).
 SHORT_STRING = 16
@@ -104,10 +104,11 @@ def _algorithm_item(segment: SegmentInfo) -> Dataset:
 def _contours(structure: Structure, source: DicomSource) -> list[Dataset]:
     contours: list[Dataset] = []
     for index in np.flatnonzero(structure.mask.any(axis=(1, 2))).tolist():
-        for polygon in outlines(structure, index, source.slices[index].spacing):
+        image = source.slices[index]
+        for polygon in outlines(structure, index, image.spacing):
             contour = Dataset()
             contour.ContourNumber, contour.ContourGeometricType = len(contours) + 1, "CLOSED_PLANAR"
-            contour.ContourImageSequence = [image_item(source, index)]
+            contour.ContourImageSequence = [reference(image.sop_class, image.instance)]
             contour.NumberOfContourPoints = len(polygon)
             coordinates = source.points(index, polygon).round(MM_DECIMALS).ravel() + 0.0  # no -0.0
             contour.ContourData = [format_number_as_ds(value) for value in coordinates.tolist()]

@@ -31,7 +31,7 @@ from ..source import (
     software_versions,
 )
 from ..text import use_characters
-from .existing import APPROVED, REVIEW, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, image_item, read_base
+from .existing import APPROVED, REVIEW, SEQUENCES, TRANSFER_SYNTAX, check_not_approved, read_base, reference
 from .items import NOT_CHECKED, SHORT_STRING, add_structure
 
 LABEL = "GTVAutoSeg"
@@ -182,10 +182,9 @@ def _empty_set(source: DicomSource) -> Dataset:
 def _reference(source: DicomSource) -> Dataset:
     """The item of the referenced frame of reference sequence for the CT."""
     first = source.slices[0]
-    series, study, frame = Dataset(), Dataset(), Dataset()
+    series, study, frame = Dataset(), reference(STUDY_CLASS, first.study), Dataset()
     series.SeriesInstanceUID = first.series
-    series.ContourImageSequence = [image_item(source, index) for index in range(len(source.slices))]
-    study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = STUDY_CLASS, first.study
+    series.ContourImageSequence = [reference(one.sop_class, one.instance) for one in source.slices]
     study.RTReferencedSeriesSequence = [series]
     frame.FrameOfReferenceUID, frame.RTReferencedStudySequence = first.frame_of_reference, [study]
     return frame
