@@ -6,8 +6,29 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..errors import Cancelled
+
 # Called with what is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
+# Takes the name of an event, and its content as keyword arguments.
+Send = Callable[..., None]
+
+
+def sending(send: Send) -> Progress:
+    """Progress callback that sends each call as an event."""
+    return lambda stage, done, total: send("progress", stage=stage, done=done, total=total)
+
+
+def stopping(progress: Progress | None, cancelled: Callable[[], bool], sentence: str) -> Progress:
+    """The callback, which then raises Cancelled with a sentence where the run is to be stopped."""
+
+    def told(stage: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total)
+        if cancelled():
+            raise Cancelled(sentence)
+
+    return told
 
 
 @contextmanager

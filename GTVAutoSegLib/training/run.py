@@ -17,6 +17,7 @@ from ..errors import DiskError, InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
 from ..system.lock import locked
+from ..system.progress import stopping
 from .checkpoint import LEFTOVERS, check_untouched
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, check_configuration, read_configuration, save_configuration
@@ -36,6 +37,8 @@ from .results.bundles import build_bundles, restore_bundles
 from .results.report import write_report
 from .stages import STAGES
 from .starting import first_network
+
+STOPPED = "the training was stopped while slices were prepared; those that are ready are kept"
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]
         raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
     _check_strangers(run)
     with reporter.preparing() as progress:
-        stored = build_store(cases, run.task.preprocessing, run.store, progress)
+        told = stopping(progress, reporter.cancelled, STOPPED)
+        stored = build_store(cases, run.task.preprocessing, run.store, told)
     abnormal = {case.name: case.abnormal for case in stored}
     folds = folds_of(run, abnormal, brought)
     configuration = Configuration(

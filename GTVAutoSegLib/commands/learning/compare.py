@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
+from ...system.progress import Send
 from ..options import add_dataset, add_device, check_apart_from_data, labelled
-from .following import Send, add_following_options, canceller, followed, shown_progress
+from .following import add_following_options, canceller, followed, shown_progress
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure

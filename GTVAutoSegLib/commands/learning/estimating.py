@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...errors import Cancelled
 from ...system.names import counted
+from ...system.progress import Send, stopping
 from ...system.settings import as_json
-from .following import Send, shown_progress
+from .following import shown_progress
 
 if TYPE_CHECKING:
     from ...training.engine.engine import Engine
     from ...training.run import Run
+
+STOPPED = "the estimate was stopped; nothing was written"
 
 
 def tell_estimate(work: Run, engine: Engine, preset: str, send: Send | None, cancelled: Callable[[], bool]) -> None:
@@ -25,14 +27,7 @@ def tell_estimate(work: Run, engine: Engine, preset: str, send: Send | None, can
     from ...training.progress.monitor import clock
 
     with shown_progress(send) as progress:
-
-        def told(stage: str, done: int, total: int) -> None:
-            if progress is not None:
-                progress(stage, done, total)
-            if cancelled():
-                raise Cancelled("the estimate was stopped; nothing was written")
-
-        found = estimate(work, engine, preset, told)
+        found = estimate(work, engine, preset, stopping(progress, cancelled, STOPPED))
     if send is not None:
         send("result", estimate=as_json(found))
         return

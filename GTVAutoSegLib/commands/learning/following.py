@@ -8,18 +8,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ...errors import Cancelled, GTVAutoSegError, InputError, foreseen
-from ...system.progress import Progress, progress_bar
+from ...system.progress import Progress, Send, progress_bar, sending
 from ...system.streams import StandardInput
 from ..requests import claim_standard_output
-
-# Takes the name of an event, and its content as keyword arguments.
-Send = Callable[..., None]
 
 
 def add_following_options(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +55,9 @@ def followed(arguments: argparse.Namespace) -> Iterator[Send | None]:
         raise
 
 
-@contextmanager
-def shown_progress(send: Send | None) -> Iterator[Progress | None]:
+def shown_progress(send: Send | None) -> AbstractContextManager[Progress | None]:
     """What takes how far a run is, and sends it or, where nobody asked for events, moves a bar over the cases."""
-    if send is None:
-        with progress_bar("case") as bar:
-            yield bar
-    else:
-        yield lambda stage, done, total: send("progress", stage=stage, done=done, total=total)
+    return progress_bar("case") if send is None else nullcontext(sending(send))
 
 
 def canceller(arguments: argparse.Namespace) -> Callable[[], bool]:

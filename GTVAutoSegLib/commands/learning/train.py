@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
+from ...system.progress import Send
 from ...system.resources import read_resource
 from ..options import add_device, check_apart_from_data, labelled
 from .estimating import tell_estimate
-from .following import Send, add_following_options, canceller, followed, stopped_in_order
+from .following import add_following_options, canceller, followed, stopped_in_order
 
 if TYPE_CHECKING:
     from ...training.data.tasks import Task

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from ...system.progress import Progress
+from ...system.progress import Progress, Send, sending
 from .monitor import Monitor, never
 from .plan import NetworkPlan
 from .reporter import Reporter
 
 PREPARING, TRAINING, WRITING = "preparing slices", "training", "writing"
 SECONDS_BETWEEN = 0.2  # steps of a GPU are faster than anybody can look
-# Calls the function with the event's name and its content.
-Send = Callable[..., None]
 
 
 class LineReporter(Reporter):
@@ -38,16 +36,10 @@ class LineReporter(Reporter):
         """Send a note."""
         self.send("note", message=text)
 
-    @contextmanager
-    def preparing(self) -> Iterator[Progress]:
-        """Send the stage."""
+    def preparing(self) -> AbstractContextManager[Progress | None]:
+        """Send the stage, and every case."""
         self.send("stage", stage=PREPARING)
-        with super().preparing() as progress:
-            yield progress
-
-    def prepared(self, stage: str, done: int, total: int) -> None:
-        """Send every case."""
-        self.send("progress", stage=stage, done=done, total=total)
+        return nullcontext(sending(self.send))
 
     def begin(self, plans: Sequence[NetworkPlan]) -> None:
         """Send that training begins."""

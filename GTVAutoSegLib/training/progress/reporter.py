@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from ...errors import Cancelled
 from ...system.progress import Progress, progress_bar
 from .monitor import LiveMonitor, Monitor, never
 from .plan import NetworkPlan
@@ -26,19 +25,9 @@ class Reporter:
     def say(self, text: str) -> None:
         """Something that is good to know."""
 
-    @contextmanager
-    def preparing(self) -> Iterator[Progress]:
-        """Around the preparation of slices: what is called for every case, and stops the run when it is cancelled."""
-
-        def progress(stage: str, done: int, total: int) -> None:
-            self.prepared(stage, done, total)
-            if self.cancelled():
-                raise Cancelled("the training was stopped while slices were prepared; those that are ready are kept")
-
-        yield progress
-
-    def prepared(self, stage: str, done: int, total: int) -> None:
-        """A case is prepared."""
+    def preparing(self) -> AbstractContextManager[Progress | None]:
+        """Around the preparation of slices: what is called for every case."""
+        return nullcontext()
 
     def begin(self, plans: Sequence[NetworkPlan]) -> None:
         """All networks of the run, before the first is trained."""
@@ -60,23 +49,13 @@ class Reporter:
 class PersonReporter(Reporter):
     """Says everything on standard error."""
 
-    _bar: Progress | None = None
-
     def say(self, text: str) -> None:
         """Write a line."""
         print(text, file=sys.stderr, flush=True)
 
-    @contextmanager
-    def preparing(self) -> Iterator[Progress]:
+    def preparing(self) -> AbstractContextManager[Progress | None]:
         """A bar, on a terminal."""
-        with progress_bar("case") as bar, super().preparing() as progress:
-            self._bar = bar
-            yield progress
-
-    def prepared(self, stage: str, done: int, total: int) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            self._bar(stage, done, total)
+        return progress_bar("case")
 
     def monitor(self, plan: NetworkPlan, figure: str, folder: Path) -> Monitor:
         """A line that lives."""
