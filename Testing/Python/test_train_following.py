@@ -201,6 +201,18 @@ def test_of_a_run_that_was_begun_what_is_left_is_estimated_from_its_log(data, tm
     assert "nothing was written" in shown
 
 
+@pytest.mark.parametrize("way", ["a file", "Ctrl+C"])
+def test_an_estimate_that_was_stopped_is_nothing_to_resume(data, tmp_path, way):
+    def stop(event):
+        if event["event"] == "progress" and way == "Ctrl+C":
+            raise KeyboardInterrupt
+        (tmp_path / "stop").touch()
+
+    code, events = followed(command(tmp_path, data, "--dry-run", "--cancel-file", tmp_path / "stop"), stop)
+    assert (code, events[-1]["message"]) == (Cancelled.exit_code, "the estimate was stopped; nothing was written")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def ticking(monkeypatch):
     """Every look at the estimate's clock is a second later than the one before."""

@@ -16,7 +16,7 @@ from ...model.stages import CascadeStage
 from ...system.progress import Send
 from ...system.resources import read_resource
 from ..options import add_device, check_apart_from_data, labelled
-from .estimating import tell_estimate
+from .estimating import STOPPED, tell_estimate
 from .following import add_following_options, canceller, followed, stopped_in_order
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ def run(arguments: argparse.Namespace) -> None:
                 else:
                     for one in _labelled(arguments):
                         _train(one, send, cancelled)
-        except Cancelled as error:
-            raise Cancelled(f"{error}; {RESUME}") from None
-        except KeyboardInterrupt:
-            raise Cancelled(f"the training was stopped; {RESUME}") from None
+        except (Cancelled, KeyboardInterrupt) as error:
+            if arguments.dry_run:
+                raise Cancelled(STOPPED) from None
+            raise Cancelled(f"{str(error) or 'the training was stopped'}; {RESUME}") from None
 
 
 def _labelled(arguments: argparse.Namespace) -> list[argparse.Namespace]:
