@@ -138,3 +138,17 @@ def foreseen(error: BaseException) -> GTVAutoSegError | None:
     if error.errno == errno.ENAMETOOLONG:
         return InputError(f"{what} has a longer name than the disk allows; choose a shorter one")
     return None
+
+
+def explained(error: BaseException, advice: str) -> GTVAutoSegError:
+    """The sentence for whatever ended a run; one that nobody has foreseen names the error, and what to do with it.
+
+    Args:
+        error: any, also Ctrl+C.
+        advice: what to do then.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("cancelled; unfinished files were removed")
+    return foreseen(error) or GTVAutoSegError(
+        f"the run failed unexpectedly ({type(error).__name__}: {error}); {advice}"
+    )

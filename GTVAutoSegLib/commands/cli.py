@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from itertools import takewhile
+from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..errors import Cancelled, GTVAutoSegError, InputError, broken_package, foreseen
+from ..errors import GTVAutoSegError, InputError, broken_package, explained
 from ..system.names import one_line
 from ..system.streams import ready_streams, unbreakable_streams
 
@@ -95,7 +96,7 @@ def _main(arguments: list[str]) -> int:
             subparser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     values = parser.parse_args(arguments)
     assert chosen is not None  # noqa: S101 - argparse requires a known command
-    with _ended_by_signals(), _quiet_libraries(values.debug):
+    with ended_by_signals(signal.default_int_handler), _quiet_libraries(values.debug):
         return _run(chosen.run, values)
 
 
@@ -112,22 +113,22 @@ def _import_command(name: str, module: str) -> Any:
             )
         if failure is None:
             raise
-        raise SystemExit(_fail(str(failure), failure.exit_code, debug=False)) from None
+        raise SystemExit(_fail(failure, debug=False)) from None
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Ask a run to end in order when the system or a closed terminal ends it, as Ctrl+C does."""
+def ended_by_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """During the block this is called when the system, a closed terminal or Ctrl+C ends the process."""
     signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     # `nohup` has asked for it not to count.
     previous = {one: signal.getsignal(one) for one in signals if signal.getsignal(one) != signal.SIG_IGN}
     for one in previous:
-        signal.signal(one, signal.default_int_handler)
+        signal.signal(one, handler)
     try:
         yield
     finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
+        for one, before in previous.items():
+            signal.signal(one, before)
 
 
 @contextmanager
@@ -143,20 +144,12 @@ def _quiet_libraries(debug: bool) -> Iterator[None]:
 def _run(run: Callable[[argparse.Namespace], int | None], values: argparse.Namespace) -> int:
     try:
         return run(values) or 0
-    except GTVAutoSegError as error:
-        return _fail(str(error), error.exit_code, values.debug)
-    except KeyboardInterrupt:
-        return _fail("cancelled; unfinished files were removed", Cancelled.exit_code, values.debug)
-    except Exception as error:
-        known = foreseen(error)
-        if known is not None:
-            return _fail(str(known), known.exit_code, values.debug)
-        message = f"the run failed unexpectedly ({type(error).__name__}: {error}); run again with --debug and report it"
-        return _fail(message, 4, values.debug)
+    except (Exception, KeyboardInterrupt) as error:
+        return _fail(explained(error, "run again with --debug and report it"), values.debug)
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
+def _fail(error: GTVAutoSegError, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"gtvautoseg: {one_line(message)}", file=sys.stderr)
-    return code
+    print(f"gtvautoseg: {one_line(str(error))}", file=sys.stderr)
+    return error.exit_code

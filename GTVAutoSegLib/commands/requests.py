@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ..errors import InputError
 from ..model.precision import PRECISIONS
 from ..system.json_text import parse_json
+from ..system.streams import StandardInput
 from .options import slice_list, slice_range
 
 
@@ -41,12 +42,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments of a job; raises InputError for wrong ones."""
     parser = _Parser(prog="python -m GTVAutoSegLib.commands.worker", add_help=False)
     actions = parser.add_subparsers(dest="action", required=True)
-    names = ("segment", "complete", "collect", "export")
-    segment, complete, collect, export = (actions.add_parser(name, add_help=False) for name in names)
+    names = ("segment", "complete", "collect", "export", "probe")
+    segment, complete, collect, export, _ = (actions.add_parser(name, add_help=False) for name in names)
     for job in (segment, complete, collect):
-        job.add_argument("--input", required=True)
-        job.add_argument("--output", required=True)
-    for job in (segment, complete, collect, export):
+        job.add_argument("--input", type=Path, required=True)
+        job.add_argument("--output", type=Path, required=True)
+    for job in actions.choices.values():
         job.add_argument("--cancel-file", type=Path)
         job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
     segment.add_argument("--model", required=True)
@@ -69,8 +70,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         job.add_argument("--precision", choices=PRECISIONS, default="auto")
     collect.add_argument("--dataset", type=Path, required=True)
     collect.add_argument("--wish", type=Path, required=True)
-    actions.add_parser("probe", add_help=False)
     return parser.parse_args(arguments)
+
+
+def stop_asked(values: argparse.Namespace, parent: StandardInput) -> Callable[[], bool]:
+    """Whether the parent wants the job to stop: it has made ``--cancel-file``, or with ``--watch-stdin`` has gone."""
+    file = values.cancel_file
+    return lambda: (values.watch_stdin and parent.closed()) or (file is not None and file.exists())
 
 
 def claim_standard_output() -> Callable[[dict[str, Any]], None]:

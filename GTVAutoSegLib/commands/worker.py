@@ -18,7 +18,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
@@ -26,12 +25,12 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from ..cascade.completion.earlier import Earlier
-from ..errors import Cancelled, InputError, foreseen
+from ..errors import Cancelled, GTVAutoSegError, InputError, explained
 from ..system.allocator import give_back_freed_memory, keep_freed_memory
 from ..system.settings import as_json
 from ..system.streams import StandardInput
 from .options import region_of
-from .requests import claim_standard_output, parse_arguments, read_request
+from .requests import claim_standard_output, parse_arguments, read_request, stop_asked
 
 if TYPE_CHECKING:
     from ..cascade.cascade import Cascade
@@ -57,6 +56,7 @@ class Worker:
     def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
         self._write = write
         self._parent = StandardInput()
+        self._cancelled: Callable[[], bool] = lambda: False
         self._label: dict[str, str] = {}
         self._model: Cascade | None = None
         self._model_key: tuple[Any, ...] = ()
@@ -68,8 +68,7 @@ class Worker:
             try:
                 name, arguments = read_request(line)
             except InputError as error:
-                self._send_error(error.kind, str(error))
-                exit_code = error.exit_code
+                exit_code = self._fail(error)
             else:
                 self._label = {"id": name}
                 exit_code = self.run(arguments)
@@ -81,57 +80,46 @@ class Worker:
         """Do one job and return its exit code; whatever goes wrong is sent, wrong arguments too."""
         try:
             values = parse_arguments(arguments)
+            self._cancelled = stop_asked(values, self._parent)
             actions = (self._segment, self._complete, self._collect, self._export, self._probe)
             {action.__name__[1:]: action for action in actions}[values.action](values)
         except Exception as error:
-            known = foreseen(error)
-            if known is not None:
-                self._send_error(known.kind, str(known))
-                return known.exit_code
-            message = f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
-            self._send_error("internal", message)
-            return 4
+            return self._fail(explained(error, "report it with the details"))
         return 0
 
     def _segment(self, values: argparse.Namespace) -> None:
         """Segment ``--input``, write ``--output``, and send the result."""
-        cancelled = self._canceller(values)
-        self._send("stage", stage="loading")
-        _stop_if(cancelled())
+        self._stage("loading")
         from ..cascade.result import summarise
         from ..images.read import read_volume
         from ..images.write import write_mask
 
         model = self._load(values)
-        _stop_if(cancelled())
-        self._send("stage", stage="reading")
+        self._stage("reading")
         volume = read_volume(values.input)
         earlier = Earlier.read(values.into, values.mine, volume)
-        _stop_if(cancelled())
+        self._stop_if_cancelled()
         result = model.segment(
             volume,
             progress=self._progress(),
             slices=values.slices,
             threshold=values.threshold,
-            cancelled=cancelled,
+            cancelled=self._cancelled,
             region=region_of(values.box),
             mask_threshold=values.mask_threshold,
         )
         if earlier is not None:
             result = earlier.with_run(result, volume, values.slices)
         self._warn(result.warnings)
-        _stop_if(cancelled())
-        self._send("stage", stage="writing")
-        write_mask(result.mask, volume, Path(values.output))
+        self._stage("writing")
+        write_mask(result.mask, volume, values.output)
         if values.probability is not None and result.probability is not None:
             result.probability.write(values.probability, volume)
         self._send("result", output=str(values.output), **summarise(result, volume, model.bundle).to_json())
 
     def _complete(self, values: argparse.Namespace) -> None:
         """Complete what is drawn in ``--drawn``, write ``--output``, and send the result."""
-        cancelled = self._canceller(values)
-        self._send("stage", stage="loading")
-        _stop_if(cancelled())
+        self._stage("loading")
         from ..cascade.completion.record import summarise_completion
         from ..cascade.completion.run import load_or_explain, run_completion
         from ..images.masks.single import read_single
@@ -140,8 +128,7 @@ class Worker:
 
         completer, without = load_or_explain(values.completer, values.device)
         model = None if values.model is None else self._load(values)
-        _stop_if(cancelled())
-        self._send("stage", stage="reading")
+        self._stage("reading")
         volume = read_volume(values.input)
         mask = read_single(values.drawn, volume).mask
         result = run_completion(
@@ -154,40 +141,39 @@ class Worker:
             without=without,
             model=model,
             progress=self._progress(),
-            cancelled=cancelled,
+            cancelled=self._cancelled,
         )
         self._warn(result.warnings)
-        _stop_if(cancelled())
-        self._send("stage", stage="writing")
-        write_mask(result.mask, volume, Path(values.output))
+        self._stage("writing")
+        write_mask(result.mask, volume, values.output)
         self._send("result", output=str(values.output), **summarise_completion(result, volume).to_json())
 
     def _collect(self, values: argparse.Namespace) -> None:
         """Make a case of ``--input`` and ``--output``, which is the outline here, and send what became of it."""
-        _stop_if(self._canceller(values)())
-        self._send("stage", stage="collecting")
+        self._stage("collecting")
         from ..training.data.collected.request import collect_files
 
-        record = collect_files(Path(values.input), Path(values.output), values.dataset, values.wish)
+        record = collect_files(values.input, values.output, values.dataset, values.wish)
         self._send("result", **as_json(record))
 
     def _export(self, values: argparse.Namespace) -> None:
         """Carry out the order in ``--order``, and send what was written."""
-        cancelled = self._canceller(values)
-        _stop_if(cancelled())
+        self._stop_if_cancelled()
         from ..report.export.carry_out import carry_out
         from ..report.export.order import Order
 
         order, voxels = Order.read(values.order)
-        exported = carry_out(order, voxels, values.order, progress=self._progress(), cancelled=cancelled)
+        exported = carry_out(order, voxels, values.order, progress=self._progress(), cancelled=self._cancelled)
         self._send("result", **as_json(exported))
 
-    def _canceller(self, values: argparse.Namespace) -> Callable[[], bool]:
-        """Whether the parent wants this job to stop."""
-        return lambda: (
-            (values.watch_stdin and self._parent.closed())
-            or (values.cancel_file is not None and values.cancel_file.exists())
-        )
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled():
+            raise Cancelled("the run was cancelled; nothing was written")
+
+    def _stage(self, name: str) -> None:
+        """Say what is done next, unless the parent wants this job to stop."""
+        self._stop_if_cancelled()
+        self._send("stage", stage=name)
 
     def _progress(self) -> Callable[[str, int, int], None]:
         """Sends each stage once, and how far it is where that can be counted."""
@@ -247,8 +233,9 @@ class Worker:
     def _send(self, event: str, **content: Any) -> None:
         self._write({"event": event, **self._label, **content})
 
-    def _send_error(self, kind: str, message: str) -> None:
-        self._send("error", code=kind, message=message, details=traceback.format_exc())
+    def _fail(self, error: GTVAutoSegError) -> int:
+        self._send("error", code=error.kind, message=str(error), details=traceback.format_exc())
+        return error.exit_code
 
 
 def _give_back_memory() -> None:
@@ -258,11 +245,6 @@ def _give_back_memory() -> None:
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     give_back_freed_memory()
-
-
-def _stop_if(cancelled: bool) -> None:
-    if cancelled:
-        raise Cancelled("the run was cancelled; nothing was written")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ...errors import Cancelled, GTVAutoSegError, InputError, foreseen
+from ...errors import InputError, explained
 from ...system.progress import Progress, Send, progress_bar, sending
 from ...system.streams import StandardInput
-from ..requests import claim_standard_output
+from ..cli import ended_by_signals
+from ..requests import claim_standard_output, stop_asked
 
 
 def add_following_options(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def followed(arguments: argparse.Namespace) -> Iterator[Send | None]:
     try:
         yield send
     except BaseException as error:
-        known = _known(error)
+        known = explained(error, "report it with the details")
         send("error", code=known.kind, message=str(known), details=traceback.format_exc())
         raise
 
@@ -73,11 +73,7 @@ def canceller(arguments: argparse.Namespace) -> Callable[[], bool]:
             "--watch-stdin or --cancel-file was given to several processes, which only end together; leave it out, and "
             "stop torchrun with a signal"
         )
-    parent = StandardInput()
-    return lambda: (
-        (arguments.watch_stdin and parent.closed())
-        or (arguments.cancel_file is not None and arguments.cancel_file.exists())
-    )
+    return stop_asked(arguments, StandardInput())
 
 
 @contextmanager
@@ -103,22 +99,5 @@ def stopped_in_order(cancelled: Callable[[], bool]) -> Iterator[Callable[[], boo
         asked.append(number)
         print("stopping after this step; once more to stop at once", file=sys.stderr, flush=True)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # What the command line has set; `nohup` has asked for one not to count.
-    signals = [one for one in signals if signal.getsignal(one) is signal.default_int_handler]
-    for one in signals:
-        signal.signal(one, ask)
-    try:
+    with ended_by_signals(ask):
         yield lambda: bool(asked) or cancelled()
-    finally:
-        for one in signals:
-            signal.signal(one, signal.default_int_handler)
-
-
-def _known(error: BaseException) -> GTVAutoSegError:
-    if isinstance(error, KeyboardInterrupt):
-        return Cancelled("cancelled; unfinished files were removed")
-    return foreseen(error) or GTVAutoSegError(
-        f"the run failed unexpectedly ({type(error).__name__}: {error}); report it with the details"
-    )
