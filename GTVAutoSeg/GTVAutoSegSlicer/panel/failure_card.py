@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import qt
@@ -11,41 +12,25 @@ from slicer.i18n import tr as _
 
 from ..run.failures import Failure
 
-# Code of a failure -> what its button does. The texts are below: they are translated when they are shown.
-ACTIONS = {
-    "input": "select-ct",
-    "transform": "open-transforms",
-    "model": "open-models",
-    "torch-missing": "install-torch",
-    "torch-broken": "reinstall-torch",
-    "install": "install-torch",
-    "device": "run-on-cpu",
-    "memory": "run-on-cpu",
-    "killed": "run-on-cpu",
-    "disk": "run-again",
-    "run": "run-on-cpu",
-    "segment": "edit-segment",
-    "no-dicom": "open-dicom",
-    "export": "export-again",
-    "collect": "edit-segment",
-    "training": "open-learning",
-    "box": "draw-box",
-    "no-tumour": "draw-box",
-    "doubtful": "draw-box",
-    "unlike": "draw-box",
-}
-# What a second button does.
-SECOND_ACTIONS = {
-    "box": "draw-slices",
-    "no-tumour": "draw-slices",
-    "doubtful": "draw-slices",
-    "unlike": "go-on",
-    "collect": "open-learning",
-}
-# For what went wrong on the CPU already.
-ACTIONS_ON_CPU = {"memory": "crop-ct", "killed": "run-again", "run": "run-again"}
 # A run's worker has PyTorch's files open.
 NOT_WHILE_RUNNING = {"install-torch", "reinstall-torch"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is said about a kind of failure, and offered.
+
+    Attributes:
+        title: above the sentence.
+        action: what the button does.
+        second: what a second button does; "" for none.
+        on_cpu: what the button does instead when it went wrong on the CPU already.
+    """
+
+    title: str
+    action: str = "copy-diagnostics"
+    second: str = ""
+    on_cpu: str = ""
 
 
 class FailureCard:
@@ -77,13 +62,13 @@ class FailureCard:
             on_gpu: whether it may have happened on a GPU, so that the CPU is a way out.
         """
         self.failure = failure
-        names = ACTIONS if on_gpu else {**ACTIONS, **ACTIONS_ON_CPU}
-        self._action = names.get(failure.code, "copy-diagnostics")
-        self._second = SECOND_ACTIONS.get(failure.code, "")
+        card = _card(failure.code)
+        self._action = card.action if on_gpu else card.on_cpu or card.action
+        self._second = card.second
         ui = self._ui
         ui.failureSecondButton.visible = bool(self._second)
         ui.failureSecondButton.text = _label(self._second) if self._second else ""
-        ui.failureTitle.text = _title(failure.code)
+        ui.failureTitle.text = card.title
         ui.failureMessage.text = _sentence(failure.message) + (f" {failure.hint}" if failure.hint else "")
         ui.failureActionButton.text = _label(self._action)
         self.lock(self._running)
@@ -112,30 +97,31 @@ class FailureCard:
         self._ui.failureDetails.visible = checked
 
 
-def _title(code: str) -> str:
-    titles = {
-        "input": _("This volume cannot be segmented"),
-        "transform": _("The CT lies under a deformable transform"),
-        "model": _("The model is missing or damaged"),
-        "torch-missing": _("PyTorch is not installed"),
-        "torch-broken": _("PyTorch does not start"),
-        "install": _("PyTorch was not installed"),
-        "device": _("This device cannot be used"),
-        "memory": _("Memory ran out"),
-        "killed": _("The run was ended from outside"),
-        "disk": _("The disk is full or cannot be written"),
-        "run": _("The run failed"),
-        "segment": _("The segment cannot be exported"),
-        "no-dicom": _("The CT's DICOM slices are not at hand"),
-        "export": _("The structure set was not written"),
-        "collect": _("The case was not added to the training set"),
-        "training": _("The training has stopped"),
-        "box": _("This model needs a box around the tumour"),
-        "no-tumour": _("No tumour was found"),
-        "doubtful": _("Look at this result with care"),
-        "unlike": _("This CT is unlike those the model was trained on"),
+def _card(code: str) -> Card:
+    """The card of a failure's code; titles are translated when they are shown."""
+    cards = {
+        "input": Card(_("This volume cannot be segmented"), "select-ct"),
+        "transform": Card(_("The CT lies under a deformable transform"), "open-transforms"),
+        "model": Card(_("The model is missing or damaged"), "open-models"),
+        "torch-missing": Card(_("PyTorch is not installed"), "install-torch"),
+        "torch-broken": Card(_("PyTorch does not start"), "reinstall-torch"),
+        "install": Card(_("PyTorch was not installed"), "install-torch"),
+        "device": Card(_("This device cannot be used"), "run-on-cpu"),
+        "memory": Card(_("Memory ran out"), "run-on-cpu", on_cpu="crop-ct"),
+        "killed": Card(_("The run was ended from outside"), "run-on-cpu", on_cpu="run-again"),
+        "disk": Card(_("The disk is full or cannot be written"), "run-again"),
+        "run": Card(_("The run failed"), "run-on-cpu", on_cpu="run-again"),
+        "segment": Card(_("The segment cannot be exported"), "edit-segment"),
+        "no-dicom": Card(_("The CT's DICOM slices are not at hand"), "open-dicom"),
+        "export": Card(_("The structure set was not written"), "export-again"),
+        "collect": Card(_("The case was not added to the training set"), "edit-segment", "open-learning"),
+        "training": Card(_("The training has stopped"), "open-learning"),
+        "box": Card(_("This model needs a box around the tumour"), "draw-box", "draw-slices"),
+        "no-tumour": Card(_("No tumour was found"), "draw-box", "draw-slices"),
+        "doubtful": Card(_("Look at this result with care"), "draw-box", "draw-slices"),
+        "unlike": Card(_("This CT is unlike those the model was trained on"), "draw-box", "go-on"),
     }
-    return titles.get(code, _("The run failed unexpectedly"))
+    return cards.get(code, Card(_("The run failed unexpectedly")))
 
 
 def _label(action: str) -> str:

@@ -23,6 +23,15 @@ class RunFolder:
     Args:
         parent: Slicer's folder for temporary files.
 
+    Attributes:
+        path: the folder.
+        ct: where the CT lies.
+        mask: where the mask comes.
+        probability: where the probability behind the mask comes.
+        box: where the box lies that the tumour is looked for in.
+        drawn: where the drawn slices lie that are to be completed.
+        cancel: the file that asks the worker to stop.
+
     Raises:
         DiskError: no folder can be made there.
     """
@@ -38,36 +47,12 @@ class RunFolder:
                 f"no folder for the run can be made in {parent} ({error.strerror}); free some space there, or choose "
                 "another temporary folder in Slicer's settings"
             ) from error
-
-    @property
-    def ct(self) -> Path:
-        """Where the CT lies."""
-        return self.path / CT
-
-    @property
-    def mask(self) -> Path:
-        """Where the mask comes."""
-        return self.path / "mask.nrrd"
-
-    @property
-    def probability(self) -> Path:
-        """Where the probability behind the mask comes."""
-        return self.path / "probability.nrrd"
-
-    @property
-    def box(self) -> Path:
-        """Where the box lies that the tumour is looked for in."""
-        return self.path / "box.mrk.json"
-
-    @property
-    def drawn(self) -> Path:
-        """Where the drawn slices lie that are to be completed."""
-        return self.path / "drawn.nrrd"
-
-    @property
-    def cancel(self) -> Path:
-        """The file that asks the worker to stop."""
-        return self.path / "cancel"
+        self.ct = self.path / CT
+        self.mask = self.path / "mask.nrrd"
+        self.probability = self.path / "probability.nrrd"
+        self.box = self.path / "box.mrk.json"
+        self.drawn = self.path / "drawn.nrrd"
+        self.cancel = self.path / "cancel"
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

@@ -114,20 +114,21 @@ def disown(node: Any, region: str) -> list[str]:
 
 def give_up(node: Any, segment_ids: Sequence[str]) -> None:
     """Let segments no longer count as the result of the last run; those that are gone are passed over."""
-    for segment_id in segment_ids:
-        segment = node.GetSegmentation().GetSegment(segment_id)
-        if segment is not None:
-            segment.RemoveTag(RESULT_TAG)
-            segment.SetTag(FORMER_TAG, segment_id)
+    _exchange(node, segment_ids, RESULT_TAG, FORMER_TAG)
 
 
 def own_again(node: Any, segment_ids: Sequence[str]) -> None:
     """Let segments count as the result of the last run again; those that are gone are passed over."""
+    _exchange(node, segment_ids, FORMER_TAG, RESULT_TAG)
+
+
+def _exchange(node: Any, segment_ids: Sequence[str], old: str, new: str) -> None:
+    """Give segments one mark in place of the other."""
     for segment_id in segment_ids:
         segment = node.GetSegmentation().GetSegment(segment_id)
         if segment is not None:
-            segment.RemoveTag(FORMER_TAG)
-            segment.SetTag(RESULT_TAG, segment_id)
+            segment.RemoveTag(old)
+            segment.SetTag(new, segment_id)
 
 
 def tag(segment: Any, name: str) -> str:
