@@ -161,7 +161,7 @@ def _run(panel: Any) -> None:
 
 
 def _end_worker() -> None:
-    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+    from GTVAutoSegSlicer.run.job import KEPT_WORKER
 
     KEPT_WORKER.end()
 

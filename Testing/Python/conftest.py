@@ -61,7 +61,7 @@ def logic(load_module):
     from slicer_samples import MODULE
 
     yield load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
-    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+    from GTVAutoSegSlicer.run.job import KEPT_WORKER
 
     KEPT_WORKER.end()
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SLICER = ROOT / "GTVAutoSeg"
 LIBRARY = ROOT / "GTVAutoSegLib"
 CHILD = "commands/worker.py"
-MOST = 12
+MOST = 10
 
 
 def files_on_the_stack(top: Path) -> list[str]:

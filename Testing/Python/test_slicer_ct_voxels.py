@@ -94,6 +94,26 @@ def test_a_saved_scene_knows_its_ct_and_one_from_before_by_its_mark(logic, tmp_p
         assert is_made_on(node, node.GetSegmentation().GetNthSegmentID(0), ct)
 
 
+def test_a_look_that_fails_is_not_repeated_until_something_else_is_chosen(panel, until, pair, monkeypatch):
+    import slicer
+    from GTVAutoSegSlicer.scene import ct_voxels
+
+    ct, node = pair(".nrrd")
+    ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
+    looks = []
+
+    def fails(*given):
+        looks.append(given)
+        raise MemoryError
+
+    monkeypatch.setattr(ct_voxels, "voxels_sha256", fails)
+    panel.shown.changed()
+    until(lambda: panel.shown.ct_voxels._background is None)
+    for _ in range(5):
+        slicer.app.processEvents()
+    assert len(looks) == 1 and panel.ui.outputSelector.currentNode() is node
+
+
 def test_while_a_ct_is_looked_at_the_window_turns_and_nothing_is_deselected(panel, until, pair, monkeypatch):
     import threading
 

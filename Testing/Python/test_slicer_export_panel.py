@@ -398,8 +398,8 @@ def test_beside_an_export_nothing_else_is_started(panel, slicer_runtime, scan, t
     run(panel)
     export_that(panel, slicer_runtime, monkeypatch, tmp_path / "rt.dcm", "slow")
     before = panel.runs.run
-    panel.starts.segment()
-    panel.starts.export(tmp_path / "second.dcm", None)
+    panel.runs.segment()
+    panel.runs.export(tmp_path / "second.dcm", None)
     assert panel.runs.run is before
     assert not panel.ui.undoButton.enabled and not panel.ui.approveButton.enabled
     panel.runs.abort()

@@ -43,7 +43,7 @@ def fake(logic, monkeypatch):
 
 
 def kept():
-    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+    from GTVAutoSegSlicer.run.job import KEPT_WORKER
 
     return KEPT_WORKER
 
@@ -92,7 +92,7 @@ def test_a_real_run_is_cancelled_and_the_worker_stays_for_the_next(logic, bundle
 
 
 def test_another_model_or_device_or_a_changed_library_gets_a_fresh_process(logic, fake, bundle, tmp_path, monkeypatch):
-    from GTVAutoSegSlicer.run import kept_worker
+    from GTVAutoSegSlicer.run import job
 
     other = tmp_path / "other"
     shutil.copytree(bundle, other)
@@ -104,7 +104,7 @@ def test_another_model_or_device_or_a_changed_library_gets_a_fresh_process(logic
     description.write_text(json.dumps({**json.loads(description.read_text()), "version": "2"}))
     logic.segment(add_ct(), other, "auto")
     seen.append(pid())
-    monkeypatch.setattr(kept_worker, "library_stamp", lambda: (("changed.py", 1, 2),))
+    monkeypatch.setattr(job, "library_stamp", lambda: (("changed.py", 1, 2),))
     logic.segment(add_ct(), other, "auto")
     seen.append(pid())
     assert seen[0] == seen[1]
@@ -213,7 +213,7 @@ def test_a_slicer_that_crashes_leaves_no_worker(bundle, tmp_path):
         from slicer_samples import MODULE, add_ct
         logic = load_module(MODULE, with_widget=False).source.GTVAutoSegLogic()
         logic.segment(add_ct(), {str(bundle)!r}, "cpu")
-        from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+        from GTVAutoSegSlicer.run.job import KEPT_WORKER
         print(KEPT_WORKER._child.process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         """)

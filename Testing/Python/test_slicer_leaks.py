@@ -80,7 +80,7 @@ def test_while_a_ct_is_being_written_the_run_can_be_cancelled_and_the_worker_sta
     import threading
 
     from GTVAutoSegSlicer.run import request as module
-    from GTVAutoSegSlicer.run.kept_worker import KEPT_WORKER
+    from GTVAutoSegSlicer.run.job import KEPT_WORKER
     from slicer_samples import temporary_folders
 
     use_fake_worker(monkeypatch, "ball")

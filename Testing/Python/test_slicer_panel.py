@@ -70,7 +70,7 @@ def test_while_it_runs_the_button_cancels_and_nothing_else_can_be_changed(panel,
     assert not panel.ui.inputSelector.enabled
     until(lambda: "slices" in panel.ui.progressBar.format and panel.ui.progressBar.maximum == 600)
     assert panel.ui.stageLabel.text.startswith("Finding the slices that show tumour")
-    panel.starts.segment()  # a second run is never started
+    panel.runs.segment()  # a second run is never started
     assert panel.runs.run._job.child.process.pid == pid
     time.sleep(slicer.app.doubleClickInterval / 1000)  # a second click before that is no cancel
     panel.ui.segmentButton.click()

@@ -11,7 +11,7 @@ from slicer.util import VTKObservationMixin
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 
 from ..run.failures import Failure
-from ..run.kept_worker import KEPT_WORKER
+from ..run.job import KEPT_WORKER
 from ..run.work import Outcome
 from ..scene.export.candidates import candidates
 from ..scene.record.audit import note_run
@@ -29,9 +29,7 @@ from .result_part import ResultPart, advice_on, title_of
 from .review.approve_part import ApprovePart
 from .review.export_part import ExportPart
 from .running.log_part import LogPart
-from .running.progress_part import ProgressPart
-from .running.run_part import RunPart
-from .running.start_part import StartPart
+from .running.runs import Runs, RunsHost
 from .shown import Shown
 from .steering.steering import Host, Steering
 
@@ -56,7 +54,6 @@ class Panel(VTKObservationMixin):
         self.models_section = ModelsSection(ui, self.models, self._on_model_selected)
         self.history = HistoryPart(ui, self._say, self._update)
         self.card = FailureCard(ui, self._card_actions())
-        self.runs = RunPart(self.log, ProgressPart(ui), self._finished, self._show_failure)
         self.setup = SetupPart(
             ui,
             log=self.log,
@@ -66,24 +63,11 @@ class Panel(VTKObservationMixin):
             on_busy=self._update,
         )
         self.steering = Steering(ui, self._steering_host())
-        self.starts = StartPart(
-            ui,
-            logic,
-            shown=self.shown,
-            models=self.models,
-            setup=self.setup,
-            steering=self.steering,
-            runs=self.runs,
-            card=self.card,
-            say=self.result.show_text,
-            clear=self._clear,
-            exported=self._exported,
-            update=self._update,
-        )
+        self.runs = Runs(ui, self._runs_host())
         self.export = ExportPart(
             ui,
             segmentation=lambda: self.shown.output,
-            export=self.starts.export,
+            export=self.runs.export,
             log=self.log.add,
             show_failure=self._show_failure,
         )
@@ -126,12 +110,29 @@ class Panel(VTKObservationMixin):
         """Whether a run is in progress."""
         return self.runs.run is not None
 
+    def _runs_host(self) -> RunsHost:
+        return RunsHost(
+            logic=self.logic,
+            shown=self.shown,
+            models=self.models,
+            setup=self.setup,
+            steering=self.steering,
+            card=self.card,
+            log=self.log,
+            say=self.result.show_text,
+            clear=self._clear,
+            finished=self._finished,
+            exported=self._exported,
+            failed=self._show_failure,
+            update=self._update,
+        )
+
     def _steering_host(self) -> Host:
         return Host(
             self.history.add,
             show_text=self._say,
-            segment=lambda slices: self.starts.segment(slices),
-            complete=lambda first, last: self.starts.complete(first, last),
+            segment=lambda slices: self.runs.segment(slices),
+            complete=lambda first, last: self.runs.complete(first, last),
             new_segment=lambda: self.models.segment_info,
             updated=self._update,
         )
@@ -141,11 +142,11 @@ class Panel(VTKObservationMixin):
             logic=self.logic,
             models=self.models,
             log=self.log,
-            start=self.starts.collect,
+            start=self.runs.collect,
             say=self._say,
             show_failure=self._show_failure,
             device=lambda: self.devices.selected,
-            missing=self.starts.installing,
+            missing=self.runs.installing,
             on_model=self._on_model_selected,
             update=self._update,
         )
@@ -157,9 +158,9 @@ class Panel(VTKObservationMixin):
             "open-models": self.models_section.open,
             "install-torch": lambda: self.setup.install(),
             "reinstall-torch": lambda: self.setup.reinstall(),
-            "run-on-cpu": lambda: self.starts.segment_on_cpu(),
-            "run-again": lambda: self.starts.segment(),
-            "go-on": lambda: self.starts.segment(),
+            "run-on-cpu": lambda: self.runs.segment_on_cpu(),
+            "run-again": lambda: self.runs.segment(),
+            "go-on": lambda: self.runs.segment(),
             "edit-segment": self._on_edit,
             "open-dicom": lambda: slicer.util.selectModule("DICOM"),
             "export-again": lambda: self.export.ask(),
@@ -251,14 +252,14 @@ class Panel(VTKObservationMixin):
         if shown.node is not None:
             self.models.select(shown.node.model)
             self.devices.select(shown.node.device)
-        self.starts.show()
+        self.runs.show()
         has_model = self.models.selected is not None
         ui.firstStepLabel.text = first_step(
             installing=self.setup.installing,
             has_torch=self.setup.has_torch,
             has_model=has_model,
             has_ct=ct is not None,
-            action=self.starts.action(),
+            action=self.runs.action(),
         )
         ui.firstStepLabel.visible = not self.running and not shown.result_id
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector, ui.deviceSelector):

@@ -1,16 +1,20 @@
-"""Work beside Slicer's window, which never stands still: a thread, and a timer that asks whether something is done."""
+"""Work beside Slicer's window, which never stands still: in a thread or a process, and a timer asks how far it is."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 import qt
+import slicer
 
 T = TypeVar("T")
 
 INTERVAL_MS = 50
+WAIT_S = 0.02
 # A thread that is asked to end is waited for: a part of a CT takes longer only on a disk that is about to fail.
 END_S = 5.0
 
@@ -23,40 +27,58 @@ class Background(Generic[T]):
 
     Args:
         work: called in the thread, with a function that says whether the result is still wanted.
+        then: called once from Qt's event loop when it is done, unless it was ended; without it somebody asks for
+            `done`.
     """
 
-    def __init__(self, work: Callable[[Callable[[], bool]], T]) -> None:
-        self.error: Exception | None = None
-        self._value: T | None = None
+    def __init__(self, work: Callable[[Callable[[], bool]], T], then: Callable[[], None] | None = None) -> None:
+        self._then = then
+        self._future: Future[T] = Future()
         self._wanted = True
         self._thread = threading.Thread(target=self._do, args=(work,), daemon=True)
         self._thread.start()
+        self._poller: Poller | None = None
+        if then is not None:
+            self._poller = Poller(self._poll)
+            self._poller.start()
 
     @property
     def done(self) -> bool:
         """Whether it has ended, well or not."""
         return not self._thread.is_alive()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the work raised; None when it is not done, or has ended well."""
+        return self._future.exception() if self._future.done() else None
+
     def value(self) -> T:
-        """What the work returned, once it is done; raises what the work raised."""
-        if self.error is not None:
-            raise self.error
-        return self._value  # type: ignore[return-value]
+        """What the work returned; raises what it raised, or TimeoutError when it is not done."""
+        return self._future.result(timeout=0)
 
     def wait(self) -> None:
         """Wait for it; for other threads than Slicer's."""
         self._thread.join()
 
     def end(self, seconds: float = END_S) -> None:
-        """Ask for the end, and wait for it as long as this."""
+        """Ask for the end, and wait for it as long as this; `then` is not called any more."""
         self._wanted = False
+        if self._poller is not None:
+            self._poller.stop()
         self._thread.join(seconds)
 
     def _do(self, work: Callable[[Callable[[], bool]], T]) -> None:
         try:
-            self._value = work(lambda: self._wanted)
-        except Exception as error:
-            self.error = error
+            self._future.set_result(work(lambda: self._wanted))
+        except Exception as error:  # whatever it is, `value` raises it where somebody can see it
+            self._future.set_exception(error)
+
+    def _poll(self) -> bool:
+        if not self.done:
+            return False
+        if self._then is not None:
+            self._then()
+        return True
 
 
 class Poller:
@@ -97,3 +119,43 @@ class Poller:
                 self.stop()
         finally:
             self._busy = False
+
+
+class Ongoing:
+    """What a child process does for Slicer: it has one end, and Slicer's own end is one.
+
+    A subclass carries its work on in `poll`, ends it in `abort`, and asks `_is_first_end` at its end. It calls this
+    constructor last, once everything is under way: Slicer then knows it, and holds it until its end.
+    """
+
+    _finished = False
+
+    def __init__(self) -> None:
+        self._poller = Poller(self.poll)
+        slicer.app.connect("aboutToQuit()", self.abort)
+
+    def follow(self) -> None:
+        """Let Qt's event loop carry it on."""
+        self._poller.start()
+
+    def wait(self) -> None:
+        """Carry it on until it has ended; blocks."""
+        while not self.poll():
+            time.sleep(WAIT_S)
+
+    def poll(self) -> bool:
+        """Carry it on without waiting; return whether it has ended."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """End it now."""
+        raise NotImplementedError
+
+    def _is_first_end(self) -> bool:
+        """Let go of timer and Slicer; False where it has ended before."""
+        if self._finished:
+            return False
+        self._finished = True
+        self._poller.stop()
+        slicer.app.disconnect("aboutToQuit()", self.abort)
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 from GTVAutoSegLib.errors import GTVAutoSegError, RunError
@@ -50,6 +51,17 @@ class Failure(GTVAutoSegError):
     def of(cls, error: GTVAutoSegError) -> Failure:
         """The failure an expected error of the library means."""
         return error if isinstance(error, cls) else cls(error.kind, str(error))
+
+    @classmethod
+    def unforeseen(cls, what: str, error: Exception) -> Failure:
+        """The failure an error means that nobody has thought of: Slicer would print it where nobody looks.
+
+        Args:
+            what: what did not come about, as the beginning of a sentence.
+            error: why.
+        """
+        message = f"{what} ({type(error).__name__}: {error}); report it with the details"
+        return cls("internal", message, details="".join(traceback.format_exception(error)))
 
 
 def failure_of(ended: Ended) -> Failure | None:

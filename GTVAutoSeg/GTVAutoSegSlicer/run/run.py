@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,18 @@ import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
-from .background import Background, Poller
+from .background import Background, Ongoing
 from .failures import Failure, failure_of
-from .job import Ended
-from .kept_worker import KEPT_WORKER
+from .job import KEPT_WORKER, Ended
 from .run_folder import RunFolder
 from .work import Outcome, Request
-
-WAIT_S = 0.02
 
 
 def ignore(_: Any) -> None:
     """Do nothing with what a callback is told."""
 
 
-class Run:
+class Run(Ongoing):
     """A run in progress. It ends by itself when a node it is about leaves the scene or Slicer quits.
 
     Args:
@@ -49,7 +44,7 @@ class Run:
         request.check()
         self.request = request
         self._on_finished = on_finished
-        self._gone = self._cancelled = self._finished = False
+        self._gone = self._cancelled = False
         self._end: Ended | None = None
         self._writing: Background[None] | None = None
         self._reading: Background[Any] | None = None
@@ -70,17 +65,7 @@ class Run:
         except BaseException:
             self._remove_folder()
             raise
-        self._poller = Poller(self.poll)
-        slicer.app.connect("aboutToQuit()", self.abort)
-
-    def follow(self) -> None:
-        """Let Qt's event loop carry the run on."""
-        self._poller.start()
-
-    def wait(self) -> None:
-        """Carry the run on until it has ended; blocks."""
-        while not self.poll():
-            time.sleep(WAIT_S)
+        super().__init__()
 
     def poll(self) -> bool:
         """Carry the run on without waiting; return whether it has ended."""
@@ -124,17 +109,13 @@ class Run:
         self._reading = Background(self._work.reader(ended.result or {}))
 
     def _finish(self) -> None:
-        if self._finished:
+        if not self._is_first_end():
             return
-        self._finished = True
-        self._poller.stop()
-        slicer.app.disconnect("aboutToQuit()", self.abort)
         try:
             outcome = self._outcome()
-        except Exception as error:
-            # Whatever it was, the caller has to learn that the run is over.
-            message = f"the result could not be put into the scene ({type(error).__name__}: {error}); report it"
-            outcome = Outcome(self.request, failure=Failure("internal", message, details=traceback.format_exc()))
+        except Exception as error:  # whatever it was, the caller has to learn that the run is over
+            failure = Failure.unforeseen("the result could not be put into the scene", error)
+            outcome = Outcome(self.request, failure=failure)
         finally:
             self._remove_folder()
         self._on_finished(outcome)
@@ -158,7 +139,8 @@ class Run:
         try:
             if not self._stands:
                 self._raise_failure()
-            assert self._reading is not None  # noqa: S101 - a child that gave a result is read
+            if self._reading is None:
+                raise Failure("cancelled", self._work.cancelled)
             self._reading.end()
             return self._work.put(self._reading.value())
         except GTVAutoSegError as error:

@@ -11,7 +11,7 @@ import slicer
 from GTVAutoSegLib.system.tags import CT_TAG, CT_VOXELS
 from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
 
-from ..run.background import Background, Poller
+from ..run.background import Background
 from .ct_identity import OF_VOXELS, is_dicom, remember
 from .files import is_grey, volume_of
 from .ownership import tag
@@ -29,7 +29,6 @@ class CtVoxels:
         self._ct: Any = None
         self._stamp = 0
         self._background: Background[str] | None = None
-        self._poller: Poller | None = None
 
     def knows(self, ct: Any) -> bool:
         """Whether all that can be known of a CT is known; if not, that is found out, and `found` called then."""
@@ -38,31 +37,25 @@ class CtVoxels:
         if self._ct is not ct:
             self.stop()
             self._ct, self._stamp = ct, ct.GetImageData().GetMTime()
-            self._background = Background(partial(voxels_sha256, volume_of(ct)))
-            self._poller = Poller(self.poll)
-            self._poller.start()
+            self._background = Background(partial(voxels_sha256, volume_of(ct)), then=self._looked)
         return False
 
     def stop(self) -> None:
         """Find out nothing any more."""
-        if self._poller is not None:
-            self._poller.stop()
         if self._background is not None:
             self._background.end()
-        self._ct = self._background = self._poller = None
+        self._ct = self._background = None
 
-    def poll(self) -> bool:
-        """Whether it is found out."""
-        if self._background is None or not self._background.done:
-            return self._background is None
-        ct, stamp, digest = self._ct, self._stamp, self._background.value()
+    def _looked(self) -> None:
+        ct, looked = self._ct, self._background
         self.stop()
+        if looked is None or looked.error is not None:
+            return  # asked again when something else is chosen
         image = ct.GetImageData()
-        if image is not None and image.GetMTime() == stamp:
-            remember(ct, digest)
+        if image is not None and image.GetMTime() == self._stamp:
+            remember(ct, looked.value())
         if ct.GetScene() is not None:
             self._found()  # where the voxels are others by now, somebody asks anew
-        return True
 
 
 def make_known(ct: Any) -> None:

@@ -14,8 +14,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 from ..panel.failure_card import FailureCard
 from ..panel.running.log_part import LogPart
 from ..run.failures import Failure, was_killed
-from ..run.job import Ended
-from ..run.kept_worker import KEPT_WORKER
+from ..run.job import KEPT_WORKER, Ended
 from .installation import KEPT, Installation
 from .pytorch import extension_is_there, probe_answer, probe_command
 from .steps import Steps

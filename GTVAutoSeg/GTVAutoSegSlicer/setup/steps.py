@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ..run import python_slicer
-from ..run.background import Poller
+from ..run.background import Ongoing
 from ..run.child import Child
 from ..run.job import Ended, Job
 
 
-class Steps:
+class Steps(Ongoing):
     """Command lines in child processes; a failed one is the last. `follow` starts the first.
 
     Args:
@@ -31,12 +31,11 @@ class Steps:
         self._commands = list(commands)
         self._on_line, self._on_finished = on_line, on_finished
         self._job: Job | None = None
-        self._finished = False
-        self._poller = Poller(self.poll)
+        super().__init__()
 
     def follow(self) -> None:
         """Start, and let Qt's event loop carry the steps on."""
-        self._poller.start()
+        super().follow()
         self._start_next()
 
     def poll(self) -> bool:
@@ -72,11 +71,8 @@ class Steps:
             self._finish(ended)
 
     def _finish(self, ended: Ended) -> None:
-        if self._finished:
-            return
-        self._finished = True
-        self._poller.stop()
-        self._on_finished(ended)
+        if self._is_first_end():
+            self._on_finished(ended)
 
 
 def _not_started(error: Exception) -> Ended:

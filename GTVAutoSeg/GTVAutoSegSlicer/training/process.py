@@ -6,24 +6,20 @@ the same commands go on from there. So a stop, a crash and a restart of Slicer a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-import slicer
-
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
 from ..run import python_slicer
-from ..run.background import Poller
+from ..run.background import Ongoing
 from ..run.child import Child
 from ..run.failures import Failure, failure_of
 from ..run.job import Ended, Job
 from .folder import TrainingEnd, TrainingFolder
 
 STOPPED = "The training was stopped; what was trained is kept, and Resume goes on."
-WAIT_S = 0.02
 # A step on a slow CPU is worth waiting for: a training that ends by itself keeps it, a killed one its last whole epoch.
 STOP_S = 30.0
 QUIT_S = 5.0
@@ -55,7 +51,7 @@ def compare_arguments(folder: TrainingFolder) -> list[str]:
     return [*arguments, "--box", BOX_MM] if folder.sees_boxes else arguments
 
 
-class Training:
+class Training(Ongoing):
     """Carries a training on until its end. `cancel` and `abort` lose nothing.
 
     Args:
@@ -78,7 +74,7 @@ class Training:
         self.folder = folder
         self._on_finished, self._on_event, self._on_line = on_finished, on_event, on_line
         self._job: Job | None = None
-        self._cancelled = self._finished = False
+        self._cancelled = False
         self._held = ExitStack()
         self._held.enter_context(folder.held())
         try:
@@ -86,17 +82,7 @@ class Training:
         except BaseException:
             self._held.close()
             raise
-        self._poller = Poller(self.poll)
-        slicer.app.connect("aboutToQuit()", self.abort)
-
-    def follow(self) -> None:
-        """Let Qt's event loop carry it on."""
-        self._poller.start()
-
-    def wait(self) -> None:
-        """Carry it on until it has ended; blocks."""
-        while not self.poll():
-            time.sleep(WAIT_S)
+        super().__init__()
 
     def poll(self) -> bool:
         """Carry it on without waiting; return whether it has ended."""
@@ -157,17 +143,14 @@ class Training:
         self.folder.write_end(TrainingEnd(str(result["model"]), str(result.get("report", ""))))
 
     def _finish(self, failure: Failure | None) -> None:
-        if self._finished:
+        if not self._is_first_end():
             return
-        self._finished = True
-        self._poller.stop()
-        slicer.app.disconnect("aboutToQuit()", self.abort)
         self._held.close()
         self.folder.cancel.unlink(missing_ok=True)
         self._on_finished(failure)
 
 
-class Estimate:
+class Estimate(Ongoing):
     """How large a training is and how long it takes, measured by some steps of it; nothing is trained.
 
     Args:
@@ -190,12 +173,11 @@ class Estimate:
         arguments = [*train_arguments(folder), "--dry-run"]
         self._on_finished = on_finished
         self._job = library_job(arguments, folder, on_event=on_event, on_line=on_line, on_ended=self._ended)
-        self._poller = Poller(self._job.poll)
-        slicer.app.connect("aboutToQuit()", self.abort)
+        super().__init__()
 
-    def follow(self) -> None:
-        """Let Qt's event loop carry it on."""
-        self._poller.start()
+    def poll(self) -> bool:
+        """Carry it on without waiting; return whether it has ended."""
+        return self._job.poll()
 
     def cancel(self) -> None:
         """Ask for the end."""
@@ -206,9 +188,8 @@ class Estimate:
         self._job.kill()
 
     def _ended(self, ended: Ended) -> None:
-        self._poller.stop()
-        slicer.app.disconnect("aboutToQuit()", self.abort)
-        self._on_finished(ended)
+        if self._is_first_end():
+            self._on_finished(ended)
 
 
 def library_job(arguments: list[str], folder: TrainingFolder, **callbacks: Any) -> Job:

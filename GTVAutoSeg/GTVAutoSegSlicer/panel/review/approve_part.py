@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import qt
@@ -12,10 +12,11 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.report.record.approval import Approval
 
-from ...run.background import Background, Poller
+from ...run.background import Background
 from ...run.failures import Failure
-from ...scene.record.approval import approval_of, ask_to_approve, lapse_of, withdraw_segment
+from ...scene.record.approval import Asked, approval_of, ask_to_approve, lapse_of, withdraw_segment
 
 
 class ApprovePart(VTKObservationMixin):
@@ -33,9 +34,7 @@ class ApprovePart(VTKObservationMixin):
         self._node: Any = None
         self._segment_id, self._ct = "", None
         self._approved = False
-        self._asked: Any = None
-        self._looking: Background[Any] | None = None
-        self._poller: Poller | None = None
+        self._looking: Background[tuple[Approval, dict[str, Any]]] | None = None
         self._offered = False
         ui.approveButton.connect("clicked(bool)", self.ask)
 
@@ -73,14 +72,12 @@ class ApprovePart(VTKObservationMixin):
         if not reviewer or not str(reviewer).strip():
             return
         try:
-            self._asked = ask_to_approve(self._node, self._segment_id, self._ct, str(reviewer))
+            asked = ask_to_approve(self._node, self._segment_id, self._ct, str(reviewer))
         except GTVAutoSegError as error:
             self._show_failure(Failure("segment", str(error)))
             return
         # The voxels of a large CT are looked at beside the window.
-        self._looking = Background(self._asked.look)
-        self._poller = Poller(self._poll)
-        self._poller.start()
+        self._looking = Background(asked.look, then=partial(self._looked, asked))
         self._ui.approveButton.enabled = False
 
     @property
@@ -88,32 +85,27 @@ class ApprovePart(VTKObservationMixin):
         """Whether an approval is under way."""
         return self._looking is not None
 
-    def _poll(self) -> bool:
-        if self._looking is None or not self._looking.done:
-            return self._looking is None
-        asked, looking = self._asked, self._looking
+    def _looked(self, asked: Asked) -> None:
+        looking = self._looking
         self._forget()
+        if looking is None:
+            return
         try:
             asked.put(*looking.value())
         except GTVAutoSegError as error:
             self._show_failure(Failure("segment", str(error)))
-        except Exception as error:
-            # Slicer would print it where nobody looks.
-            message = f"the approval failed ({type(error).__name__}: {error}); report it with the details"
-            self._show_failure(Failure("internal", message, details=traceback.format_exc()))
+        except Exception as error:  # of the thread too
+            self._show_failure(Failure.unforeseen("the approval failed", error))
         else:
             self._log("approval: by a person")
         self._ui.approveButton.enabled = self._offered
         self._show()
-        return True
 
     def _forget(self) -> None:
         """Begin nothing any more with an approval that is under way."""
-        if self._poller is not None:
-            self._poller.stop()
         if self._looking is not None:
             self._looking.end()
-        self._asked = self._looking = self._poller = None
+        self._looking = None
 
     def _ask_withdrawal(self) -> None:
         text = _("Why is the approval of '{name}' withdrawn? One sentence, without the patient's name.")
