@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pydicom
 import pytest
@@ -223,6 +225,48 @@ def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
     panel.approval.follow(node, node.GetSegmentation().GetNthSegmentID(0), panel.ui.inputSelector.currentNode(), False)
     assert "was withdrawn by" in panel.ui.approvalLabel.text and "the wrong phase" in panel.ui.approvalLabel.text
     assert panel.ui.approveButton.text == "Approve..."
+
+
+@pytest.mark.parametrize("beside", ["damaged", "a folder", "of another time", "of another person"])
+def test_an_approval_stays_where_the_record_beside_its_file_withdraws_none_or_another(
+    panel, scan, names, tmp_path, beside
+):
+    import slicer
+
+    load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    approve(panel)
+    node = panel.ui.outputSelector.currentNode()
+    path = tmp_path / "gtv.seg.nrrd"
+    assert slicer.util.saveNode(node, str(path))
+    assert main(["approve", str(path), "--withdraw", "the wrong phase"]) == 0
+    (record,) = tmp_path.glob("gtv*approval*")
+    if beside == "damaged":
+        record.write_text("{")
+    elif beside == "a folder":
+        record.unlink()
+        record.mkdir()
+    else:
+        other = {"at": "2026-01-02T03:04:05+00:00"} if "time" in beside else {"reviewer": "Huber"}
+        record.write_text(json.dumps({**json.loads(record.read_text()), **other}))
+    panel._update()
+    assert panel.ui.approvalLabel.text.startswith("Approved by Meyer^Anna")
+
+
+def test_an_approval_that_fails_unexpectedly_is_a_card(panel, scan, names, monkeypatch):
+    from GTVAutoSegSlicer.scene.record.approval import Asked
+
+    def fails(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(Asked, "look", fails)
+    load_dicom(scan)
+    run(panel)
+    names.append("Meyer^Anna")
+    approve(panel)
+    assert panel.ui.failureMessage.text.startswith("The approval failed (MemoryError: no more); report it")
+    assert "Traceback" in panel.ui.failureDetails.plainText and panel.ui.approveButton.enabled
 
 
 def test_a_segment_that_is_changed_while_its_approval_is_under_way_is_not_approved(panel, scan, names, monkeypatch):

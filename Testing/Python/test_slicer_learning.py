@@ -19,6 +19,7 @@ from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.segment_info import GTV_TERMINOLOGY
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.store import install_model
 from GTVAutoSegLib.model.versions import versions
 
 LIMIT_S = 120  # of a loaded machine
@@ -295,12 +296,46 @@ def test_a_folder_that_cannot_be_removed_stays_whole_and_a_kill_leaves_nothing_t
     assert panel.ui.resumeButton.isHidden() and not folder.path.exists()
 
 
-def test_a_damaged_training_can_be_discarded_and_one_that_has_ended_cannot(stopped, slicer_runtime, home):
+def test_a_damaged_training_can_be_discarded(stopped, home):
     panel, folder = stopped(home / "model")
-    assert panel.ui.discardButton.isHidden()
     (folder.path / "plan.json").write_text("{")
     panel.learning.refresh()
     assert panel.ui.resumeButton.isHidden() and not panel.ui.discardButton.isHidden()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_finished_training_is_discarded_after_a_question_and_installed_models_stay(
+    stopped, slicer_runtime, home, installed
+):
+    panel, folder = stopped()
+    from GTVAutoSegSlicer.training.folder import TrainingEnd
+
+    model = make_bundle(folder.run / "phantom", bias=1.0, size=32, task=TASK)
+    folder.write_end(TrainingEnd(str(model), ""))
+    if installed:
+        install_model(model, home / "user" / "GTVAutoSeg" / "Models")
+    panel.learning.refresh()
+    before = sorted((home / "user").rglob("*"))
+    slicer_runtime.app.testing = False
+    panel.ui.discardButton.click()
+    question = slicer_runtime.dialogs.texts("question")[-1]
+    assert question.startswith("Remove the finished training 'phantom-1' with its")
+    assert ("Its model is installed and stays" in question) == installed
+    assert not folder.path.exists() and sorted((home / "user").rglob("*")) == before
+    assert (home / "cases" / "patient1").is_dir() and panel.ui.discardButton.isHidden()
+
+
+@pytest.mark.parametrize("what", ["models", "cases"])
+def test_a_training_that_holds_the_users_models_or_cases_is_not_discarded(stopped, slicer_runtime, what):
+    panel, folder = stopped()
+    from GTVAutoSegSlicer.models import choose_folder
+    from GTVAutoSegSlicer.training.places import choose_dataset
+
+    (folder.path / what).mkdir()
+    (choose_folder if what == "models" else choose_dataset)(str(folder.path / what))
+    slicer_runtime.app.testing = False
+    panel.ui.discardButton.click()
+    assert f"{folder.path / what} lies in it" in panel.ui.failureMessage.text and folder.run.is_dir()
 
 
 @pytest.mark.parametrize(

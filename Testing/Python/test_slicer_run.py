@@ -87,6 +87,20 @@ def test_a_second_run_into_the_same_node_replaces_the_first_and_can_be_undone(lo
     assert np.array_equal(voxels(first.segmentation, first.segment_id, ct), ball())
 
 
+def test_a_result_is_kept_although_the_voxels_of_its_ct_could_not_be_looked_at(logic, finds_all, fake, monkeypatch):
+    from GTVAutoSegSlicer.run import request
+
+    def fails(*_):
+        raise MemoryError
+
+    fake("ball")
+    monkeypatch.setattr(request, "voxels_sha256", fails)
+    ct = add_ct()
+    outcome = logic.segment(ct, finds_all)
+    assert np.array_equal(voxels(outcome.segmentation, outcome.segment_id, ct), ball())
+    assert ct.GetAttribute("GTVAutoSeg.CTVoxels") is None
+
+
 def test_nothing_found_leaves_the_scene_alone_and_says_why(logic, finds_all, fake):
     fake("empty")
     outcome = logic.segment(add_ct(), finds_all)

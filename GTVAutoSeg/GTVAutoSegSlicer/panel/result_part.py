@@ -70,14 +70,13 @@ def describe_result(outcome: Outcome) -> str:
 
 def describe_completion(outcome: Outcome) -> str:
     """From what and how it was completed, which ends are to be checked, and what that has changed."""
-    record = outcome.report
-    assert outcome.undo is not None and outcome.change is not None  # noqa: S101 - a completion always changes
+    record, undo, change = outcome.report, outcome.undo, outcome.change
     how = _("the completer") if record.method == COMPLETER else _("shape interpolation")
     text = _("Completed from slices {slices} by {how}.").format(slices=ranges(record.drawn), how=how)
     ends = {"first": record.first, "last": record.last}
     if found := [ends[name] for name in record.found]:
         text += " " + _("The ends at {slices} were found, so check them.").format(slices=", ".join(map(str, found)))
-    return f"{text} {describe_change(outcome.undo.name, outcome.change)}"
+    return text if undo is None or change is None else f"{text} {describe_change(undo.name, change)}"
 
 
 def title_of(outcome: Outcome) -> str:

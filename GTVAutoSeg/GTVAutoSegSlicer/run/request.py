@@ -103,8 +103,8 @@ class CtWork:
 
     def put(self, found: Found) -> Outcome:
         """Bring the outline into the scene."""
-        if self._voxels is not None:
-            remember(self._request.ct, self._voxels.value() or "")
+        if self._voxels is not None and self._voxels.error is None:
+            remember(self._request.ct, self._voxels.value())
         undo, change = self._request.put(found, self._written)
         return Outcome(self._request, found.record, undo=undo, change=change)
 
@@ -226,8 +226,9 @@ class SegmentRequest:
             return None, None
         check_output(self.output, self.ct)
         evidence, tags = found.more
-        if self.looked_at is not None and (target := self._target()):
-            return self._put_into(target, found, evidence)
+        slices = self.looked_at
+        if slices is not None and (target := self._target()):
+            return self._put_into(target, slices, found=found, evidence=evidence)
         info = describe_segment(self.bundle, found.record)
         info = replace(info, tags={**info.tags, **tags, MASK_TAG: found.record.mask_sha256})
         return put_segment(self.output, self.ct, found.box, info), None
@@ -239,10 +240,9 @@ class SegmentRequest:
             return ""
         return segment_id if is_made_on(self.output, segment_id, self.ct) else ""
 
-    def _put_into(self, target: str, found: Found, evidence: Evidence) -> tuple[Undo, Change]:
+    def _put_into(self, target: str, slices: range, *, found: Found, evidence: Evidence) -> tuple[Undo, Change]:
         """Replace the last result on the slices looked at; those of a person stay."""
-        volume, slices = volume_of(self.ct), self.looked_at
-        assert slices is not None  # noqa: S101 - asked by the caller
+        volume = volume_of(self.ct)
         before = segment_box(self.output, target, self.ct)
         mine = mine_of_segment(self.output, target, self.ct, before)
         merged = merge_boxes(before, found.box, volume, slices=slices, mine=mine)

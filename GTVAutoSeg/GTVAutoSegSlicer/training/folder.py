@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from GTVAutoSegLib.errors import DiskError, InputError, ModelError
+from GTVAutoSegLib.model.bundle import model_folders, read_bundle
 from GTVAutoSegLib.model.versions import versions
 from GTVAutoSegLib.system.files import make_folder, write_json, written
 from GTVAutoSegLib.system.json_text import read_json
@@ -21,6 +22,7 @@ from GTVAutoSegLib.system.lock import locked
 from GTVAutoSegLib.system.settings import as_json, parse_settings
 
 from ..models import chosen_folder
+from .places import chosen_dataset
 
 PLAN, TASK, RUN, END, COMPARISON = "plan.json", "task.json", "run", "end.json", "comparison"
 
@@ -157,6 +159,21 @@ class TrainingFolder:
             raise InputError(f"{path} cannot be read ({error}); remove {self.comparison} and resume") from error
         return data if isinstance(data, dict) else None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to be done; raises InputError when that cannot be read."""
+        return self.end is not None and (self.plan.present is None or self.compared is not None)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the model that it made is among those on this computer, in use or kept aside."""
+        try:
+            bundle = read_bundle(self.end.model) if self.end is not None else None
+            known = versions(bundle.info.id, chosen_folder()) if bundle is not None else []
+        except ModelError:
+            return False
+        return bundle is not None and any(one.digest == bundle.digest for one in known)
+
     def write_end(self, end: TrainingEnd) -> None:
         """Keep what was made; raises DiskError."""
         write_json(self.path / END, as_json(end))
@@ -165,9 +182,15 @@ class TrainingFolder:
         """Remove it whole or not at all.
 
         Raises:
-            InputError: another Slicer is at work in it.
+            InputError: another Slicer is at work in it, or the user's models or training set lie in it.
             DiskError: it cannot be removed; it is as it was.
         """
+        for kept in (chosen_folder(), *model_folders(), chosen_dataset()):
+            if kept.resolve().is_relative_to(self.path.resolve()):
+                raise InputError(
+                    f"{self.path} is not removed, since {kept} lies in it, which holds models or a training set; "
+                    "expected it elsewhere, so choose another folder for it first"
+                )
         with self.held():
             pass  # Windows renames no folder with a file that is open, as the lock is
         try:

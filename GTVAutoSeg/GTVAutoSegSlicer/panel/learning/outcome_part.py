@@ -10,10 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from GTVAutoSegLib.errors import GTVAutoSegError, ModelError
-from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.model.store import install_model
-from GTVAutoSegLib.model.versions import versions
 
 from ...models import chosen_folder
 from ...training.folder import TrainingFolder
@@ -46,8 +44,7 @@ class OutcomePart:
         if self._folder is not None:
             try:
                 compared, status = self._folder.compared, describe_last(self._folder)
-                is_compared = self._folder.plan.present is None or compared is not None
-                can_be_used = self._folder.end is not None and is_compared
+                can_be_used = self._folder.has_ended
             except GTVAutoSegError as error:
                 status = str(error)
         if not running:
@@ -57,7 +54,7 @@ class OutcomePart:
         ui.reportButton.visible = self._report() is not None
         ui.comparisonButton.visible = self._comparison() is not None
         ui.useModelButton.visible = can_be_used
-        in_use = can_be_used and self._is_known()
+        in_use = can_be_used and self._folder is not None and self._folder.is_installed
         ui.useModelButton.enabled = can_be_used and not in_use
         ui.useModelButton.text = _("Installed") if in_use else _("Use this model")
 
@@ -78,14 +75,6 @@ class OutcomePart:
             return
         text = _("{title} {version} is in use now. The one before it is kept: choose it above to bring it back.")
         self._on_installed(bundle.info.id, text.format(title=bundle.info.title, version=bundle.info.version))
-
-    def _is_known(self) -> bool:
-        """Whether the new model is among the versions on this computer."""
-        try:
-            bundle = read_bundle(self._folder.end.model)  # type: ignore[union-attr]
-            return any(one.digest == bundle.digest for one in versions(bundle.info.id, chosen_folder()))
-        except ModelError:
-            return False
 
     def _report(self) -> Path | None:
         end = self._folder.end if self._folder is not None else None

@@ -19,7 +19,7 @@ from ...run.job import Ended
 from ...training.folder import TrainingFolder
 from ...training.process import Estimate, Training
 from .train_form import TrainForm
-from .training_words import describe_estimate, describe_progress
+from .training_words import describe_estimate, describe_progress, discard_question
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class TrainingPart:
             ui.trainButton.toolTip = _("Stop; what was trained is kept, and Resume goes on.")
         ui.resumeButton.visible = last is not None and not self.running and is_open(last)
         ui.resumeButton.enabled = not missing
-        ui.discardButton.visible = last is not None and not self.running and not is_done(last)
+        ui.discardButton.visible = last is not None and not self.running
 
     def abort(self) -> None:
         """End now; nothing that was trained is lost."""
@@ -101,8 +101,7 @@ class TrainingPart:
         folder = self._host.last()
         if folder is None or self.running or slicer.util.mainWindow() is None:
             return
-        question = _("Remove the stopped training '{name}' with all it has trained? The training set stays as it is.")
-        if not slicer.util.confirmOkCancelDisplay(question.format(name=folder.path.name), windowTitle=_("Discard")):
+        if not slicer.util.confirmOkCancelDisplay(discard_question(folder), windowTitle=_("Discard")):
             return
         try:
             with slicer.util.WaitCursor():
@@ -194,21 +193,9 @@ class TrainingPart:
 def is_open(folder: TrainingFolder) -> bool:
     """Whether there is something left to do in a training; one that is damaged cannot be resumed."""
     try:
-        return not _has_ended(folder)
+        return not folder.has_ended
     except GTVAutoSegError:
         return False
-
-
-def is_done(folder: TrainingFolder) -> bool:
-    """Whether a training has come to its end, so that it is no longer to be discarded."""
-    try:
-        return _has_ended(folder)
-    except GTVAutoSegError:
-        return False
-
-
-def _has_ended(folder: TrainingFolder) -> bool:
-    return folder.end is not None and (folder.plan.present is None or folder.compared is not None)
 
 
 def training_failure(failure: Failure) -> Failure:

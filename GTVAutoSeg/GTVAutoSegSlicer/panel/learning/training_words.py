@@ -6,6 +6,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from GTVAutoSegLib.errors import GTVAutoSegError
+
 from ...training.folder import TrainingFolder, TrainingPlan
 
 SHORT_S = 90
@@ -82,6 +84,27 @@ def describe_last(folder: TrainingFolder) -> str:
     if compared is None:
         return text + _("; its comparison with the present model is still to be made: resume it.")
     return f"{text}.\n{compared.get('sentence', '')}"
+
+
+def discard_question(folder: TrainingFolder) -> str:
+    """What goes and what stays when a training is removed."""
+    try:
+        has_ended = folder.has_ended
+    except GTVAutoSegError:  # a damaged one
+        has_ended = False
+    if not has_ended:
+        text = _("Remove the stopped training '{name}' with all it has trained? The training set stays as it is.")
+    elif folder.is_installed:
+        text = _(
+            "Remove the finished training '{name}' with its report and its comparison? Its model is installed and "
+            "stays, and so does the training set."
+        )
+    else:
+        text = _(
+            "Remove the finished training '{name}' with its model, its report and its comparison? That model is not "
+            "installed and cannot be brought back. The installed models and the training set stay."
+        )
+    return text.format(name=folder.path.name)
 
 
 def describe_cases(compared: dict[str, Any]) -> str:

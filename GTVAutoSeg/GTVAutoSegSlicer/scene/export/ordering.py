@@ -15,7 +15,7 @@ from GTVAutoSegLib.report.export.order import Order, OrderedCT, OrderedSegment
 from ..ct_identity import INSTANCES
 from ..files import volume_of
 from ..ownership import is_made_on, our_segments, reference_volume, stored, tags_of
-from ..record.approval import approval_of, drop_withdrawn
+from ..record.approval import approval_of
 from ..record.figures import ct_figures
 from ..segmentation import check_output, segment_info
 from .candidates import Choice, candidates
@@ -98,7 +98,6 @@ def _ct_of(node: Any, ct: Any, choices: Sequence[Choice]) -> Any:
 
 def _segment(node: Any, choice: Choice, copy: Any) -> OrderedSegment:
     info = segment_info(node, choice.segment_id)
-    drop_withdrawn(node, choice.segment_id)
     red, green, blue = info.color
     return OrderedSegment(
         choice.segment_id,

@@ -131,7 +131,7 @@ def withdraw_segment(node: Any, segment_id: str, ct: Any, reason: str) -> None:
     _take_back(segment, withdraw(approval, reason), ct_figures(ct))
 
 
-def drop_withdrawn(node: Any, segment_id: str) -> bool:
+def _drop_withdrawn(node: Any, segment_id: str) -> bool:
     """Take off a segment an approval that was withdrawn beside the segmentation's file; whether there was one."""
     segment = node.GetSegmentation().GetSegment(segment_id)
     approval, storage = approval_of_tags(tags_of(segment)), node.GetStorageNode()
@@ -163,7 +163,7 @@ def approval_of(node: Any, segment_id: str, ct: Any) -> Approval | None:
     """
     segment = node.GetSegmentation().GetSegment(segment_id)
     approval = approval_of_tags(tags_of(segment))
-    if approval is None or drop_withdrawn(node, segment_id):
+    if approval is None or _drop_withdrawn(node, segment_id):
         return None
     box = own_box(node, segment_id, ct)
     if box is not None and box.is_known_as(approval.mask_sha256, tag(segment, APPROVED_BOX_TAG)):
