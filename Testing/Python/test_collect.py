@@ -12,8 +12,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from bundles import make_bundle
-from datasets import save
-from dicom_samples import patient_array, write_series
+from datasets import save, write_case
+from dicom_samples import patient_array, stack_positions, write_series
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.evaluation.commission.run import check_region
@@ -101,7 +101,11 @@ def test_the_same_ct_is_there_once_and_a_newer_outline_keeps_the_older_one_aside
     assert np.array_equal(read_label(case, read_volume(case.image)), read_volume(newer).array > 0)
     kept = tmp_path / "set" / ".earlier" / f"{case.name}-1"
     assert np.array_equal(read_volume(kept / "label.nii.gz").array, read_volume(mask).array)
-    assert json.loads((tmp_path / "set" / "cases.json").read_text())[case.name]["earlier"] == 1
+    for _ in range(2):  # the same again is neither a new outline nor one that was never kept aside
+        record = json.loads((tmp_path / "set" / "cases.json").read_text())[case.name]
+        # The image file does not tell whose CT it is, but the case had told.
+        assert record["earlier"] == 1 and record["patient"].startswith("patient_")
+        assert collect(copy, newer, tmp_path / "set", "--accept") == 0
 
 
 def test_two_cts_of_one_patient_have_one_pseudonym_and_another_user_another(tmp_path, monkeypatch):
@@ -131,6 +135,10 @@ def test_what_a_model_proposed_and_a_person_changed_is_known_of_a_case_of_a_batc
     (record,) = read_collected(tmp_path / "set").values()
     assert record.provenance.model.id == "model" and record.provenance.approved_by == "Dr. Roe"
     assert record.provenance.edited.added_path_length_mm > 0 and record.provenance.edited.slices == 8
+    outline(mask, tmp_path / "in" / "P1", 7)  # which the batch's record does not know
+    assert collect(tmp_path / "in" / "P1", mask, tmp_path / "later", "--accept") == 0
+    (record,) = read_collected(tmp_path / "later").values()
+    assert record.provenance.model is None and record.provenance.edited is None
 
 
 def test_what_a_person_changed_of_a_models_outline_is_known_without_a_batch(tmp_path, capsys):
@@ -262,9 +270,30 @@ def test_a_damaged_list_of_patients_is_said_before_anything_is_written(study, tm
         assert "patients.json" in capsys.readouterr().err and read_collected(tmp_path / "set") == before
 
 
-def test_a_key_that_a_killed_process_had_begun_to_write_is_written_anew(study, tmp_path, own_key):
+def test_a_ct_whose_hu_are_uncertain_is_refused(study, tmp_path, capsys):
     ct, mask = study
-    own_key.parent.mkdir(parents=True)
-    own_key.touch()
-    assert collect(ct, mask, tmp_path / "set", "--accept") == 0
-    assert len(own_key.read_bytes()) == 32 and own_key.stat().st_mode & 0o077 == 0
+    for file in ct.iterdir():
+        slice_ = pydicom.dcmread(file)
+        del slice_.RescaleIntercept
+        slice_.save_as(file)
+    assert collect(ct, mask, tmp_path / "set", "--accept") == 2
+    assert "expected HU that are certain, so export the series again" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_tilted_gantry_keeps_its_geometry(tmp_path):
+    write_series(tmp_path / "ct", patient_array(), stack_positions(5, step=(0.0, 1.0, 3.0)))
+    mask = outline(tmp_path / "gtv.nrrd", tmp_path / "ct", 4)
+    assert collect(tmp_path / "ct", mask, tmp_path / "set", "--accept") == 0
+    (case,) = find_cases(tmp_path / "set")
+    image = read_volume(case.image)
+    assert image.sheared and image.same_grid(read_volume(tmp_path / "ct"))
+    assert read_label(case, image).sum() == read_volume(mask).array.sum()
+
+
+def test_whose_other_cases_are_stays_in_the_list_of_patients(study, tmp_path):
+    write_case(tmp_path / "set" / "other", 1)
+    (tmp_path / "set" / "patients.json").write_text(json.dumps({"other": "B"}))
+    assert collect(*study, tmp_path / "set", "--accept") == 0
+    listed = json.loads((tmp_path / "set" / "patients.json").read_text())
+    assert listed.pop("other") == "B" and len(listed) == 1
