@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..model.bundle import Bundle
+from ..system.names import some_of
 
 NONE, SOME, ALL, UNKNOWN = "none", "some", "all", "unknown"
 LIMITS = "a resampled CT, and another CT of the same patient, would not be noticed"
@@ -34,9 +35,9 @@ class Learned:
         said: list[str] = []
         if self.cases:
             count = "all" if self.kind == ALL else str(len(self.cases))
-            said.append(f"has learned from {count} of these cases ({_listed(self.cases)})")
+            said.append(f"has learned from {count} of these cases ({some_of(self.cases)})")
         if self.chosen:
-            said.append(f"has its epochs or thresholds from {len(self.chosen)} of these cases ({_listed(self.chosen)})")
+            said.append(f"has its epochs or thresholds from {len(self.chosen)} of these cases ({some_of(self.chosen)})")
         if self.kind == UNKNOWN:
             said.append("does not tell which CTs it has learned from: if these are among them, its figures flatter")
         elif said:
@@ -58,7 +59,3 @@ def learned_from(bundles: Bundle | Mapping[str, Bundle], voxels: Mapping[str, st
     if known:
         return Learned(ALL if len(known) == len(told) else SOME, known, chosen)
     return Learned(UNKNOWN if None in told.values() else NONE, chosen=chosen)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)

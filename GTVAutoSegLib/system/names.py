@@ -93,3 +93,9 @@ def without_paths(text: str, files: Sequence[str], name: str) -> str:
 def counted(count: int, what: str) -> str:
     """A number of things, as "1 week" or "3 weeks"."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def some_of(values: Iterable[object], most: int = 5) -> str:
+    """The first of some values in writing, as "3, 5" or "3, 5, 9, ..."; a list that is cut short says so."""
+    words = [str(value) for value in values]
+    return ", ".join([*words[:most], *["..."] * (len(words) > most)])

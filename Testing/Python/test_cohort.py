@@ -19,7 +19,7 @@ from GTVAutoSegLib.images.dicom.tree import scan
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import check_outputs
 from GTVAutoSegLib.system.files import check_writable
-from GTVAutoSegLib.system.names import LONGEST, safe_name, short_hash, tell_apart, without_paths
+from GTVAutoSegLib.system.names import LONGEST, safe_name, short_hash, some_of, tell_apart, without_paths
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
 CT = patient_array((6, 20, 24))
@@ -277,6 +277,11 @@ def test_names_that_differ_by_case_only_are_told_apart_whatever_else_is_there():
     names = tell_apart(["P1", "p1", "q"], ["x", "y", "z"])
     assert len({name.casefold() for name in names}) == 3 and names[2] == "q"
     assert tell_apart(["p1", "P1"], ["y", "x"]) == [names[1], names[0]]
+
+
+def test_a_list_in_a_sentence_that_is_cut_short_says_so():
+    assert (some_of([]), some_of([3, 5]), some_of("abc", 3)) == ("", "3, 5", "a, b, c")
+    assert some_of(iter(range(4)), 3) == "0, 1, 2, ..."
 
 
 def test_sentences_are_freed_of_files_and_folders():

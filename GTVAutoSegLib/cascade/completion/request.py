@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import InputError
 from ...images.placement import tumour_slices
 from ...images.volume import Volume, check_ct, check_shape
+from ...system.names import some_of
 
 
 @dataclass(frozen=True)
@@ -86,4 +87,6 @@ def _check_mask(volume: Volume, mask: np.ndarray) -> None:
         return
     labels = [value for value in np.unique(mask).tolist() if value]
     if len(labels) > 1:
-        raise InputError(f"the drawn mask holds {len(labels)} labels ({labels[:6]}); expected one, so give one segment")
+        raise InputError(
+            f"the drawn mask holds {len(labels)} labels ({some_of(labels)}); expected one, so give one segment"
+        )

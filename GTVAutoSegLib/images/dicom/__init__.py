@@ -1,1 +1,1 @@
-"""DICOM in and out: series, structure sets, segmentations, and a clinic's export as a data set."""
+"""DICOM in and out: series, their slices and pixels, structure sets and segmentations."""

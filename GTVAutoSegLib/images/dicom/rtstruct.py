@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 
 from ...errors import InputError
+from ...system.names import some_of
 from ..volume import Volume
 from .dataset import open_structure_set, reading
 from .headers import Patient, read_patient
@@ -19,7 +20,6 @@ from .structures.roi import Roi
 
 # Contours that lie further than this beside the slice they are drawn on are remarked on.
 MOVED_SLICES = 0.1
-NAMED_AT_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,9 @@ def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
     if raster.step > 1:
         notes.append(f"only every {raster.step}. slice has contours; those between stay empty")
     if raster.gaps:
-        listed = ", ".join(map(str, raster.gaps[:NAMED_AT_MOST])) + ", ..." * (len(raster.gaps) > NAMED_AT_MOST)
         notes.append(
-            f"{len(raster.gaps)} slices inside it have no contour ({listed}, counted from 0) and stay empty, unless "
-            "import --fill-between fills them"
+            f"{len(raster.gaps)} slices inside it have no contour ({some_of(raster.gaps)}, counted from 0) and stay "
+            "empty, unless import --fill-between fills them"
         )
     return [f"ROI '{roi.name}': {note}" for note in notes]
 

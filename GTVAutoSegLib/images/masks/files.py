@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...errors import InputError
-from ...system.names import suffix_of
+from ...system.names import some_of, suffix_of
 from ...system.tags import MASK_TAG, MODEL_TAG
 from ..headers import HEADER_READERS, check_header
 from ..headers.header import HEADER_LIMIT
@@ -96,7 +96,7 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list
         if len(there) > 1:
             named = " ".join(f"{value}=NAME" for value in there[:MOST_VALUES])
             raise InputError(
-                f"{path} holds the labels {_listed(there)}; expected to be told what they are, so add --label {named}"
+                f"{path} holds the labels {some_of(there)}; expected to be told what they are, so add --label {named}"
             )
         if not there:
             return [Structure(np.zeros(array.shape, np.uint8), describe(_stem(path)), "")]
@@ -104,7 +104,7 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list
     missing = [key for key in labels if not key.isdigit() or int(key) not in there]
     if missing:
         raise InputError(
-            f"{path} holds the labels {_listed(there) or 'none'}, and not {', '.join(missing)}; name one that it holds"
+            f"{path} holds the labels {some_of(there) or 'none'}, and not {', '.join(missing)}; name one that it holds"
         )
     return [
         Structure((array == int(key)).astype(np.uint8), describe(name, number=number), "")
@@ -114,10 +114,6 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list
 
 def _stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix_of(path, (SEGMENTATION, *HEADER_READERS)))]
-
-
-def _listed(values: list[int]) -> str:
-    return ", ".join(map(str, values[:MOST_VALUES])) + (" ..." if len(values) > MOST_VALUES else "")
 
 
 def _segments(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[Structure]:

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...system.names import some_of
 from ...system.tags import MINE_TAG, mine_of
 from ..read import read_volume
 from ..segment_info import SegmentInfo
 from ..volume import Volume
 from .files import SEGMENTATION, read_structures
 from .grid import onto
-
-MOST_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -55,5 +54,4 @@ def read_single(path: str | Path, ct: Volume) -> Single:
 
 
 def _several(path: Path, what: str, names: list[str]) -> InputError:
-    listed = ", ".join(names[:MOST_SHOWN])
-    return InputError(f"{path} holds {len(names)} {what} ({listed}); expected one, so export a single segment")
+    return InputError(f"{path} holds {len(names)} {what} ({some_of(names)}); expected one, so export a single segment")

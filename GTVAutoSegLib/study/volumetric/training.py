@@ -19,6 +19,7 @@ from ...errors import InputError
 from ...images.read import read_volume
 from ...images.volume import Volume, check_ct
 from ...system.files import make_folder, write_text
+from ...system.names import some_of
 from ...training.checkpoint import STATE, is_finished
 from ...training.data.dataset import Case, read_label
 from ...training.data.slices import mapped
@@ -185,7 +186,7 @@ def _prepare(
             keep_volume(store / case.name, *_on_grid(volume, label=label, stage=stage, name=name, settings=settings))
         if not tumour:
             raise InputError(
-                f"the {store.name} cases of {name} ({', '.join(case.name for case in side[:5])}) show no tumour; "
+                f"the {store.name} cases of {name} ({some_of(case.name for case in side)}) show no tumour; "
                 "expected at least one that does, so check their labels"
             )
 

@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...images.read import read_volume
 from ...images.volume import Volume
 from ...system.json_text import read_json
+from ...system.names import some_of
 from .imports.nnunet import Structure, raw_cases, raw_folder, structure_of
 
 SUFFIXES = (".nii.gz", ".nrrd")
@@ -117,7 +118,7 @@ def label_mask(case: Case, label: Volume) -> np.ndarray:
     others = (label.array != 0) & (label.array != 1)  # ten times faster than sorting all voxels
     if others.any():
         values = np.unique(label.array).tolist()
-        raise InputError(f"{case.label} holds the values {values[:6]}; expected only 0 and 1")
+        raise InputError(f"{case.label} holds the values [{some_of(values)}]; expected only 0 and 1")
     return label.array.astype(bool)
 
 
@@ -132,7 +133,7 @@ def _structure_mask(case: Case, structure: Structure, values: np.ndarray) -> np.
                 "figures cannot do; complete the label, or leave the case out"
             )
         expected = ", ".join(map(str, sorted((*structure.values, *structure.others))))
-        held = ", ".join(f"{value:g}" for value in there[:6])
+        held = some_of(f"{value:g}" for value in there)
         raise InputError(f"{case.label} holds the values {held}; dataset.json names only {expected}")
     return np.asarray(mask)
 

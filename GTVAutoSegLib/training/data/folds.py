@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import InputError
 from ...system.files import write_json
 from ...system.json_text import read_json
+from ...system.names import some_of
 from .dataset import PATIENTS, Case, find_cases, read_patients
 from .imports.nnunet import RawFolder, raw_folder, raw_splits
 
@@ -96,7 +97,7 @@ def make_folds(abnormal: Abnormal, count: int, seed: int, patients: Mapping[str,
         groups.setdefault(name if patients is None else patients[name], []).append(name)
     if len(groups) < 2:
         known = "" if patients is None or len(abnormal) < 2 else f" by {PATIENTS}"
-        cases = ", ".join(next(iter(groups.values()), [])[:5])
+        cases = some_of(next(iter(groups.values()), []))
         raise InputError(
             f"the data set has one patient{known} ({cases}); expected at least two, one to train on and one to choose "
             "the best epoch on"
@@ -184,6 +185,6 @@ def check_fold(fold: Fold, abnormal: Abnormal) -> None:
     for side, names in (("training", fold.training), ("validation", fold.validation)):
         if not any(any(abnormal[name]) for name in names):
             raise InputError(
-                f"the {side} cases of {fold.name} ({', '.join(names[:5])}) show no tumour on any slice; expected at "
+                f"the {side} cases of {fold.name} ({some_of(names)}) show no tumour on any slice; expected at "
                 f"least one that does: check their labels, or divide the cases yourself in {FILE}"
             )
