@@ -90,7 +90,8 @@ def opened(name: str, image_io: str = "") -> sitk.ImageFileReader:
 
 def volume_of(array: np.ndarray, reader: sitk.ImageFileReader, source: str = "") -> Volume:
     """An array (z, y, x) with the geometry that a reader has found."""
-    return Volume(array, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection(), source)
+    geometry = {"spacing": reader.GetSpacing(), "origin": reader.GetOrigin(), "direction": reader.GetDirection()}
+    return Volume(array, source=source, **geometry)
 
 
 @contextmanager
