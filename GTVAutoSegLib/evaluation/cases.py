@@ -18,7 +18,7 @@ from ..images.placement import tumour_slices
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import read_bundle
-from ..system.progress import Progress
+from ..system.progress import Progress, followed
 from ..training.data.dataset import SUFFIXES, Case, read_label
 from ..training.data.imports.voxels import voxels_sha256
 from .boxes import boxed
@@ -103,10 +103,8 @@ def evaluate(
             find_prediction(subject.predictions, case)
     _measurer(subject)  # what is wrong with a model or device is said before a case is read, or a process started
     do = partial(_measure, subject=subject)
-    for done, result in enumerate(in_order(do, cases, workers, networks=bool(subject.models))):
-        if progress is not None:
-            progress(EVALUATING, done + 1, len(cases))
-        yield result
+    results = in_order(do, cases, workers, networks=bool(subject.models))
+    yield from followed(results, EVALUATING, progress, len(cases))
 
 
 def find_prediction(folder: Path, case: Case) -> Path:

@@ -16,7 +16,7 @@ from ..images.metrics import added_path_length, compare
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..model.bundle import find_model, verify_model
-from ..system.progress import Progress
+from ..system.progress import Progress, followed
 from ..training.configuration import FILE as RUN
 from ..training.data.dataset import Case, read_label
 from ..training.data.folds import read_dataset
@@ -129,7 +129,7 @@ def measure_pairs(
     """
     ordered = sorted(cases, key=lambda case: [str(sides[key].bundles[case.name]) for key in (OLD, NEW)])
     loaded: dict[str, tuple[Path, Cascade]] = {}
-    for done, case in enumerate(ordered, 1):
+    for case in followed(ordered, COMPARING, progress, len(ordered)):
         for key, side in sides.items():
             path = side.bundles[case.name]
             if key not in loaded or loaded[key][0] != path:
@@ -145,8 +145,6 @@ def measure_pairs(
             yield Pair(case.name, voxels_sha256(volume), found[OLD], found[NEW])
         except InputError as error:
             yield Failure(case.name, str(error))
-        if progress is not None:
-            progress(COMPARING, done, len(ordered))
 
 
 def _outline(

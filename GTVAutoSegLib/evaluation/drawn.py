@@ -7,7 +7,7 @@ slices drawn lie at (i + 1/2) / K of the range; "found", the same slices are dra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,13 @@ from ..images.placement import tumour_slices
 from ..images.read import read_volume
 from ..images.volume import Volume
 from ..system.csv_text import to_csv
+from ..system.progress import Progress, followed
 from ..training.data.dataset import Case, read_label
 
 if TYPE_CHECKING:
     from ..cascade.completion.completer import Completer
 
+COMPLETING = "completing"
 FOUND = "found"
 WHOLE, OPEN = "whole", "untouched"
 
@@ -60,7 +62,7 @@ def evaluate_drawn(
     cases: Sequence[Case],
     counts: Sequence[int],
     completer: Completer,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[DrawnFigure]:
     """Complete every case from its own label, in every way, with and without the network.
 
@@ -70,18 +72,16 @@ def evaluate_drawn(
         cases: of a data set; those without tumour are left out.
         counts: how many slices are drawn; the way "ends" needs two.
         completer: the network.
-        progress: called with cases done, and cases in all.
+        progress: called with "completing", cases done, and cases in all.
 
     Raises:
         InputError: a case cannot be read.
     """
-    for done, case in enumerate(cases):
+    for case in followed(cases, COMPLETING, progress, len(cases)):
         volume = read_volume(case.image)
         label = read_label(case, volume)
         if label.any():
             yield from _of_case(case.name, volume=volume, label=label, counts=counts, completer=completer)
-        if progress is not None:
-            progress(done + 1, len(cases))
 
 
 def _of_case(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..model.bundle import DESCRIPTION
-from ..system.progress import Progress
+from ..system.progress import Progress, followed
 from ..training.configuration import Configuration, read_configuration
 from ..training.data.dataset import Case
 from ..training.data.folds import read_dataset
@@ -85,16 +85,13 @@ def evaluate_folds(
         workers: processes.
         progress: called with "evaluating", cases done, and cases in all.
     """
-    total, done = sum(len(part.cases) for part in parts), 0
-    for part in parts:
-        for result in evaluate(part.cases, Subject((part.bundle,), device=device), workers):
-            done += 1
-            if progress is not None:
-                progress(EVALUATING, done, total)
-            if isinstance(result, Failure):
-                yield result
-            else:
-                yield [replace(one, model=part.name) for one in result]
+    found = (
+        (part.name, result)
+        for part in parts
+        for result in evaluate(part.cases, Subject((part.bundle,), device=device), workers)
+    )
+    for name, result in followed(found, EVALUATING, progress, sum(len(part.cases) for part in parts)):
+        yield result if isinstance(result, Failure) else [replace(one, model=name) for one in result]
 
 
 def _remarks(configuration: Configuration, measured: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from ..images.itk import write_image
 from ..images.read import read_volume
 from ..images.volume import check_ct
 from ..system.files import make_folder, whole_folder
-from ..system.progress import Progress
+from ..system.progress import Progress, followed
 from ..training.data.dataset import Case, read_label, read_patients
 from ..training.data.folds import FILE as FOLDS
 from ..training.data.folds import Abnormal, Fold, as_folds, load_folds, make_folds, read_dataset
@@ -81,7 +81,7 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -
     images.mkdir()
     labels.mkdir()
     exported = {}
-    for done, case in enumerate(cases, 1):
+    for case in followed(cases, "exporting", progress, len(cases)):
         volume = read_volume(case.image)
         check_ct(volume)
         if volume.sheared:
@@ -93,8 +93,6 @@ def _write_cases(cases: Sequence[Case], part: Path, progress: Progress | None) -
         write_image(volume.array, volume, images / f"{case.name}_0000{ENDING}")
         write_image(mask.astype(np.uint8), volume, labels / f"{case.name}{ENDING}")
         exported[case.name] = [bool(plane.any()) for plane in volume.axial.of(mask)]
-        if progress is not None:
-            progress("exporting", done, len(cases))
     return exported
 
 

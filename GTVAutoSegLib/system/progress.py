@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ..errors import Cancelled
 
+T = TypeVar("T")
 # Called with what is being done, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int], None]
 # Takes the name of an event, and its content as keyword arguments.
@@ -29,6 +31,14 @@ def stopping(progress: Progress | None, cancelled: Callable[[], bool], sentence:
             raise Cancelled(sentence)
 
     return told
+
+
+def followed(items: Iterable[T], stage: str, progress: Progress | None, total: int) -> Iterator[T]:
+    """Items as they come; how many are dealt with is said each time when the next one is asked for."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if progress is not None:
+            progress(stage, done, total)
 
 
 @contextmanager

@@ -131,8 +131,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     completer = load_completer(arguments.completer, arguments.device)
     make_folder(arguments.output)
     with progress_bar("case") as progress:
-        told = None if progress is None else partial(progress, "completing")
-        figures = list(evaluate_drawn(cases, counts, completer, told))
+        figures = list(evaluate_drawn(cases, counts, completer, progress))
     if not figures:
         raise InputError(f"no tumour of {arguments.dataset} leaves a slice to complete; draw fewer slices")
     summaries = summarise_drawn(figures)

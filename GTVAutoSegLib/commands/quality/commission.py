@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..options import add_dataset, add_device, at_least, check_apart_from_data, labelled
 
@@ -126,9 +126,11 @@ def plan(arguments: argparse.Namespace) -> Request:
     from ...errors import InputError
     from ...evaluation.commission.earlier import check_comparable, read_commission
     from ...evaluation.commission.limits import Limits, load_limits
+    from ...evaluation.commission.outline import HowRun
     from ...evaluation.commission.run import Request, boxes_of
     from ...model.bundle import verify_model
     from ...model.completer import read_completer
+    from ...model.info import ModelInfo
 
     words = {"dataset": "DATASET", "model": "--model", "output": "--output"}
     if arguments.drawn:
@@ -140,18 +142,20 @@ def plan(arguments: argparse.Namespace) -> Request:
     check_apart_from_data(arguments.output, arguments.dataset)
     limits = Limits() if arguments.limits is None else load_limits(arguments.limits)
     earlier = None if arguments.against is None else read_commission(arguments.against)
-    how: dict[str, Any] = {"device": arguments.device, "by": " ".join(arguments.by.split()), "region": arguments.region}
     dataset = labelled(arguments.dataset, arguments.label)
-    if arguments.drawn:
-        completer = read_completer(arguments.completer)
-        request = Request(dataset, completer, limits=limits, earlier=earlier, drawn=arguments.drawn, **how)
-    else:
-        bundle = verify_model(arguments.model)
-        boxes = boxes_of(bundle, arguments.box)
-        how["precision"] = arguments.precision
-        request = Request(dataset, bundle, limits=limits, earlier=earlier, boxes=boxes, **how)
+    bundle = read_completer(arguments.completer) if arguments.drawn else verify_model(arguments.model)
+    how = HowRun(
+        bundle.path,
+        device=arguments.device,
+        precision=arguments.precision,
+        boxes=boxes_of(bundle.info, arguments.box) if isinstance(bundle.info, ModelInfo) else (),
+        tolerance_mm=limits.surface_tolerance_mm,
+        drawn=arguments.drawn or 0,
+    )
+    by = " ".join(arguments.by.split())
+    request = Request(dataset, bundle, how=how, limits=limits, by=by, region=arguments.region, earlier=earlier)
     if earlier is not None:
-        check_comparable(earlier, request.roi, request.drawn)
+        check_comparable(earlier, request.roi, how.drawn)
     return request
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,8 @@ class Measured:
     worst: tuple[WorstSlice, ...]
 
 
-def measure(case: Case, how: HowRun, patient: str) -> Measured | Failure:
-    """Outline a case and compare; what makes the outline stays loaded in this process.
+def measure(case: Case, how: HowRun, patients: Mapping[str, str]) -> Measured | Failure:
+    """Outline a case and compare; what makes the outline stays loaded in this process. ``patients`` is by case.
 
     Raises:
         ModelError: the model or PyTorch is missing or damaged.
@@ -59,7 +60,7 @@ def measure(case: Case, how: HowRun, patient: str) -> Measured | Failure:
         return Failure(case.name, _without_folders(str(error), case))
     figures = CaseFigures(
         case=case.name,
-        patient=patient,
+        patient=patients[case.name],
         voxels_sha256=voxels_sha256(volume),
         reference_sha256=mask_sha256(reference.astype(np.uint8)),
         mask_sha256=mask_sha256(found.mask.astype(np.uint8)),

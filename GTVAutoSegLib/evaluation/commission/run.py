@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...model.bundle import Bundle
 from ...model.completer import CompleterBundle
 from ...model.info import ModelInfo
-from ...system.progress import Progress
+from ...system.progress import Progress, followed
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
 from ...training.data.slice_store import content_of
@@ -43,26 +43,20 @@ class Request:
     Attributes:
         dataset: folder of the data set.
         bundle: the model, or the completer.
-        device: to run on.
-        precision: to compute in.
-        boxes: slack of simulated boxes, mm; the first one counts.
+        how: how its outlines are made.
         limits: of the site.
         by: who runs it, or "".
         region: what the data set calls the structure, or "".
         earlier: the commission to compare with.
-        drawn: how many slices a simulated person draws for the completer; 0 for a model.
     """
 
     dataset: Path
     bundle: Bundle | CompleterBundle
-    device: str = "auto"
-    precision: str = "auto"
-    boxes: tuple[float, ...] = ()
-    limits: Limits = field(default_factory=Limits)
+    how: HowRun
+    limits: Limits
     by: str = ""
     region: str = ""
     earlier: Commission | None = None
-    drawn: int = 0
 
     @property
     def roi(self) -> str:
@@ -70,7 +64,7 @@ class Request:
         return self.bundle.info.task.roi if isinstance(self.bundle.info, ModelInfo) else ANY_STRUCTURE
 
 
-def boxes_of(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]:
+def boxes_of(info: ModelInfo, asked: Sequence[float] | None) -> tuple[float, ...]:
     """The boxes to look inside: those asked for, else `DEFAULT_BOXES` for a model that sees boxes and not slices.
 
     Raises:
@@ -79,7 +73,7 @@ def boxes_of(bundle: Bundle, asked: Sequence[float] | None) -> tuple[float, ...]
     boxes = tuple(asked or ())
     if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
         raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
-    return boxes or (() if bundle.info.preprocessing.crops is None else DEFAULT_BOXES)
+    return boxes or (() if info.preprocessing.crops is None else DEFAULT_BOXES)
 
 
 def check_region(dataset: Path, cases: Sequence[Case], roi: str, named: str) -> str:
@@ -124,26 +118,15 @@ def commission(
         ModelError: the model or PyTorch is missing or damaged.
         RunError: memory ran out, or a process died.
     """
-    if workers < 1:
-        raise InputError(f"workers is {workers}; expected at least 1")
     cases = find_cases(request.dataset)
     region = check_region(request.dataset, cases, request.roi, request.region)
     patients = read_patients(request.dataset, (case.name for case in cases))
-    how = HowRun(
-        model=request.bundle.path,
-        device=request.device,
-        precision=request.precision,
-        boxes=request.boxes,
-        tolerance_mm=request.limits.surface_tolerance_mm,
-        drawn=request.drawn,
-    )
-    outliner(how)  # what is wrong with it is said before a case is read, or a process started
+    outliner(request.how)  # what is wrong with it is said before a case is read, or a process started
     measured: list[Measured] = []
     failed: list[Failure] = []
     seen: dict[str, str] = {}
-    for count, result in enumerate(in_order(partial(_measure, how=how, patients=patients), cases, workers), 1):
-        if progress is not None:
-            progress(STAGE, count, len(cases))
+    results = in_order(partial(measure, how=request.how, patients=patients), cases, workers)
+    for result in followed(results, STAGE, progress, len(cases)):
         if isinstance(result, Measured):
             result = _only_once(result, seen)
         if isinstance(result, Measured):
@@ -175,7 +158,7 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
     model, title = ModelRecord(**bundle.identity), bundle.info.title
     if not isinstance(bundle.info, ModelInfo):
         return Subject(
-            model, title=title, roi=request.roi, training=bundle.info.data, learned=UNKNOWN, drawn=request.drawn
+            model, title=title, roi=request.roi, training=bundle.info.data, learned=UNKNOWN, drawn=request.how.drawn
         )
     training = bundle.info.training_data
     learned = learned_from(bundle, {one.case: one.voxels_sha256 for one in figures})
@@ -187,12 +170,8 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
         learned=learned.kind,
         learned_from=learned.cases,
         chosen_on=learned.chosen,
-        boxes=request.boxes,
+        boxes=request.how.boxes,
     )
-
-
-def _measure(case: Case, how: HowRun, patients: dict[str, str]) -> Measured | Failure:
-    return measure(case, how, patients[case.name])
 
 
 def _only_once(measured: Measured, seen: dict[str, str]) -> Measured | Failure:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...system.files import files_below, unreadable
 from ...system.lock import LOCK
-from ...system.progress import Progress
+from ...system.progress import Progress, followed
 from .dataset import open_dataset, reading
 from .headers import Patient, SliceHeader, read_header, read_modality
 from .rtstruct import StructureSet, read_structure_set
@@ -117,7 +117,7 @@ def scan(
     paths, unseen = files_below(root, leave_out)
     tree = DicomTree(root, problems=[Problem(path, unreadable(path, error)) for path, error in unseen])
     versions: Versions = defaultdict(list)
-    for index, path in enumerate(sorted(paths)):
+    for path in followed(sorted(paths), "reading headers", progress, len(paths)):
         try:
             _look_at(path, structure_sets, tree, versions)
         except InputError as error:
@@ -125,8 +125,6 @@ def scan(
             tree.problems.append(Problem(path, str(error), damaged))
         except OSError as error:
             tree.problems.append(Problem(path, unreadable(path, error)))
-        if progress is not None:
-            progress("reading headers", index + 1, len(paths))
     return tree
 
 

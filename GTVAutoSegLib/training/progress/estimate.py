@@ -18,7 +18,7 @@ from torch import Tensor
 from ...images.read import read_volume
 from ...model.stages import CascadeStage
 from ...system.files import temporary_folder
-from ...system.progress import Progress
+from ...system.progress import Progress, followed
 from ..checkpoint import is_finished, read_log
 from ..configuration import FILE as CONFIGURATION
 from ..data.batches import TrainingSamples
@@ -122,11 +122,7 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         RunError: a step failed.
     """
     cases, brought = cases_of(run)
-    seen = []
-    for number, case in enumerate(cases, 1):
-        seen.append(_look(run, case))
-        if progress is not None:
-            progress(READING, number, len(cases))
+    seen = [_look(run, case) for case in followed(cases, READING, progress, len(cases))]
     abnormal = {one.case.name: one.abnormal for one in seen}
     chosen = chosen_folds(run, folds_of(run, abnormal, brought))
     for fold in chosen:
