@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from ...images.probability import following_tags
 from ...images.segment_info import SegmentInfo
 from ...images.volume import Volume
 from ...system.files import whole_file, written
-from ...system.progress import Progress
+from ...system.progress import Progress, stopping
 from ...system.tags import APPROVED_BOX_TAG, AUTOMATIC_TAG, COMPLETION_TAG, MASK_TAG, ORIGIN_TAGS, ROI_TAG
 from ..record.approval import approval_of_tags
 from ..record.edits import edit_of
@@ -56,29 +57,23 @@ def carry_out(
         ExportError: nothing was written; its kind says whether a segment, the CT's slices or a file is the reason.
         Cancelled: nothing was written.
     """
-
-    def step(stage: str, done: int = 0, total: int = 0) -> None:
-        if cancelled():
-            raise Cancelled("the export was cancelled; nothing was written")
-        if progress is not None:
-            progress(stage, done, total)
-
+    step = stopping(progress, cancelled, "the export was cancelled; nothing was written")
     path, base = Path(order.path), Path(order.base) if order.base else None
     with _failing_as("segment"):
-        step("outlining")
+        step("outlining", 0, 0)
         structures = [_structure(one, array, order.ct) for one, array in zip(order.segments, voxels)]
         _check_apart(structures)
     with _failing_as("no-dicom"):
-        volume = dicom_volume(order.ct, lambda done, total: step("reading", done, total))
+        volume = dicom_volume(order.ct, partial(step, "reading"))
         source = read_source(volume, path)
     with _failing_as("export"):
         check_place(path, volume)
         check_target(path, base)
         made = scratch / f"made{SEG_SUFFIX}"
-        step("writing")
+        step("writing", 0, 0)
         with written(scratch):
             names, approved = _make(structures, source, made, order)
-        step("writing")  # the last moment for a cancel
+        step("writing", 0, 0)  # the last moment for a cancel
         with whole_file(path) as temporary:
             shutil.copyfile(made, temporary)
     regions = tuple(_region(one, name, volume) for one, name in zip(structures, names))
