@@ -25,7 +25,7 @@ from ..networks import COMPLETERS, build_network
 from ..system.files import make_folder, sha256_of, write_json
 from ..system.json_text import read_json
 from ..system.resources import read_json_settings, resource_folders
-from .checkpoint import check_untouched, is_finished, load_state, load_weights, write_tensors
+from .checkpoint import check_untouched, is_finished, load_state, write_halved
 from .configuration import comparable
 from .data.dataset import read_patients
 from .data.drawn import DrawnSlices, LabelledTumour, read_tumour
@@ -35,7 +35,6 @@ from .loop import Job, fit
 from .presets import TrainSettings
 from .progress.plan import NetworkPlan, steps_of
 from .progress.reporter import Reporter
-from .results.bundles import halved
 from .stages import Stage, pixel_target
 
 FIGURE = "pooled Dice of slices that were not drawn"
@@ -224,7 +223,7 @@ def _write_bundle(
 ) -> None:
     """Weights as float16, then ``model.json``, which holds their sha256."""
     make_folder(bundle)
-    write_tensors(bundle / WEIGHTS, {name: halved(value) for name, value in load_weights(network).items()})
+    write_halved(bundle / WEIGHTS, network)
     state = load_state(network)
     info = CompleterInfo(
         schema=SCHEMA,

@@ -1,4 +1,4 @@
-"""The configuration of a run, ``run.json``: what was trained on which cases, so that nothing else gets mixed in."""
+"""What a run trains and where, and ``run.json``: what was trained on which cases, so that nothing else is mixed in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,48 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..model.bundle import Bundle
 from ..system.files import write_json
 from ..system.json_text import read_json
 from ..system.settings import parse_settings
 from .data.tasks import Task
 from .presets import Preset
+from .stages import STAGES
 
 FILE = "run.json"
 MOST_SHOWN = 60
 SHOWN_BEFORE = 20
 WORDS = ("data", "licence")
 DIGEST = re.compile(r"\(([0-9a-f]{12})\)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, and where.
+
+    Attributes:
+        task: with the preset's size and width.
+        preset: hyper-parameters.
+        dataset: folder, only read.
+        folder: the run's own.
+        store: slice store; ``folder / "slices"`` unless shared between runs.
+        stages: names.
+        fold: number of a fold, or None for all.
+        resume: continue networks that were begun.
+        start: the model whose weights the networks begin with; the task's data name it, see `starting.began_with`.
+        encoder: a file of weights that the encoders begin with, see `starting.take_encoder`.
+    """
+
+    task: Task
+    preset: Preset
+    dataset: Path
+    folder: Path
+    store: Path
+    stages: tuple[str, ...] = tuple(STAGES)
+    fold: int | None = None
+    resume: bool = False
+    start: Bundle | None = None
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True)

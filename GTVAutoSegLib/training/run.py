@@ -9,28 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from ..errors import DiskError, InputError
-from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
 from ..system.lock import locked
 from ..system.progress import stopping
 from .checkpoint import LEFTOVERS, check_untouched
 from .configuration import FILE as CONFIGURATION
-from .configuration import Configuration, check_configuration, read_configuration, save_configuration
+from .configuration import Configuration, Run, check_configuration, read_configuration, save_configuration
 from .data.crop_set import samples_of
 from .data.dataset import Case, read_patients
 from .data.folds import FILE as FOLDS
 from .data.folds import Abnormal, Fold, check_fold, chosen_training, load_folds, read_dataset, save_folds
 from .data.slice_store import build_store
 from .data.slices import StoredCase
-from .data.tasks import Task
 from .engine.engine import Engine
 from .loop import Job, fit
-from .presets import Preset
 from .progress.plan import NetworkPlan, plan_networks
 from .progress.reporter import Reporter
 from .results.bundles import build_bundles, restore_bundles
@@ -39,35 +35,6 @@ from .stages import STAGES
 from .starting import first_network
 
 STOPPED = "the training was stopped while slices were prepared; those that are ready are kept"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What to train, and where.
-
-    Attributes:
-        task: with the preset's size and width.
-        preset: hyper-parameters.
-        dataset: folder, only read.
-        folder: the run's own.
-        store: slice store; ``folder / "slices"`` unless shared between runs.
-        stages: names.
-        fold: number of a fold, or None for all.
-        resume: continue networks that were begun.
-        start: the model whose weights the networks begin with; the task's data name it, see `starting.began_with`.
-        encoder: a file of weights that the encoders begin with, see `starting.take_encoder`.
-    """
-
-    task: Task
-    preset: Preset
-    dataset: Path
-    folder: Path
-    store: Path
-    stages: tuple[str, ...] = tuple(STAGES)
-    fold: int | None = None
-    resume: bool = False
-    start: Bundle | None = None
-    encoder: Path | None = None
 
 
 def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
@@ -97,27 +64,15 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
     if left_out:
         reporter.say(f"{len(left_out)} cases are in none of the folds that {run.dataset} brings: {', '.join(left_out)}")
     cases = {case.name: case for case in stored}
-    chosen = chosen_folds(run, folds)
-    plans = plan_networks(
-        run.task, run.preset, run.stages, folds=chosen, abnormal={case.name: case.abnormal for case in stored}
-    )
+    plans = plan_networks(run, chosen_folds(run, folds), {case.name: case.abnormal for case in stored})
     reporter.begin(plans)
     for plan in plans:
         _train_one(run, plan=plan, cases=cases, folds=folds, engine=engine, reporter=reporter)
     if not engine.is_global_zero:
         return None
     reporter.writing()
-    bundle = build_bundles(
-        run.task,
-        preset=run.preset,
-        folder=run.folder,
-        folds=folds,
-        cases=cases,
-        device=engine.device,
-        start=run.start,
-        cancelled=reporter.cancelled,
-    )
-    write_report(run.folder, task=run.task, preset=run.preset, folds=folds, cases=cases, bundle=bundle)
+    bundle = build_bundles(run, folds=folds, cases=cases, device=engine.device, cancelled=reporter.cancelled)
+    write_report(run, folds, cases, bundle)
     return bundle
 
 

@@ -11,8 +11,8 @@ from ...system.settings import as_json
 from .following import shown_progress
 
 if TYPE_CHECKING:
+    from ...training.configuration import Run
     from ...training.engine.engine import Engine
-    from ...training.run import Run
 
 STOPPED = "the estimate was stopped; nothing was written"
 

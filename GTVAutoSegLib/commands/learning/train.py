@@ -20,11 +20,11 @@ from .estimating import STOPPED, tell_estimate
 from .following import add_following_options, canceller, followed, stopped_in_order
 
 if TYPE_CHECKING:
+    from ...training.configuration import Run
     from ...training.data.tasks import Task
     from ...training.engine.engine import Engine
     from ...training.presets import Preset
     from ...training.progress.reporter import Reporter
-    from ...training.run import Run
 
 AUTO, GPU_PRESET, CPU_PRESET = "auto", "paper", "small"
 COMPLETER = "completer"
@@ -181,9 +181,8 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
     task, preset = load_settings(arguments.task, name or CPU_PRESET)
     from ...cascade.device import resolve_device
     from ...model.bundle import verify_model
-    from ...training.configuration import FILE, read_configuration
+    from ...training.configuration import FILE, Run, read_configuration
     from ...training.data.origin import trained_on
-    from ...training.run import Run
     from ...training.stages import STAGES
     from ...training.starting import began_with, encoders_began_with, first_network
 

@@ -21,6 +21,7 @@ from ...system.files import temporary_folder
 from ...system.progress import Progress, followed
 from ..checkpoint import is_finished, read_log
 from ..configuration import FILE as CONFIGURATION
+from ..configuration import Run
 from ..data.batches import TrainingSamples
 from ..data.crop_set import samples_of
 from ..data.dataset import Case, label_mask, read_patients
@@ -29,7 +30,7 @@ from ..data.slice_store import build_store, stored_bytes
 from ..data.slices import StoredCase
 from ..engine.engine import Engine
 from ..loop import Job, fit
-from ..run import Run, cases_of, chosen_folds, folds_of
+from ..run import cases_of, chosen_folds, folds_of
 from ..stages import STAGES
 from ..starting import first_network
 from .monitor import Monitor
@@ -127,7 +128,7 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
     chosen = chosen_folds(run, folds_of(run, abnormal, brought))
     for fold in chosen:
         check_fold(fold, abnormal)
-    plans = plan_networks(run.task, run.preset, run.stages, folds=chosen, abnormal=abnormal)
+    plans = plan_networks(run, chosen, abnormal)
     logs = {plan.title: _log(run, plan) for plan in plans}
     plans = [
         replace(plan, epochs=max(0, plan.epochs - len(logs[plan.title])))

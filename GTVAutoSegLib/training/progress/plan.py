@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...model.stages import CascadeStage
+from ..configuration import Run
 from ..data.batches import cut
 from ..data.folds import Abnormal, Fold
 from ..data.sampling import balanced_indices
-from ..data.tasks import Task
-from ..presets import Preset
 
 # Batch normalisation after a global pooling needs two slices.
 SMALLEST_BATCH = 2
@@ -45,27 +44,15 @@ class NetworkPlan:
         return f"{self.fold}, {self.network}" if self.fold else self.network
 
 
-def plan_networks(
-    task: Task,
-    preset: Preset,
-    stages: Sequence[str],
-    folds: Sequence[Fold],
-    abnormal: Abnormal,
-) -> list[NetworkPlan]:
+def plan_networks(run: Run, folds: Sequence[Fold], abnormal: Abnormal) -> list[NetworkPlan]:
     """The networks of some folds, in the order in which they are trained.
 
     Args:
-        task: with the size and width that are trained.
-        preset: hyper-parameters.
-        stages: names.
+        run: what is trained.
         folds: to train.
         abnormal: which axial slices of each case show tumour.
     """
-    return [
-        _plan(task, preset=preset, stage=CascadeStage(stage), fold=fold, abnormal=abnormal)
-        for fold in folds
-        for stage in stages
-    ]
+    return [_plan(run, CascadeStage(stage), fold, abnormal) for fold in folds for stage in run.stages]
 
 
 def steps_of(slices: int, batch: int) -> int:
@@ -73,13 +60,13 @@ def steps_of(slices: int, batch: int) -> int:
     return len(cut(np.arange(slices), batch, SMALLEST_BATCH))
 
 
-def _plan(task: Task, preset: Preset, stage: CascadeStage, fold: Fold, abnormal: Abnormal) -> NetworkPlan:
-    settings = stage.of(preset)
+def _plan(run: Run, stage: CascadeStage, fold: Fold, abnormal: Abnormal) -> NetworkPlan:
+    settings = stage.of(run.preset)
     taught = np.concatenate([np.array(abnormal[name], bool) for name in fold.training])
     judged = np.concatenate([np.array(abnormal[name], bool) for name in fold.validation])
-    slices = len(balanced_indices(taught, stage.of(task).theta, 0, 0))
+    slices = len(balanced_indices(taught, stage.of(run.task).theta, 0, 0))
     validation = len(judged)
-    if task.preprocessing.crops is not None:
+    if run.task.preprocessing.crops is not None:
         validation = min(validation, round(int(judged.sum()) * (1 + NORMAL_IN_BOX)))
     return NetworkPlan(
         fold=fold.name,

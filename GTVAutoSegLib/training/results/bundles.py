@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -12,22 +11,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...cascade.inference import ensemble_probabilities
 from ...errors import Cancelled, InputError
-from ...model.bundle import DESCRIPTION, SCHEMA, Bundle
+from ...model.bundle import DESCRIPTION, SCHEMA
 from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, TrainingData
 from ...model.stages import CascadeStage
 from ...system.files import restore_folder, sha256_of, whole_folder, write_json
 from ...system.lock import locked
-from ..checkpoint import is_finished, load_state, load_weights, write_tensors
+from ..checkpoint import is_finished, load_state, load_weights, write_halved
+from ..configuration import Run
 from ..data.crop_set import samples_of, slack_box
 from ..data.folds import SPLIT, Fold
 from ..data.slices import StoredCase
 from ..data.tasks import Task
-from ..presets import Preset
-from ..progress.monitor import never
 from ..stages import STAGES
 from .threshold import ByMask, best_thresholds, measure_case, threshold_curves
 
@@ -37,14 +35,11 @@ BOXES = 3  # of each validation case, where a network sees a box
 
 
 def build_bundles(
-    task: Task,
-    preset: Preset,
-    folder: Path,
+    run: Run,
     folds: Sequence[Fold],
     cases: dict[str, StoredCase],
     device: torch.device,
-    start: Bundle | None = None,
-    cancelled: Callable[[], bool] = never,
+    cancelled: Callable[[], bool],
 ) -> Path | None:
     """Write the bundle of every finished fold, ``<fold>/<task id>/``, and of all of them together, ``<task id>/``.
 
@@ -56,13 +51,10 @@ def build_bundles(
     half. ``thresholds.json`` holds the curves.
 
     Args:
-        task: with the size and width that were trained.
-        preset: whether thresholds are chosen on the validation cases.
-        folder: of the run.
+        run: what was trained, and where.
         folds: all of the run's.
         cases: by name.
         device: where networks run to choose the thresholds.
-        start: the model whose weights the networks began with.
         cancelled: asked after every case; nothing is written when it returns True.
 
     Returns:
@@ -73,40 +65,25 @@ def build_bundles(
         RunError: the files of a fold are damaged.
         Cancelled: ``cancelled`` returned True.
     """
+    folder = run.folder
     # Without the lock, two machines that finish at the same time would each write a bundle without the other's fold.
     with locked(folder, PATIENCE_SECONDS):
         finished = [fold for fold in folds if all(is_finished(folder / fold.name / stage) for stage in STAGES)]
         if not finished:
             return None
         figures: dict[str, list[ByMask]] = {}
-        if preset.choose_threshold:
-            figures = _figures(task, folder=folder, folds=finished, cases=cases, device=device, cancelled=cancelled)
+        if run.preset.choose_threshold:
+            figures = _figures(run, folds=finished, cases=cases, device=device, cancelled=cancelled)
         for fold in finished:
             others = [name for name in figures if name != fold.name] or list(figures)
-            _write(
-                task,
-                folder=folder,
-                target=folder / fold.name / task.id,
-                folds=[fold],
-                cases=cases,
-                thresholds=_thresholds(figures, others),
-                start=start,
-            )
+            _write(run, folder / fold.name, folds=[fold], cases=cases, thresholds=_thresholds(figures, others))
         chosen = _thresholds(figures, figures)
         if figures:
             curves = threshold_curves([case for found in figures.values() for case in found], chosen)
             write_json(folder / CURVES, {"chosen": asdict(chosen), **curves})
         if len(finished) > 1:
-            chosen = _unvoted(task, chosen)
-        return _write(
-            task,
-            folder=folder,
-            target=folder / task.id,
-            folds=finished,
-            cases=cases,
-            thresholds=chosen,
-            start=start,
-        )
+            chosen = _unvoted(run.task, chosen)
+        return _write(run, folder, folds=finished, cases=cases, thresholds=chosen)
 
 
 def restore_bundles(folder: Path, name: str) -> None:
@@ -124,22 +101,15 @@ def restore_bundles(folder: Path, name: str) -> None:
         pass
 
 
-def _write(
-    task: Task,
-    folder: Path,
-    target: Path,
-    folds: Sequence[Fold],
-    cases: dict[str, StoredCase],
-    thresholds: Thresholds,
-    start: Bundle | None,
-) -> Path:
+def _write(run: Run, place: Path, folds: Sequence[Fold], cases: dict[str, StoredCase], thresholds: Thresholds) -> Path:
     """Write a bundle beside its place, then put it there; a kill in between is mended by `restore_bundles`."""
+    target = place / run.task.id
     with whole_folder(target, "free space on the disk and run again with --resume") as part:
-        files = {stage: _copy_weights(folder, part, folds, stage) for stage in STAGES}
+        files = {stage: _copy_weights(run.folder, part, folds, stage) for stage in STAGES}
         taught = _cases(cases, (fold.training for fold in folds))
-        data = training_data(task, taught, _cases(cases, (fold.validation for fold in folds)), start)
-        info = _describe(task, folder=folder, folds=folds, data=data, files=files, part=part, thresholds=thresholds)
-        (part / DESCRIPTION).write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+        data = _training_data(run, taught, _cases(cases, (fold.validation for fold in folds)))
+        info = _describe(run, folds=folds, data=data, files=files, part=part, thresholds=thresholds)
+        write_json(part / DESCRIPTION, asdict(info))
     return target
 
 
@@ -147,18 +117,13 @@ def _cases(cases: dict[str, StoredCase], names: Iterable[Iterable[str]]) -> list
     return [cases[name] for name in sorted({name for part in names for name in part})]
 
 
-def training_data(
-    task: Task, cases: Iterable[StoredCase], validation: Iterable[StoredCase], start: Bundle | None = None
-) -> TrainingData:
+def _training_data(run: Run, cases: Sequence[StoredCase], validation: Sequence[StoredCase]) -> TrainingData:
     """What the applicability check compares a CT with, ranges over all training cases; and which CTs those are.
 
-    Args:
-        task: its data's description and crops.
-        cases: that taught.
-        validation: on which epochs and thresholds were chosen; those that taught as well do not count.
-        start: the model whose weights the networks began with, and whose CTs count, too.
+    The CTs of the model that the networks began with count, too. Those on which epochs and thresholds were chosen do
+    not, where they taught as well.
     """
-    cases = list(cases)
+    task, start = run.task, run.start
     known, chosen = {case.voxels for case in cases}, {case.voxels for case in validation}
     if start is not None:
         known |= set(start.info.training_data.voxels_sha256)
@@ -190,8 +155,7 @@ def _extents(task: Task, cases: Sequence[StoredCase]) -> list[tuple[float, ...]]
 
 
 def _figures(
-    task: Task,
-    folder: Path,
+    run: Run,
     folds: Sequence[Fold],
     cases: dict[str, StoredCase],
     device: torch.device,
@@ -203,15 +167,15 @@ def _figures(
         classify, segment = (
             partial(
                 ensemble_probabilities,
-                [_load(task, folder, fold, stage).to(device)],
-                flips=CascadeStage(stage).of(task).flips,
+                [_load(run, fold, stage).to(device)],
+                flips=CascadeStage(stage).of(run.task).flips,
             )
             for stage in STAGES
         )
         figures[fold.name] = []
         for name in fold.validation:
-            for box in range(1 if task.preprocessing.crops is None else BOXES):
-                samples = samples_of((cases[name],), task.preprocessing, fixed=box)
+            for box in range(1 if run.task.preprocessing.crops is None else BOXES):
+                samples = samples_of((cases[name],), run.task.preprocessing, fixed=box)
                 figures[fold.name].append(measure_case(samples, classify, segment, device))
             if cancelled():
                 raise Cancelled("the run was stopped while thresholds were chosen; its networks are trained and kept")
@@ -233,9 +197,9 @@ def _unvoted(task: Task, chosen: Thresholds) -> Thresholds:
     )
 
 
-def _load(task: Task, folder: Path, fold: Fold, stage: str) -> nn.Module:
-    network = task.build(stage)
-    network.load_state_dict(load_weights(folder / fold.name / stage))
+def _load(run: Run, fold: Fold, stage: str) -> nn.Module:
+    network = run.task.build(stage)
+    network.load_state_dict(load_weights(run.folder / fold.name / stage))
     return network.eval()
 
 
@@ -247,27 +211,20 @@ def _copy_weights(folder: Path, part: Path, folds: Sequence[Fold], stage: str) -
     names = []
     for fold in folds:
         name = f"{stage}.safetensors" if len(folds) == 1 else f"{stage}_{fold.name}.safetensors"
-        weights = load_weights(folder / fold.name / stage)
-        write_tensors(part / name, {key: halved(value) for key, value in weights.items()})
+        write_halved(part / name, folder / fold.name / stage)
         names.append(name)
     return tuple(names)
 
 
-def halved(value: Tensor) -> Tensor:
-    """The tensor in float16, unless a number is too large for it."""
-    half = value.half() if value.dtype == torch.float32 else value
-    return half if bool(torch.isfinite(half).all()) else value
-
-
 def _describe(
-    task: Task,
-    folder: Path,
+    run: Run,
     folds: Sequence[Fold],
     data: TrainingData,
     files: dict[str, tuple[str, ...]],
     part: Path,
     thresholds: Thresholds,
 ) -> ModelInfo:
+    task = run.task
     networks = {
         stage: NetworkInfo(
             stage.of(task).network,
@@ -293,7 +250,7 @@ def _describe(
         sha256={path.name: sha256_of(path) for path in sorted(part.glob("*.safetensors"))},
         thresholds=thresholds,
         postprocessing=task.postprocessing,
-        metrics=_metrics(folder, folds),
+        metrics=_metrics(run.folder, folds),
     )
 
 

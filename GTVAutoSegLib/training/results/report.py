@@ -19,29 +19,25 @@ from ...report.charts import Line, line_chart, sheet
 from ...report.pages import page, table
 from ...system.files import write_text
 from ..checkpoint import is_finished, read_log
+from ..configuration import Run
 from ..data.folds import Fold
 from ..data.slices import StoredCase
-from ..data.tasks import Task
-from ..presets import Preset
 from ..progress.monitor import clock
 from ..stages import STAGES
 
 CURVES = "training.svg"
 
 
-def write_report(
-    folder: Path, task: Task, preset: Preset, folds: Sequence[Fold], cases: dict[str, StoredCase], bundle: Path | None
-) -> None:
+def write_report(run: Run, folds: Sequence[Fold], cases: dict[str, StoredCase], bundle: Path | None) -> None:
     """Write ``training.svg`` and ``report.html`` from the logs in a run folder.
 
     Args:
-        folder: of the run.
-        task: with the size and width that were trained.
-        preset: hyper-parameters.
+        run: what was trained, and where.
         folds: all of the run's; those not begun are left out.
         cases: by name.
         bundle: the model, if there is one yet.
     """
+    folder, task = run.folder, run.task
     logs = {(fold.name, stage): read_log(folder / fold.name / stage) for fold in folds for stage in STAGES}
     logs = {key: log for key, log in logs.items() if log}
     begun = [fold for fold in folds if any(name == fold.name for name, _ in logs)]
@@ -58,9 +54,9 @@ def write_report(
         _table(["fold", "part", "cases", "without tumour", "slices", "with tumour"], _data_rows(begun, cases)),
         f"<p>{escape(task.data)}</p>",
         "<h2>Settings</h2>",
-        _table(["setting", *CascadeStage], _setting_rows(task, preset)),
+        _table(["setting", *CascadeStage], _setting_rows(run)),
         f"<p>GTVAutoSeg {__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}, "
-        f"seed {preset.seed}.</p>",
+        f"seed {run.preset.seed}.</p>",
     ]
     write_text(folder / "report.html", page(f"Training of {task.id}", parts))
 
@@ -97,22 +93,22 @@ def _data_rows(folds: Sequence[Fold], cases: dict[str, StoredCase]) -> list[list
     return rows
 
 
-def _setting_rows(task: Task, preset: Preset) -> list[list[object]]:
+def _setting_rows(run: Run) -> list[list[object]]:
     columns = []
     for stage in CascadeStage:
-        stage_task = stage.of(task)
-        settings = asdict(stage.of(preset))
+        stage_task = stage.of(run.task)
+        settings = asdict(stage.of(run.preset))
         augmentation = settings.pop("augmentation")
         columns.append(
             {
                 "network": stage_task.network,
-                "arguments": task.arguments(stage),
+                "arguments": run.task.arguments(stage),
                 "theta": stage_task.theta,
                 **settings,
                 **{f"augmentation: {name}": value for name, value in augmentation.items()},
             }
         )
-    shared = [[name, value, value] for name, value in asdict(task.preprocessing).items()]
+    shared = [[name, value, value] for name, value in asdict(run.task.preprocessing).items()]
     return [*shared, *([name, columns[0][name], columns[1][name]] for name in columns[0])]
 
 
