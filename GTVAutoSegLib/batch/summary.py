@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..model.bundle import Bundle
-from ..report.pages import RESEARCH_ONLY, Html, Number, badge, page, paragraphs, table
+from ..report.pages import RESEARCH_ONLY, Html, Number, badge, number, page, paragraphs, table
 from ..report.record.approval import taken_back
 from ..report.record.edits import describe_edit
 from ..system.csv_text import to_csv
@@ -20,9 +20,15 @@ from .earlier import look
 from .plan import REPORT, THUMBNAIL, Plan
 
 CSV, HTML = "summary.csv", "summary.html"
-# What a case can be, in the order of the page: what needs a person first.
 FAILED, CHECK, CHANGED, NOT_DONE, DONE = "failed", "check", "changed", "not done", "done"
-STATES = (FAILED, CHECK, CHANGED, NOT_DONE, DONE)
+# What a case can be, in the order of the page: what needs a person first.
+MEANING = {
+    FAILED: "no result",
+    CHECK: "look at these before any use: the notes say why",
+    CHANGED: "a person corrected these since: the files are kept as they are",
+    NOT_DONE: "run again with --resume",
+    DONE: "every outline has to be checked all the same",
+}
 BROKEN_OFF = "its approval, or the withdrawal of it, was broken off: give that command again"
 COLUMNS = (
     "case",
@@ -56,6 +62,17 @@ COLUMNS = (
     "approved_at",
 )
 Row = dict[str, Any]
+# What the page shows of an outline, by its heading.
+FIGURES: dict[str, Callable[[Row], object]] = {
+    "volume, mL": lambda row: number(row["volume_ml"], 2),
+    "slices": lambda row: Number(f"{row['slices']} ({row['first_slice']} to {row['last_slice']})"),
+    "extent, mm": lambda row: Number(" x ".join(f"{row[f'extent_{axis}_mm']:.0f}" for axis in "xyz")),
+    "largest diameter, mm": lambda row: number(row["diameter_mm"], 1),
+    "within a slice, mm": lambda row: number(row["axial_diameter_mm"], 1),
+    "HU": lambda row: Number(f"{row['hu_mean']:g} ± {row['hu_sd']:g}"),
+    "parts": lambda row: row["components"],
+    "to the border, mm": lambda row: number(row["border_mm"], 0),
+}
 
 
 def write_summary(
@@ -96,24 +113,27 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         return row | {"status": CHANGED, "warnings": earlier.kept, "notes": [earlier.kept]}
     fix, record = record.correction, record.current
     result, measures, slices = record.result, record.measures, record.result.tumour_slices
-    notes = [*([earlier.kept] if earlier.kept else []), *([BROKEN_OFF] if record.pending else []), *result.warnings]
+    approved = f"approved by {record.approval}" if record.approval else ""
+    notes = [
+        f"{fix.source} was {describe_edit(fix.edit)}" if fix else "",
+        approved or (taken_back(record.withdrawn, name) if record.withdrawn else ""),
+        earlier.kept,
+        BROKEN_OFF if record.pending else "",
+        *result.warnings,
+    ]
     row |= {
         "status": CHANGED if fix else CHECK if record.check_first else DONE,
         "volume_ml": round(result.volume_ml, 4),
         "slices": len(slices),
         "reason": result.reason,
-        "warnings": "; ".join(notes),
-        "notes": notes,  # for the page, one by one
+        "warnings": "; ".join(text for text in notes if text and (fix or text != approved)),
+        "notes": [text for text in notes if text],  # for the page, one by one
         "seconds": result.timings["total"],
         "model": result.model.id,
         "model_version": result.model.version,
     }
     if record.approval is not None:
         row |= {"approved_by": record.approval.reviewer, "approved_at": record.approval.at}
-        row["notes"] = [f"approved by {record.approval}", *row["notes"]]
-    elif record.withdrawn is not None:
-        row["notes"] = [taken_back(record.withdrawn, name), *row["notes"]]
-        row["warnings"] = "; ".join(row["notes"])
     if fix:
         row |= {
             "volume_before_ml": fix.edit.volume_before_ml,
@@ -122,8 +142,6 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
             "added_path_length_mm": fix.edit.added_path_length_mm,
             "slices_changed": len(fix.edit.slices),
         }
-        row["notes"] = [f"{fix.source} was {describe_edit(fix.edit)}", *row["notes"]]
-        row["warnings"] = "; ".join(row["notes"])
     if measures:
         row |= {"first_slice": slices[0], "last_slice": slices[-1]}
         row |= {f"extent_{axis}_mm": round(length, 2) for axis, length in zip("xyz", result.extent_mm)}
@@ -134,7 +152,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
 
 
 def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> str:
-    by_status = {status: [row for row in rows if row["status"] == status] for status in STATES}
+    by_status = {status: [row for row in rows if row["status"] == status] for status in MEANING}
     info = bundle.info
     parts = [
         f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
@@ -143,26 +161,11 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
         f"<p>Model {escape(info.id)}, version {escape(info.version)}. "
         f"Written on {datetime.now().astimezone():%Y-%m-%d at %H:%M}.</p>",
     ]
-    if by_status[FAILED]:
-        lines = [(row["case"], row["error"]) for row in by_status[FAILED]]
-        parts += [*_heading(FAILED, "no result"), table(lines, ("case", "why"))]
-    if by_status[CHECK]:
-        parts += _heading(CHECK, "look at these before any use: the notes say why")
-        parts += _results(by_status[CHECK])
-    if by_status[CHANGED]:
-        followed = [row for row in by_status[CHANGED] if "volume_ml" in row]
-        others = [row for row in by_status[CHANGED] if "volume_ml" not in row]
-        parts += _heading(CHANGED, "a person corrected these since: the files are kept as they are")
-        parts += _results(followed) if followed else []
-        parts += [table([_changed_cells(row) for row in others], ("case", "what", ""))] if others else []
-    if by_status[NOT_DONE]:
-        parts += _heading(NOT_DONE, "run again with --resume")
-        parts += paragraphs([", ".join(row["case"] for row in by_status[NOT_DONE])], "small")
-    if by_status[DONE]:
-        parts += [*_heading(DONE, "every outline has to be checked all the same"), *_results(by_status[DONE])]
+    for status, found in by_status.items():
+        if found:
+            parts += [f"<h2>{badge(status, status)} {MEANING[status]}</h2>", *_section(status, found)]
     if skipped:
-        listed = table([(one.what, one.reason) for one in skipped], ["what", "why"])
-        parts += ["<h2>Left aside</h2>", listed]
+        parts += ["<h2>Left aside</h2>", table([(one.what, one.reason) for one in skipped], ("what", "why"))]
     return page(f"{info.task.roi}: {len(rows)} cases", parts, width="80em")
 
 
@@ -171,25 +174,15 @@ def _counts(counts: dict[str, int]) -> str:
     return f'<p class="counts">{badges}</p>'
 
 
-def _heading(status: str, meaning: str) -> list[str]:
-    return [f"<h2>{badge(status, status)} {meaning}</h2>"]
-
-
-def _results(rows: Sequence[Row]) -> list[str]:
-    head = (
-        "",
-        "case",
-        "volume, mL",
-        "slices",
-        "extent, mm",
-        "largest diameter, mm",
-        "within a slice, mm",
-        "HU",
-        "parts",
-        "to the border, mm",
-        "notes",
-    )
-    return [table([_cells(row) for row in rows], head, "scroll results")]
+def _section(status: str, rows: Sequence[Row]) -> list[str]:
+    if status == FAILED:
+        return [table([(row["case"], row["error"]) for row in rows], ("case", "why"))]
+    if status == NOT_DONE:
+        return paragraphs([", ".join(row["case"] for row in rows)], "small")
+    followed = [_cells(row) for row in rows if "volume_ml" in row]
+    others = [_changed_cells(row) for row in rows if "volume_ml" not in row]
+    tables = [table(followed, ("", "case", *FIGURES, "notes"), "scroll results")] if followed else []
+    return tables + ([table(others, ("case", "what", ""))] if others else [])
 
 
 def _cells(row: Row) -> list[object]:
@@ -198,21 +191,8 @@ def _cells(row: Row) -> list[object]:
     # Linked, not included: with a thousand cases the page would take a browser minutes.
     shown = Html(f'<a href="{where}{REPORT}"><img src="{where}{THUMBNAIL}" alt="" width="128" loading="lazy"></a>')
     link = Html(f'<a href="{where}{REPORT}">{escape(name)}</a>')
-    if row["reason"]:
-        return [shown, link, row["volume_ml"], 0, "", "", "", "", "", "", _notes(row)]
-    return [
-        shown,
-        link,
-        Number(f"{row['volume_ml']:.2f}"),
-        Number(f"{row['slices']} ({row['first_slice']} to {row['last_slice']})"),
-        Number(" x ".join(f"{row[f'extent_{axis}_mm']:.0f}" for axis in "xyz")),
-        Number(f"{row['diameter_mm']:.1f}"),
-        Number(f"{row['axial_diameter_mm']:.1f}"),
-        Number(f"{row['hu_mean']:g} ± {row['hu_sd']:g}"),
-        row["components"],
-        Number(f"{row['border_mm']:.0f}"),
-        _notes(row),
-    ]
+    none = (row["volume_ml"], 0, *[""] * (len(FIGURES) - 2))
+    return [shown, link, *(none if row["reason"] else (cell(row) for cell in FIGURES.values())), _notes(row)]
 
 
 def _changed_cells(row: Row) -> list[object]:
