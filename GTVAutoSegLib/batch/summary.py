@@ -126,7 +126,7 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
         "volume_ml": round(result.volume_ml, 4),
         "slices": len(slices),
         "reason": result.reason,
-        "warnings": "; ".join(text for text in notes if text and (fix or text != approved)),
+        "warnings": "; ".join(text for text in notes if text not in ("", approved)),
         "notes": [text for text in notes if text],  # for the page, one by one
         "seconds": result.timings["total"],
         "model": result.model.id,

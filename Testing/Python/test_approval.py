@@ -63,6 +63,18 @@ def test_an_approval_lapses_when_a_voxel_changes_and_says_so(capsys, batch):  # 
     assert structure_set(folder).StructureSetROISequence[0].ROIGenerationAlgorithm == "SEMIAUTOMATIC"
 
 
+def test_an_approval_is_no_warning_in_the_table_be_the_outline_corrected_or_not(capsys, batch):  # noqa: F811
+    folder, _, command = batch
+    for mask in (mask_of(folder), cut(mask_of(folder))):
+        save(folder, mask)
+        run(capsys, *command)
+        assert main(["approve", str(folder), *WHO]) == 0
+        run(capsys, *command)
+        row = rows(folder.parent)[folder.name]
+        assert row["approved_by"] == "Meyer^Anna" and "approved by" not in row["warnings"]
+        assert "approved by Meyer^Anna" in (folder.parent / "summary.html").read_text()
+
+
 def test_an_approved_structure_set_is_packed_and_not_changed_when_a_correction_follows(capsys, batch):  # noqa: F811
     from zipfile import ZipFile
 
