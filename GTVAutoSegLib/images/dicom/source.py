@@ -136,8 +136,7 @@ def read_without_pixels(path: Path) -> Dataset:
 def fill_empty(data: Dataset) -> None:
     """Add the attributes that every object has, empty, where they are missing."""
     for name in _ALWAYS:
-        if name not in data:
-            setattr(data, name, None)
+        data.setdefault(name, None)
 
 
 def software_versions(segment: SegmentInfo) -> list[str]:

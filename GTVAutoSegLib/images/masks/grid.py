@@ -26,14 +26,25 @@ def onto(mask: Volume, ct: Volume, cropped: bool = False) -> np.ndarray:
         InputError: the mask lies on another grid, or is set outside the CT.
     """
     own, target = in_axial_order(mask), in_axial_order(ct)
-    if own.array.shape == target.array.shape:
-        off = own.off_by_mm(target)
-        if off <= GRID_TOLERANCE_MM:
-            return np.ascontiguousarray(ct.axial.undo(own.array))
-        raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
-    if not cropped:
+    same_size = own.array.shape == target.array.shape
+    if not (same_size or cropped):
         raise _another_grid(mask, ct, f"it has {_size(mask)} voxels and the CT {_size(ct)}")
-    return np.ascontiguousarray(ct.axial.undo(_pasted(own, target, mask, ct)))
+    apart = np.linalg.solve(target.steps, np.subtract(own.origin, target.origin))
+    first = np.zeros(3, int) if same_size else apart.round().astype(int)
+    origin = tuple((np.array(target.origin) + target.steps @ first).tolist())
+    off = own.off_by_mm(Volume(own.array, target.spacing, origin, target.direction))
+    if off > GRID_TOLERANCE_MM:
+        raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
+    voxels = own.array
+    if not same_size:
+        voxels = cut_out(voxels, box_at(first[::-1].tolist(), voxels.shape), box_at((0, 0, 0), target.array.shape))
+        lost = int(np.count_nonzero(own.array) - np.count_nonzero(voxels))
+        if lost:
+            raise InputError(
+                f"{mask.source} has {lost} voxels outside {ct.source}; expected a mask drawn on this CT, so erase them "
+                "or give the CT it was drawn on"
+            )
+    return np.ascontiguousarray(ct.axial.undo(voxels))
 
 
 def in_axial_order(volume: Volume) -> Volume:
@@ -53,24 +64,6 @@ def in_axial_order(volume: Volume) -> Volume:
         direction=tuple(direction.ravel().tolist()),
         source=volume.source,
     )
-
-
-def _pasted(own: Volume, target: Volume, mask: Volume, ct: Volume) -> np.ndarray:
-    """A cropped mask in an array of the CT's shape; both in axial order."""
-    first = np.linalg.solve(target.steps, np.subtract(own.origin, target.origin)).round().astype(int)
-    origin = tuple((np.array(target.origin) + target.steps @ first).tolist())
-    off = own.off_by_mm(Volume(own.array, target.spacing, origin, target.direction))
-    if off > GRID_TOLERANCE_MM:
-        raise _another_grid(mask, ct, f"its voxels lie up to {off:.2f} mm from the CT's")
-    place = box_at(first[::-1].tolist(), own.array.shape)
-    whole = cut_out(own.array, place, box_at((0, 0, 0), target.array.shape))
-    lost = int(np.count_nonzero(own.array) - np.count_nonzero(whole))
-    if lost:
-        raise InputError(
-            f"{mask.source} has {lost} voxels outside {ct.source}; expected a mask drawn on this CT, so erase them or "
-            "give the CT it was drawn on"
-        )
-    return whole
 
 
 def _another_grid(mask: Volume, ct: Volume, how: str) -> InputError:

@@ -65,18 +65,23 @@ def trace(
     for start in sorted(outlines.holes, key=lambda point: (point[1], point[0])):
         outlines.join(start, _left_of(start, inside))
     if field is None:
-        return [np.array(polygon, np.float64) / 2 - 1 for polygon in outlines.polygons()]
+        return [points[fixed | _turns(points)] / 2 - 1 for points, fixed in outlines.chains()]
     values = np.pad(field, 1, mode="edge")
     # Beyond the plane the neighbour's value with the other sign: half a pixel outside.
     values[inside != (values > 0)] *= -1
     polygons = []
     for points, fixed in outlines.chains():
-        on_edges = np.array(points)
-        places = _places(on_edges, values)
+        places = _places(points, values)
         if all(tolerance):
-            places = places[thin(places, on_edges[:, 0] % 2 == 1, np.array(fixed), np.array(tolerance))]
+            places = places[thin(places, points[:, 0] % 2 == 1, fixed, np.array(tolerance))]
         polygons.append(places - 1)
     return polygons
+
+
+def _turns(points: np.ndarray) -> np.ndarray:
+    """Which points of a closed outline are not in the middle of a straight piece."""
+    (x0, y0), (x1, y1) = (points - np.roll(points, 1, axis=0)).T, (np.roll(points, -1, axis=0) - points).T
+    return np.asarray(x0 * y1 != y0 * x1)
 
 
 def _places(points: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -147,17 +152,10 @@ class _Outlines:
         # A later slit that ends here leaves on the way back, so that the walk never crosses itself.
         self._node[start] = hole_again
 
-    def polygons(self) -> list[list[_Point]]:
-        """The points of each outline without those in the middle of a straight piece."""
+    def chains(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The points (n, 2) of each outline, and which of them are ends of slits, bool (n,)."""
         return [
-            [self._points[node] for node in chain if node in self._slits or self._turns(node)]
-            for chain in self._chains(self._starts)
-        ]
-
-    def chains(self) -> list[tuple[list[_Point], list[bool]]]:
-        """All points of each outline, and which of them are ends of slits."""
-        return [
-            ([self._points[node] for node in chain], [node in self._slits for node in chain])
+            (np.array([self._points[node] for node in chain]), np.array([node in self._slits for node in chain]))
             for chain in self._chains(self._starts)
         ]
 
@@ -172,10 +170,6 @@ class _Outlines:
             if chain:
                 chains.append(chain)
         return chains
-
-    def _turns(self, node: int) -> bool:
-        (x0, y0), (x1, y1), (x2, y2) = (self._points[one] for one in (self._previous[node], node, self._next[node]))
-        return (x1 - x0) * (y2 - y1) != (y1 - y0) * (x2 - x1)
 
     def _insert(self, point: _Point, after: int) -> None:
         node, following = self._new(point), self._next[after]
