@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ import SimpleITK as sitk
 from phantoms import phantom
 
 from GTVAutoSegLib.errors import InputError
-from GTVAutoSegLib.images.probability import Probability, probability_from_bytes, probability_of, read_probability
+from GTVAutoSegLib.images.masks.structure import Structure
+from GTVAutoSegLib.images.probability import (
+    Probability,
+    following_tags,
+    probability_from_bytes,
+    probability_of,
+    read_probability,
+)
+from GTVAutoSegLib.system.tags import MASK_THRESHOLD_TAG, PROBABILITY_TAG
 
 OBLIQUE = (0.0, -1.0, 0.0, 0.8, 0.0, -0.6, 0.6, 0.0, 0.8)
 
@@ -98,3 +108,28 @@ def test_a_large_mask_follows_a_slider():
         mask = probability.mask(threshold)
         times.append(time.process_time() - started)
     assert mask.any() and min(times) < 0.3, times  # 0.1 s on a quiet machine
+
+
+def test_outlines_follow_the_probability_of_a_segments_tags_on_the_voxels_of_its_own_ct_only():
+    probability = probability_of(levels(), 0.35, 1)
+    kept = base64.b64encode(probability.to_bytes(phantom())).decode()
+    structure = Structure(probability.mask(0.6))
+    found = following_tags(structure, {PROBABILITY_TAG: kept, MASK_THRESHOLD_TAG: "0.6"})
+    assert np.array_equal(found.probability[probability.box], probability.values) and found.threshold == 153.5
+    assert following_tags(structure, {PROBABILITY_TAG: kept}).threshold == 89.5  # the model's own
+    cropped = Structure(structure.mask[:, :-1])
+    for other, tags in (
+        (cropped, {PROBABILITY_TAG: kept}),
+        (structure, {PROBABILITY_TAG: kept, MASK_THRESHOLD_TAG: "a half"}),
+        (structure, {PROBABILITY_TAG: kept[:-40]}),
+        (structure, {}),
+    ):
+        assert following_tags(other, tags) is other
+
+
+def test_values_that_lie_beside_their_ct_are_refused(tmp_path):
+    probability = probability_of(levels(), 0.5, 1)
+    for start in ((-1, 0, 0), (0, 0, probability.shape[2])):
+        replace(probability, start=start).write(tmp_path / "p.nrrd", phantom())
+        with pytest.raises(InputError, match="is damaged: its values do not fit into its CT"):
+            read_probability(tmp_path / "p.nrrd")

@@ -173,6 +173,19 @@ def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
     assert freed == ["CT"]
 
 
+def test_of_a_ct_that_left_the_scene_meanwhile_nobody_is_told(logic, until, monkeypatch):
+    import slicer
+    from GTVAutoSegSlicer.scene import ct_voxels
+
+    monkeypatch.setattr(ct_voxels, "_is_wanted", lambda: True)
+    told: list[str] = []
+    look, ct = ct_voxels.CtVoxels(lambda: told.append("found")), add_ct()
+    assert not look.knows(ct)
+    slicer.mrmlScene.RemoveNode(ct)
+    until(lambda: look._background is None)
+    assert told == []
+
+
 def test_the_voxels_are_those_of_the_library_whatever_the_type_and_the_parts(logic, monkeypatch):
     from GTVAutoSegSlicer.scene.files import volume_of
 
