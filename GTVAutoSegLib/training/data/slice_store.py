@@ -35,12 +35,12 @@ from ...system.progress import Progress
 from ...system.settings import PreprocessSettings
 from .dataset import Case, read_label
 from .imports.voxels import rounded_hu, voxels_sha256
-from .slices import VOXELS, StoredCase, open_case
+from .slices import StoredCase, open_case
 
 CHUNK = 4  # slices converted at a time: small arrays are reused by the allocator, large ones are mapped anew each time
 MOST_WORKERS = 4
 STALE_SECONDS = 3600
-LAYOUT = 1  # of a case's folder
+LAYOUT = 2  # of a case's folder
 
 
 def build_store(
@@ -81,8 +81,6 @@ def build_store(
             build.result()
             if progress is not None:
                 progress("preparing slices", number, len(cases))
-        for noting in [pool.submit(_note_voxels, case, target) for case, target in zip(cases, targets)]:
-            noting.result()
     finally:
         pool.shutdown(cancel_futures=True)
     return [open_case(target) for target in targets]
@@ -111,13 +109,6 @@ def _build(case: Case, settings: PreprocessSettings, target: Path, content: str)
         (part / "case.json").write_text(
             json.dumps(_describe(case, volume=volume, label=label, settings=settings, content=content))
         )
-        (part / VOXELS).write_text(voxels_sha256(volume), encoding="utf-8")
-
-
-def _note_voxels(case: Case, target: Path) -> None:
-    """Into a folder that was made before they were noted."""
-    if not (target / VOXELS).is_file():
-        write_text(target / VOXELS, voxels_sha256(read_volume(case.image)))
 
 
 def _write_volume(hu: np.ndarray, label: np.ndarray, part: Path) -> None:
@@ -150,6 +141,7 @@ def _describe(
     return {
         "name": case.name,
         "content": content,
+        "voxels": voxels_sha256(volume),
         "size": settings.size,
         "abnormal": label.any(axis=(1, 2)).tolist(),
         "spacing_mm": spacing,

@@ -14,8 +14,6 @@ from ...errors import DiskError
 from ...system.json_text import read_json
 from .sampling import balanced_indices
 
-VOXELS = "voxels.txt"
-
 
 @dataclass(frozen=True)
 class StoredCase:
@@ -26,6 +24,7 @@ class StoredCase:
             (n, bytes), a bit a pixel.
         name: of the case.
         content: hash of the files of CT and label.
+        voxels: what the CT is known by, see `imports.voxels.voxels_sha256`.
         size: N, pixels.
         abnormal: which axial slices show tumour on the native grid.
         spacing_mm: of the axial x, y and z axes.
@@ -36,16 +35,12 @@ class StoredCase:
     folder: Path
     name: str
     content: str
+    voxels: str
     size: int
     abnormal: tuple[bool, ...]
     spacing_mm: tuple[float, ...]
     extent_mm: tuple[float, ...]
     hu_percentiles: tuple[float, float]
-
-    @property
-    def voxels(self) -> str:
-        """What the CT is known by, see `imports.voxels.voxels_sha256`."""
-        return (self.folder / VOXELS).read_text(encoding="utf-8")
 
     def images(self, rows: np.ndarray) -> np.ndarray:
         """Some slices, uint8 (k, channels, N, N)."""
@@ -94,7 +89,7 @@ class SliceSet:
 
 
 def open_case(folder: Path) -> StoredCase:
-    """A case that `store.build_store` has written.
+    """A case that `slice_store.build_store` has written.
 
     Raises:
         DiskError: its files are damaged.
