@@ -47,11 +47,6 @@ def tversky_index_loss(logits: Tensor, target: Tensor, alpha: float, beta: float
     return (1 - (2 * hit + DICE_SMOOTH) / (total + DICE_SMOOTH)).mean()
 
 
-def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy, mean over pixels."""
-    return F.cross_entropy(logits, target)
-
-
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Focal loss (Lin et al. 2017) with gamma 2 and no class weights, mean over pixels."""
     entropy = F.cross_entropy(logits, target, reduction="none")
@@ -60,7 +55,7 @@ def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 def dice_ce_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Dice plus cross-entropy."""
-    return dice_loss(logits, target) + cross_entropy(logits, target)
+    return dice_loss(logits, target) + F.cross_entropy(logits, target)
 
 
 def cr_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -76,7 +71,7 @@ def cr_literal_loss(logits: Tensor, target: Tensor) -> Tensor:
     flipped = torch.flip(logits, dims=(1,))  # makes background the class that Dice is taken of
     dice = (dice_loss(logits, target) + dice_loss(flipped, 1 - target)) / 2
     uniform = -logits.log_softmax(dim=1).mean()
-    return dice + (1 - LABEL_SMOOTHING) * cross_entropy(logits, target) / 2 + LABEL_SMOOTHING * uniform
+    return dice + (1 - LABEL_SMOOTHING) * F.cross_entropy(logits, target) / 2 + LABEL_SMOOTHING * uniform
 
 
 def output_loss(loss: Callable[[Tensor, Tensor], Tensor], output: Tensor | PixelsAndSlice, target: Tensor) -> Tensor:
@@ -101,7 +96,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cr": cr_loss,
     "cr-literal": cr_literal_loss,
     "dice": dice_loss,
-    "ce": cross_entropy,
+    "ce": F.cross_entropy,  # mean over pixels
     "focal": focal_loss,
     "dice-ce": dice_ce_loss,
     "tversky": tversky_loss,

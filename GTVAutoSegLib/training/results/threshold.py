@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -53,37 +54,26 @@ Look = Callable[[Tensor], Tensor]
 
 def best_threshold(figures: Iterable[SliceFigures]) -> float:
     """The candidate with the highest mean Dice over the cases; among equals the one closest to 0.5."""
-    figures = list(figures)
-    return max(
-        CANDIDATES,
-        key=lambda threshold: (
-            round(float(np.mean([case.dsc(threshold) for case in figures])), 4),
-            -abs(threshold - 0.5),
-        ),
-    )
+    return best_thresholds([{0.5: case} for case in figures]).slice
 
 
 def best_thresholds(cases: Sequence[ByMask]) -> Thresholds:
     """The pair of candidates with the highest mean Dice over the cases; among equals the one closest to 0.5."""
-    by_pair = {
-        (threshold, mask): round(float(np.mean([case[mask].dsc(threshold) for case in cases])), 4)
-        for threshold in CANDIDATES
-        for mask in MASKS
-    }
+    by_pair = {pair: _mean_dsc(cases, *pair) for pair in product(CANDIDATES, cases[0])}
     slice_, mask = max(by_pair, key=lambda pair: (by_pair[pair], -sum(abs(value - 0.5) for value in pair)))
     return Thresholds(slice_, mask)
 
 
 def threshold_curves(cases: Sequence[ByMask], chosen: Thresholds) -> dict[str, dict[str, float]]:
     """Mean Dice by each threshold, the other one being the chosen one; JSON-ready."""
-
-    def mean(threshold: float, mask: float) -> float:
-        return round(float(np.mean([case[mask].dsc(threshold) for case in cases])), 4)
-
     return {
-        "slice": {f"{candidate:g}": mean(candidate, chosen.mask) for candidate in CANDIDATES},
-        "mask": {f"{candidate:g}": mean(chosen.slice, candidate) for candidate in MASKS},
+        "slice": {f"{candidate:g}": _mean_dsc(cases, candidate, chosen.mask) for candidate in CANDIDATES},
+        "mask": {f"{candidate:g}": _mean_dsc(cases, chosen.slice, candidate) for candidate in MASKS},
     }
+
+
+def _mean_dsc(cases: Sequence[ByMask], threshold: float, mask: float) -> float:
+    return round(float(np.mean([case[mask].dsc(threshold) for case in cases])), 4)
 
 
 @torch.inference_mode()
