@@ -21,8 +21,8 @@ from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set, roi_mask
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.system.lock import locked
+from GTVAutoSegLib.training.data import dataset
 from GTVAutoSegLib.training.data.dataset import find_cases, read_label, read_patients
-from GTVAutoSegLib.training.data.imports import cases as import_cases
 from GTVAutoSegLib.training.data.imports.cases import write_case
 
 TUMOUR = [square(-5, -10, 5, 4, height) for height in (-27, -24)]
@@ -303,7 +303,7 @@ def test_a_disk_that_fills_up_leaves_no_half_case(tmp_path, monkeypatch):
         written.append(path)
         path.write_bytes(b"half")
 
-    monkeypatch.setattr(import_cases, "write_image", full)
+    monkeypatch.setattr(dataset, "write_image", full)
     volume = Volume(patient_array(), source="ct")
 
     with pytest.raises(DiskError, match=r"P1 could not be written \(No space left on device\)"):

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...images.itk import write_image
 from ...images.read import read_volume
-from ...images.volume import Volume
+from ...images.volume import Volume, check_ct
 from ...system.json_text import read_json
 from ...system.names import some_of
 from .imports.nnunet import Structure, raw_cases, raw_folder, structure_of
@@ -136,6 +137,20 @@ def _structure_mask(case: Case, structure: Structure, values: np.ndarray) -> np.
         held = some_of(f"{value:g}" for value in there)
         raise InputError(f"{case.label} holds the values {held}; dataset.json names only {expected}")
     return np.asarray(mask)
+
+
+def check_certain(volume: Volume) -> None:
+    """Raise InputError for a CT that no case is made of: an unsuitable one, or one whose HU are in doubt."""
+    check_ct(volume)
+    if volume.doubts:
+        raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
+
+
+def write_pair(folder: Path, hu: np.ndarray, label: np.ndarray, volume: Volume) -> None:
+    """Write image and label of a case: NIfTI, or .nrrd for a tilted gantry, whose geometry fits in no NIfTI file."""
+    suffix = ".nrrd" if volume.sheared else ".nii.gz"
+    write_image(hu, volume, folder / f"data{suffix}")
+    write_image(label, volume, folder / f"label{suffix}")
 
 
 def _find(folder: Path, stem: str) -> Path | None:

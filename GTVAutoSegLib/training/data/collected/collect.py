@@ -20,16 +20,15 @@ import numpy as np
 
 from ....errors import DiskError, InputError
 from ....images.dicom.headers import read_header
-from ....images.itk import write_image
 from ....images.masks.structure import mask_sha256
 from ....images.read import read_volume
-from ....images.volume import Volume, check_ct
+from ....images.volume import Volume
 from ....model.bundle import user_folder
 from ....report.record.audit import user
 from ....system.files import make_folder, restore_folder, restore_folders, whole_file, whole_folder, write_json
 from ....system.lock import locked
 from ....system.settings import as_json
-from ..dataset import PATIENTS, read_patient_list
+from ..dataset import PATIENTS, check_certain, read_patient_list, write_pair
 from ..imports.cases import as_int16
 from ..imports.nnunet import DESCRIPTION
 from ..imports.plan import case_name
@@ -82,9 +81,7 @@ def collect(
         InputError: the CT is unsuitable, its HU are uncertain, or the folder belongs to something else.
         DiskError: writing failed; the data set is as it was.
     """
-    check_ct(volume)
-    if volume.doubts:
-        raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
+    check_certain(volume)
     label = (mask != 0).astype(np.uint8)
     make_folder(dataset)
     with locked(dataset, PATIENCE_S):
@@ -215,12 +212,9 @@ def _keep_aside(folder: Path) -> int:
 
 
 def _write(folder: Path, volume: Volume, label: np.ndarray, case: CollectedCase) -> None:
-    # A tilted gantry's geometry fits in no NIfTI file.
-    suffix = ".nrrd" if volume.sheared else ".nii.gz"
     hu, _ = as_int16(volume.array)
     with whole_folder(folder, ADVICE) as part:
-        write_image(hu, volume, part / f"data{suffix}")
-        write_image(label, volume, part / f"label{suffix}")
+        write_pair(part, hu, label, volume)
         write_json(part / RECORD, as_json(case))
 
 

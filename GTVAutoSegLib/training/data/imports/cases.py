@@ -15,12 +15,11 @@ from ....errors import DiskError, GTVAutoSegError, InputError
 from ....images.dicom.rtstruct import roi_mask
 from ....images.dicom.series import stack
 from ....images.dicom.structures.roi import Roi
-from ....images.itk import write_image
 from ....images.placement import volume_ml
-from ....images.volume import Volume, check_ct
+from ....images.volume import Volume
 from ....system.files import make_folder, whole_folder, write_json
 from ....system.json_text import read_json
-from ..dataset import PATIENTS, find_cases, read_patients
+from ..dataset import PATIENTS, check_certain, find_cases, read_patients, write_pair
 from .plan import Outcome, Plan
 from .voxels import rounded_hu
 
@@ -94,9 +93,7 @@ def _import_case(plan: Plan, allow_empty: bool, fill_between: bool) -> Outcome:
         _check_same(plan.folder, source)
         return Outcome(plan.series.patient.id, plan.folder, "is there already")
     volume = stack(plan.series.slices, str(plan.series.slices[0].path.parent))
-    check_ct(volume)
-    if volume.doubts:
-        raise InputError(f"{'; '.join(volume.doubts)}; expected HU that are certain, so export the series again")
+    check_certain(volume)
     _check_drawn(plan, allow_empty)
     mask, drawn = roi_mask(plan.rois, volume)
     if fill_between:
@@ -122,17 +119,13 @@ def _import_case(plan: Plan, allow_empty: bool, fill_between: bool) -> Outcome:
 def write_case(folder: Path, hu: np.ndarray, mask: np.ndarray, volume: Volume, record: dict[str, Any]) -> None:
     """Write image, label and record of a case; the folder appears whole or not at all.
 
-    A tilted gantry's geometry fits in no NIfTI file; such a case is written as .nrrd.
-
     Raises:
         DiskError: writing failed.
     """
-    suffix = ".nrrd" if volume.sheared else ".nii.gz"
     make_folder(folder.parent)
     advice = "free space on the disk or choose another folder, and run again: cases that are there already are kept"
     with whole_folder(folder, advice) as case:
-        write_image(hu, volume, case / f"data{suffix}")
-        write_image(mask, volume, case / f"label{suffix}")
+        write_pair(case, hu, mask, volume)
         write_json(case / RECORD, record)
         if folder.exists():
             raise InputError(f"{folder} was written by another import meanwhile; let one import at a time write there")
