@@ -70,11 +70,7 @@ def approve_case(folder: Path, reviewer: str) -> Approval:
     approval = approve(reviewer, record.current.result.mask_sha256)
     after = replace(record, approval=approval, withdrawn=None)
     _put(
-        folder,
-        during=record,
-        after=after,
-        sets=_sets(folder, record),
-        page=lambda text: with_approval(text, approval),
+        folder, during=record, after=after, sets=_sets(folder, record), page=lambda text: with_approval(text, approval)
     )
     return approval
 
@@ -95,13 +91,7 @@ def withdraw_case(folder: Path, approval: Approval) -> None:
     record = read_case_record(folder)
     after = replace(record, approval=None, withdrawn=approval)
     sets = [path for path in _sets(folder, record) if _as_left(record, path) and keep_approved(path)]
-    _put(
-        folder,
-        during=after,
-        after=after,
-        sets=sets,
-        page=lambda text: with_withdrawal(text, approval),
-    )
+    _put(folder, during=after, after=after, sets=sets, page=lambda text: with_withdrawal(text, approval))
 
 
 def approval_to_withdraw(target: Path) -> Approval:

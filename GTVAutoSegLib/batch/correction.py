@@ -31,7 +31,7 @@ from ..report.record.approval import lapsed
 from ..report.record.edits import describe_edit, measure_edit
 from ..system.files import whole_file
 from .case import Outcome, failure, read_case, write_report
-from .earlier import NOT_FOLLOWED, Earlier, pack_away
+from .earlier import NOT_FOLLOWED, Earlier, keep_approved
 from .plan import AUTOMATIC, REPORT, Plan
 
 if TYPE_CHECKING:
@@ -75,22 +75,24 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
     volume = read_case(plan, new=False)
     before = _automatic(plan, earlier, record, volume)
     own, others, source = _corrected(plan, earlier, record, volume)
-    edited = mask_sha256(own.mask) != record.result.mask_sha256
+    sha256 = mask_sha256(own.mask)
+    edited = sha256 != record.result.mask_sha256
+    approval = record.approval
+    if approval is not None and (approval.mask_sha256 != sha256 or others):
+        approval = None
     own = replace(
         own,
         segment=describe_segment(bundle, record.result),
         algorithm="SEMIAUTOMATIC" if edited else "AUTOMATIC",
         contours=plan.settings.contours,
+        review=approval.review if approval else None,
     )
-    holds = record.approval is not None and record.approval.mask_sha256 == mask_sha256(own.mask) and not others
-    if holds and record.approval is not None:
-        own = replace(own, review=record.approval.review)
     fix = None
     if edited or others:
         fix = Correction(
             found=datetime.now().astimezone().isoformat(timespec="seconds"),
             source=source,
-            mask_sha256=mask_sha256(own.mask),
+            mask_sha256=sha256,
             edit=measure_edit(before, own.mask, volume),
             tumour_slices=tuple(np.flatnonzero(tumour_slices(own.mask, volume)).tolist()),
             extent_mm=tuple(extent_mm(own.mask, volume)),
@@ -98,7 +100,7 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
             others=tuple(one.segment.name for one in others),
         )
     _keep_automatic(plan, earlier, record)
-    record = replace(record, correction=fix, approval=record.approval if holds else None)
+    record = replace(record, correction=fix, approval=approval)
     _write_masks(plan, earlier, volume, [own, *others])
     return write_report(
         plan,
@@ -146,9 +148,7 @@ def _corrected(
                 "mask, so take the other one away"
             )
     most = max(changed, key=lambda path: len(read[path]))
-    others = [
-        replace(one, contours=plan.settings.contours) for one in read[most] if one is not own[most] and one.mask.any()
-    ]
+    others = [one for one in read[most] if one is not own[most] and one.mask.any()]
     return own[most], [replace(one, contours=plan.settings.contours) for one in others], most.name
 
 
@@ -194,7 +194,8 @@ def _write_masks(plan: Plan, earlier: Earlier, volume: Volume, structures: Seque
         if path.name in earlier.changed:
             continue
         if mask_format(path)[0] == RTSTRUCT:
-            pack_away(path)
+            if keep_approved(path):  # what a person has approved is not changed
+                path.unlink()
             write_rtstruct(structures, volume, path)
         else:
             write_structure(structures[0], volume, path)

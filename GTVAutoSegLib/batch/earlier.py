@@ -77,21 +77,17 @@ def look(plan: Plan) -> Earlier:
     """Look at what lies in a case's folder."""
     record = read_record(plan)
     if record is None:
-        return _without_record(plan)
+        # A killed run has left masks, or a person has drawn what the model did not find.
+        masks = tuple(path.name for path in _possible_masks(plan) if path.is_file())
+        todo = "no result yet"
+        if masks:
+            todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan.folder).name}"
+        return Earlier(None, todo, masks)
     changed = _changed(plan, record)
     todo = _missing(plan, record, edited=Earlier(record, "", changed).edited)
     if todo and changed:
         todo += f"; {_were_changed(changed)}, and packed into {_free_archive(plan.folder).name}"
     return Earlier(record, todo, changed)
-
-
-def _without_record(plan: Plan) -> Earlier:
-    """A killed run has left masks, or a person has drawn what the model did not find."""
-    masks = tuple(path.name for path in _possible_masks(plan) if path.is_file())
-    todo = "no result yet"
-    if masks:
-        todo += f"; {', '.join(masks)} lay there without one, packed into {_free_archive(plan.folder).name}"
-    return Earlier(None, todo, masks)
 
 
 def _possible_masks(plan: Plan) -> list[Path]:
@@ -140,12 +136,6 @@ def set_aside(plan: Plan) -> None:
     for path in there:
         path.unlink(missing_ok=True)
     clear(plan)
-
-
-def pack_away(path: Path) -> None:
-    """Pack one file that a person has approved, and remove it: it is not changed, and no longer what it was."""
-    if keep_approved(path):
-        path.unlink()
 
 
 def keep_approved(path: Path) -> bool:

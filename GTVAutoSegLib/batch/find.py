@@ -60,14 +60,12 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
             volumes.append(path)
         else:
             others[f"{modality}, not an image" if modality else "neither DICOM nor a volume"].append(path)
-    volumes += [path for path in tree.empty if suffix_of(path, IMAGE_IO)]
-    empty = [path for path in tree.empty if not suffix_of(path, IMAGE_IO)]
+    for path in tree.empty:
+        (volumes if suffix_of(path, IMAGE_IO) else others[EMPTY]).append(path)
     found, skipped = _volumes(volumes, root)
     more, unfit = _series_cases(tree, by_patient)
     skipped += unfit
     skipped += [Skipped(counted(paths, "file"), reason, str(paths[0]), len(paths)) for reason, paths in others.items()]
-    if empty:
-        skipped.append(Skipped(counted(empty, "file"), EMPTY, str(empty[0]), len(empty)))
     skipped += [_unread(problem) for problem in tree.problems]
     cases = [*found, *more]
     names = tell_apart([case.name for case in cases], [case.source for case in cases])
@@ -111,13 +109,11 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
                 why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
                 skipped.append(Skipped(f"{label}, {counted(paths, 'image')}", why, paths[0], len(paths)))
                 continue
-            name = f"case_{hashed}"
-            if by_patient and safe_name(one.patient.id):
-                name = f"{safe_name(one.patient.id)}_{hashed}"
+            source = f"case_{hashed}"
+            patient = safe_name(one.patient.id) if by_patient else ""
+            name = f"{patient}_{hashed}" if patient else source
             cases.append(
-                Case(
-                    name, files=paths, is_dicom=True, source=f"case_{hashed}", notes=_notes(paths, tree), series=one.uid
-                )
+                Case(name, files=paths, is_dicom=True, source=source, notes=_notes(paths, tree), series=one.uid)
             )
         if one.copies:
             copies = str(one.copies[0])

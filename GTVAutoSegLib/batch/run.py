@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -100,6 +101,7 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
     outcomes: list[Outcome] = []
 
     def tell(outcome: Outcome) -> None:
+        outcomes.append(outcome)
         _log(log, outcome)
         say(outcome)
 
@@ -107,26 +109,23 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
         batch = replace(batch, earlier=_look(batch.plans))  # another run may have been writing since it was planned
         _log_start(batch, log)
         stuck = _set_aside(batch)
-        outcomes += [*(Outcome(name, text, failed=True) for name, text in batch.cohort.failed), *stuck]
-        for outcome in outcomes:
+        for outcome in (*(Outcome(name, text, failed=True) for name, text in batch.cohort.failed), *stuck):
             tell(outcome)
         for plan in batch.to_correct:
             outcome = correct(plan, batch.earlier[plan.case.name], batch.bundle)
             note_edit(plan, batch.earlier[plan.case.name])
             tell(outcome)
-        left_out = {outcome.case for outcome in stuck}
-        plans = [plan for plan in batch.plans if plan.case.name in batch.todo.keys() - left_out]
-        by_name = {plan.case.name: plan for plan in plans}
+        todo = batch.todo.keys() - {outcome.case for outcome in stuck}
+        plans = {plan.case.name: plan for plan in batch.plans if plan.case.name in todo}
         try:
-            # Closed before the summary is written, whatever happens: then nothing is being written any more.
-            with closing(engine(plans) if engine is not None and plans else _nothing()) as running:
-                for outcome in running:
-                    outcomes.append(outcome)
-                    if not outcome.failed:
-                        note_run(by_name[outcome.case])
-                    tell(outcome)
+            if engine is not None and plans:
+                # Closed before the summary is written, whatever happens: then nothing is being written any more.
+                with closing(engine(list(plans.values()))) as running:
+                    for outcome in running:
+                        if not outcome.failed:
+                            note_run(plans[outcome.case])
+                        tell(outcome)
             for outcome in _removed(batch.plans, {outcome.case for outcome in outcomes if outcome.failed}):
-                outcomes.append(outcome)
                 tell(outcome)
         finally:
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
@@ -156,10 +155,6 @@ def _removed(plans: Sequence[Plan], failed: Collection[str]) -> Iterator[Outcome
         if plan.case.name not in failed and look(plan).todo:
             text = "its results were removed or replaced while the batch was running; run again with --resume"
             yield Outcome(plan.case.name, text, failed=True)
-
-
-def _nothing() -> Generator[Outcome]:
-    yield from ()
 
 
 def run_here(
@@ -197,14 +192,8 @@ def run_here(
 
 def _one_ahead(reader: ThreadPoolExecutor, plans: Iterable[Plan]) -> Iterator[tuple[Plan, Future[Volume]]]:
     """Each plan with its CT on the way; the one after it is already being read."""
-    previous = None
-    for plan in plans:
-        following = (plan, reader.submit(read_case, plan))
-        if previous is not None:
-            yield previous
-        previous = following
-    if previous is not None:
-        yield previous
+    reading = ((plan, reader.submit(read_case, plan)) for plan in plans)
+    yield from (one for one, _ in pairwise(chain(reading, [None])) if one is not None)
 
 
 def _log_start(batch: Batch, log: IO[str]) -> None:

@@ -71,7 +71,10 @@ def put_in_place(bundle: Bundle, target: Path) -> Bundle:
         restore_folder(target)
         if _digest(target) != bundle.digest:
             keep_aside(target)
-        _copy(bundle, target)
+        with whole_folder(target, ADVICE) as fresh:
+            (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
+            for name in bundle.info.weight_files:
+                (fresh / name).write_bytes(bundle.weights(name))
     return read_bundle(target)
 
 
@@ -207,13 +210,6 @@ def _digest(path: Path) -> str:
         return read_bundle(path).digest
     except ModelError:
         return ""
-
-
-def _copy(bundle: Bundle, target: Path) -> None:
-    with whole_folder(target, ADVICE) as fresh:
-        (fresh / DESCRIPTION).write_bytes(read_member(bundle.path, DESCRIPTION))
-        for name in bundle.info.weight_files:
-            (fresh / name).write_bytes(bundle.weights(name))
 
 
 def _discard(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError, ModelError
@@ -51,20 +52,12 @@ def versions(model_id: str, folder: Path | None = None) -> list[Version]:
     """
     found: dict[str, Version] = {}
     for path in _paths(model_id, user_folder() if folder is None else folder):
+        seen = partial(Version, model_id, path=path, current=not found, shipped=is_shipped(path))
         try:
             bundle = read_bundle(path)
-            version, digest, problem = bundle.info.version, bundle.digest, ""
+            one = seen(version=bundle.info.version, digest=bundle.digest)
         except ModelError as error:
-            version, digest, problem = "", "", str(error)
-        one = Version(
-            model_id,
-            version=version,
-            digest=digest,
-            path=path,
-            current=not found,
-            shipped=is_shipped(path),
-            problem=problem,
-        )
+            one = seen(version="", digest="", problem=str(error))
         found.setdefault(one.digest or str(path), one)
     if not found:
         raise ModelError(f"there is no version of a model '{model_id}'; expected an id of 'gtvautoseg model list'")
