@@ -1,4 +1,4 @@
-"""JSON of files that anybody may have made: too much of it, or nested too deeply, is an error like any other."""
+"""JSON of files that anybody may have made: too much of it, too deep, or a huge number, is an error like any other."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 # The largest that is written here, the record of a batch's case, has some kilobytes.
 MOST_BYTES = 16 << 20
+# No float holds a longer whole number: what computes with it ends with an OverflowError.
+MOST_DIGITS = 300
 
 
 def parse_json(text: str | bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValueError: it is none, or is nested too deeply.
+        ValueError: it is none, is nested too deeply, or holds a whole number of more than `MOST_DIGITS`.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -27,10 +29,16 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, is nested too deeply, or is larger than `MOST_BYTES`.
+        ValueError: as of `parse_json`; or it is larger than `MOST_BYTES`.
     """
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
     return parse_json(content)
+
+
+def _whole(digits: str) -> int:
+    if len(digits.lstrip("-")) > MOST_DIGITS:
+        raise ValueError(f"it holds a whole number of {len(digits.lstrip('-'))} digits, more than {MOST_DIGITS}")
+    return int(digits)

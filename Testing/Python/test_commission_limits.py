@@ -111,6 +111,8 @@ def test_limits_are_a_file_whose_defaults_can_be_written(tmp_path, clinic, every
         ('{"surface_tolerance_mm": 0}', "surface_tolerance_mm is 0.0, expected mm above 0"),
         ("[]", "is a list, expected an object"),
         ("{", "is no JSON"),
+        ("[" * 100_000, "limits.json is no JSON that can be read (it is nested too deeply), expected limits"),
+        ('{"cases_failed_at_most": 1%s}' % ("0" * 400), "limits.json is no JSON that can be read (it holds a whole "),
     ],
 )
 def test_wrong_limits_are_a_sentence(tmp_path, clinic, everywhere, capsys, text, message):

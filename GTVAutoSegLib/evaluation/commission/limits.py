@@ -81,11 +81,13 @@ def load_limits(path: Path) -> Limits:
     """
     advice = "write the defaults with 'gtvautoseg commission --write-limits FILE', and change those"
     try:
-        return parse_settings(Limits, read_json(path), str(path))
+        data = read_json(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}), expected limits as JSON; {advice}") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is no JSON ({error}), expected limits; {advice}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON that can be read ({error}), expected limits; {advice}") from error
+    try:
+        return parse_settings(Limits, data, str(path))
     except ValueError as error:
         raise InputError(f"{error}; correct it, or {advice}") from error
 
