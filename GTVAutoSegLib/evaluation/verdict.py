@@ -126,7 +126,7 @@ def _figure(pairs: Sequence[Pair], name: str, patients: Sequence[str]) -> Figure
 def _decide(dsc: Figure, new: Learned) -> tuple[str, str]:
     found = dsc.difference
     of = f" of {counted(found.patients, 'patient')}" if found.patients < found.cases else ""
-    numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {found.cases} cases{of}"
+    numbers = f"mean DSC {dsc.new:.3f} instead of {dsc.old:.3f} on the same {counted(found.cases, 'case')}{of}"
     if new.kind in (SOME, ALL):
         return NOTHING, f"Nothing is shown: the new model has learned from cases it was measured on ({numbers})."
     if found.patients < FEWEST_PATIENTS:

@@ -36,7 +36,7 @@ def test_what_has_changed_since_is_told_case_by_case():
     assert "difference -0.300" in found.sentence and "no longer kept: mean DSC" in found.sentence
     change = next(one for one in found.changes if one.text == "DSC")
     assert (change.cases, change.earlier, change.now, change.difference) == (2, 0.9, 0.6, -0.3)
-    assert "data: 1 cases are new or changed, 1 of then are gone" in found.differs
+    assert "data: 1 case new or changed, 1 of then gone" in found.differs
     assert "gtvautoseg: 1 then, 2 now" in found.differs
 
 

@@ -43,7 +43,7 @@ def test_patients_are_counted_and_not_their_cts():
     done = made(case("a", patient="p"), case("b", patient="p"), limits=Limits(patients_at_least=2))
 
     assert judgement(done, "patients_at_least").found == 1
-    assert "2 cases are of 1 patients" in commission_page(done, ())
+    assert "2 cases are of 1 patient: " in commission_page(done, ())
 
 
 def test_a_commission_is_filed_as_page_and_json(filed, clinic):

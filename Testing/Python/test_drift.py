@@ -192,7 +192,7 @@ def test_of_a_damaged_trail_what_holds_counts_and_a_person_is_called(tmp_path, c
     path.write_text("\n".join([*lines[:150], lines[150].replace("meyer", "nobody"), *lines[151:]]) + "\n")
     code, _, err, found = drift(tmp_path, capsys)
     assert code == 1 and found["trails_altered"] == 1 and found["outlines"] == 150
-    assert "record 151 (edit of" in err and "only the 150 records before it count" in err
+    assert "record 151 (edit of" in err and "this trail counts only up to there (150 records)" in err
     assert "was altered" in (tmp_path / "out" / "drift.html").read_text()
     path.write_text("no trail\n")
     code, out, _, found = drift(tmp_path, capsys)
@@ -231,7 +231,7 @@ def test_times_and_figures_that_cannot_be_read_are_counted_and_left_out(tmp_path
     ]
     write_trail(tmp_path / "in", records)
     code, _, err, found = drift(tmp_path, capsys)
-    assert code == 0 and "9 records have no time or no figures" in err and found["outlines"] == 1
+    assert code == 0 and "9 records without a time or figures" in err and found["outlines"] == 1
 
 
 def test_odd_values_in_a_record_whose_chain_holds_end_no_run(tmp_path, capsys):
@@ -288,8 +288,8 @@ def test_a_copied_folder_and_a_case_done_in_two_folders_count_once(tmp_path, cap
     again["proposed_sha256"] = year(weeks=1, seed=1)[0]["proposed_sha256"]
     write_trail(tmp_path / "in" / "c", [again])
     _, _, err, found = drift(tmp_path, capsys)
-    assert found["outlines"] == 16 and "16 records lie in several trails" in err
-    assert "1 outline stands in several trails" in err
+    assert found["outlines"] == 16 and "16 records in several trails" in err
+    assert "1 outline in several trails" in err
     assert max(one.added_path_length_mm for one in gather([tmp_path / "in"]).reviewed) == 99.0
 
 

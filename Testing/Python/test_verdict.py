@@ -51,7 +51,8 @@ def pairs(differences: list[float]) -> list[Pair]:
         ([0.1, 0.2, 0.1, 0.05, 0.1, 0.15], BETTER, "The new model is better: mean DSC 0.617 instead of 0.500"),
         ([-0.1, -0.2, -0.1, 0.02, -0.1, -0.15], WORSE, "The new model is worse"),
         ([0.1, -0.1, 0.1, -0.1, 0.1, -0.08], NOTHING, "No difference shown: mean DSC 0.503"),
-        ([0.3] * 5, NOTHING, "it takes at least 6 patients to show one"),
+        ([0.3] * 5, NOTHING, "on the same 5 cases, and it takes at least 6 patients to show one"),
+        ([0.3], NOTHING, "on the same 1 case, and it takes at least 6"),
     ],
 )
 def test_the_verdict_is_what_the_interval_of_the_difference_says(present, differences, verdict, sentence):

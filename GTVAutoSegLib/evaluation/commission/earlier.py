@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...system.json_text import read_json
+from ...system.names import counted
 from ...system.settings import as_json, parse_settings
 from ..statistics import compare_systems
 from .figures import Against, CaseFigures, Change, Commission
@@ -143,7 +144,7 @@ def _differences(now: Commission, earlier: Commission, pairs: int) -> list[str]:
         told.append(f"boxes: slack of {_listed(earlier.subject.boxes)} mm then, {_listed(now.subject.boxes)} mm now")
     new, gone = len(now.cases) - pairs, len(earlier.cases) - pairs
     if new or gone:
-        told.append(f"data: {new} cases are new or changed, {gone} of then are gone")
+        told.append(f"data: {counted(new, 'case')} new or changed, {gone} of then gone")
     for name in sorted(now.versions.keys() | earlier.versions.keys()):
         before, after = (one.versions.get(name, "none") for one in (earlier, now))
         if before != after:

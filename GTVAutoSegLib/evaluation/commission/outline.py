@@ -14,6 +14,7 @@ from ...cascade.person import simulated_box
 from ...errors import InputError
 from ...images.metrics import compare
 from ...images.volume import Volume
+from ...system.names import counted
 from ..drawn import drawn_slices, without_slices
 
 WINDOW = (-160.0, 240.0)  # HU of the pictures, where a model says nothing
@@ -113,8 +114,8 @@ def _person(how: HowRun) -> Outliner:
         first, last, drawn = drawn_slices(reference, volume, "inside", how.drawn)
         if not drawn or last - first + 1 <= len(drawn):
             raise InputError(
-                f"its tumour has {last - first + 1} slices, and {len(drawn)} of them are drawn; expected some that are "
-                "and some that are not, so draw another number"
+                f"its tumour has {counted(last - first + 1, 'slice')}, and {len(drawn)} of them are drawn; "
+                "expected some that are and some that are not, so draw another number"
             )
         result = complete(volume, reference, drawn=drawn, first=first, last=last, completer=completer)
         mask, rest = (without_slices(array, drawn, volume) for array in (result.mask, reference))

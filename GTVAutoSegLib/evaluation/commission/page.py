@@ -89,8 +89,8 @@ def remarks(done: Commission) -> list[str]:
     patients = {one.patient for one in done.tumours}
     if len(patients) < len(done.tumours):
         texts.append(
-            f"The {len(done.tumours)} cases are of {len(patients)} patients: intervals are too narrow, as they take "
-            "cases as independent."
+            f"The {len(done.tumours)} cases are of {counted(len(patients), 'patient')}: intervals are too narrow, as "
+            "they take cases as independent."
         )
     return [text if text.endswith(".") else f"{text}." for text in texts if text]
 

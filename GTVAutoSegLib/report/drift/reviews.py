@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import InputError
 from ...system.files import files_below
+from ...system.names import counted
 from ..record.audit import APPROVAL, AUDIT, EDIT, EXPORT, RUN, WITHDRAWAL, read_trail
 from .clock import clock_remarks, time_of
 
@@ -101,9 +102,8 @@ def gather(folders: Iterable[Path]) -> Gathered:
         if not trail.records and path.name not in (AUDIT, SCENE_TRAIL):
             raise InputError(f"{path} is no audit trail; expected the {AUDIT} of a results folder")
         if trail.problem:
-            broken.append(
-                f"{path}: {trail.problem}, so of this trail only the {len(trail.records)} records before it count"
-            )
+            kept = counted(len(trail.records), "record")
+            broken.append(f"{path}: {trail.problem}, so this trail counts only up to there ({kept})")
         fresh = [one for one in trail.records if one["sha256"] not in seen]
         copied = [one for one in trail.records if one["sha256"] in seen]
         copies += len(trail.records) - len(fresh)
@@ -115,19 +115,18 @@ def gather(folders: Iterable[Path]) -> Gathered:
         found += reviewed
         if unreadable:
             remarks.append(
-                f"{path}: {unreadable} records have no time or no figures that can be read, and do not count"
+                f"{path}: {counted(unreadable, 'record')} without a time or figures that can be read: not counted"
             )
     if not records and not broken:
         raise InputError(
             f"{_listed(paths)} holds no record; expected an audit trail that a batch or Slicer has written"
         )
     if copies:
-        remarks.append(f"{copies} records lie in several trails, as when a folder was copied, and count once")
+        remarks.append(f"{counted(copies, 'record')} in several trails, as when a folder was copied: each counts once")
     once = _once(found)
     if len(once) < len(found):
-        count = len(found) - len(once)
-        stand = "1 outline stands" if count == 1 else f"{count} outlines stand"
-        remarks.append(f"{stand} in several trails, the same CT and model, and the last record counts")
+        twice = counted(len(found) - len(once), "outline")
+        remarks.append(f"{twice} in several trails, the same CT and model: the last record counts")
     return Gathered(
         tuple(once), trails=len(paths), records=records, runs=runs, remarks=tuple(remarks), broken=tuple(broken)
     )

@@ -23,6 +23,7 @@ from ...images.probability import following_tags
 from ...images.segment_info import SegmentInfo
 from ...images.volume import Volume
 from ...system.files import whole_file, written
+from ...system.names import counted
 from ...system.progress import Progress, stopping
 from ...system.tags import APPROVED_BOX_TAG, AUTOMATIC_TAG, COMPLETION_TAG, MASK_TAG, ORIGIN_TAGS, ROI_TAG
 from ..record.approval import approval_of_tags
@@ -123,8 +124,8 @@ def _structure(wanted: OrderedSegment, voxels: np.ndarray, ct: OrderedCT) -> Str
     outside = stored.outside(ct.shape)
     if outside:
         raise InputError(
-            f"the segment '{info.name}' has {outside} voxels outside the CT '{ct.name}', expected none: there is no "
-            "slice to draw them on, so erase them or select the CT it was drawn on"
+            f"the segment '{info.name}' has {counted(outside, 'voxel')} outside the CT '{ct.name}', expected none: "
+            "there is no slice to draw them on, so erase them or select the CT it was drawn on"
         )
     box = stored.box(ct.shape)
     algorithm = ""
