@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_scenes import SHAPE, draw, load_dicom
+from export_clicks import click, run, said_by
 from slicer_samples import ball
 
 from GTVAutoSegLib.commands.cli import main
@@ -15,13 +16,6 @@ from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.report.record.audit import check
-
-
-def run(panel):
-    from Testing.runtime import process_events_until
-
-    panel.ui.segmentButton.click()
-    assert process_events_until(lambda: not panel.running, timeout=20)
 
 
 @pytest.fixture
@@ -47,16 +41,9 @@ def approve(panel):
     assert process_events_until(lambda: not panel.approval.busy, timeout=20)
 
 
-def said_by(panel):
-    return panel.ui.exportStatus.text.replace("\u200b", "")  # where a long path may be broken
-
-
 def export(panel, slicer_runtime, path):
-    from Testing.runtime import process_events_until
-
     slicer_runtime.dialogs.files.append(str(path))
-    panel.ui.exportButton.click()
-    assert process_events_until(lambda: not panel.running, timeout=20)
+    click(panel, panel.ui.exportButton)
     assert panel.ui.failureMessage.text == ""
     return pydicom.dcmread(path)
 
