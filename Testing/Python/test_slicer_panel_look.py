@@ -108,6 +108,18 @@ def test_every_text_fits_into_a_panel_of_300_pixels(panel, until, monkeypatch, t
     assert panel.ui.useModelButton.isVisibleTo(widget) == (state == "all sections open")
 
 
+def test_sections_that_are_folded_and_figures_that_are_not_known_take_no_room(panel, until):
+    import slicer
+
+    assert panel.ui.thresholdLabel.isHidden()
+    add_ct()
+    run(panel, until)
+    assert not panel.ui.thresholdLabel.isHidden()
+    grab(slicer.modules.gtvautoseg.widgetRepresentation())
+    folded, unfolded = panel.ui.learningSection, panel.ui.steeringSection
+    assert folded.height < 40 < unfolded.height  # as in CTK: the header, and ten pixels
+
+
 @pytest.mark.parametrize("file", UI_FILES, ids=lambda file: file.name)
 def test_every_control_has_a_tooltip_and_its_place_in_the_keyboards_order(file):
     tree, found = controls(file)

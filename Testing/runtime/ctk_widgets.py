@@ -12,6 +12,7 @@ from .qt_classes import QObject, is_kind_of, stands_for_cpp
 from .widget_properties import value_properties
 
 _HEADER_HEIGHT = 24
+_UNLIMITED = (1 << 24) - 1  # QWIDGETSIZE_MAX
 
 
 @stands_for_cpp
@@ -43,6 +44,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
 
     def _on_toggled(self, opened: bool) -> None:
         if opened:
+            self.setMaximumHeight(_UNLIMITED)
             for child in self._hidden_by_us:
                 child.setVisible(True)
             self._hidden_by_us = []
@@ -51,6 +53,8 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.contentsCollapsed(not opened)
 
     def _hide_children(self) -> None:
+        # What sizeHint() of ctkCollapsibleButton.cpp comes to.
+        self.setMaximumHeight(_HEADER_HEIGHT + self.collapsedHeight)
         for child in QObject.children(self):
             if is_kind_of(child, QtWidgets.QWidget) and not child.isHidden():
                 self._hidden_by_us.append(child)

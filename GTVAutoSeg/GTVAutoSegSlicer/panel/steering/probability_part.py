@@ -46,6 +46,7 @@ class ProbabilityPart:
             if has_probability
             else _("There is no probability for this outline: it was drawn or completed. A run of the model gives one.")
         )
+        self._label.visible = own is not None and volume_ml is not None
         if own is None or volume_ml is None:
             self._label.text = ""
             return
