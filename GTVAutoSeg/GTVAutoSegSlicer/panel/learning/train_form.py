@@ -49,7 +49,7 @@ class TrainForm:
         reason = self._no_start()
         ui.startCheck.enabled = not locked and not reason
         ui.startCheck.toolTip = reason or _(
-            "Begin with the weights of the selected model, for few cases of your own; else with random ones."
+            "Begin with the weights of the selected model, which helps with few cases; otherwise with random ones."
         )
 
     def make(self, dataset: Path, device: str) -> TrainingFolder:
