@@ -128,7 +128,13 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     """
     try:
         with quiet_itk():
-            sitk.WriteImage(_image_on_grid(array, volume, fields or {}), str(path), useCompression=True)
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing(volume.spacing)
+            image.SetOrigin(volume.origin)
+            image.SetDirection(volume.direction)
+            for name, value in (fields or {}).items():
+                image.SetMetaData(name, value)
+            sitk.WriteImage(image, str(path), useCompression=True)
         with reading_image():
             reader = opened(str(path))
         header = check_header(path, suffix_of(path, HEADER_READERS))
@@ -137,13 +143,3 @@ def write_image(array: np.ndarray, volume: Volume, path: Path, fields: Mapping[s
     shape = np.broadcast_to(array.dtype.type(0), reader.GetSize()[::-1])
     if not (volume_of(shape, reader).same_grid(volume) and holds(header, array)):
         raise OSError("the file read back differs from what was written")
-
-
-def _image_on_grid(array: np.ndarray, volume: Volume, fields: Mapping[str, str]) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(volume.spacing)
-    image.SetOrigin(volume.origin)
-    image.SetDirection(volume.direction)
-    for name, value in fields.items():
-        image.SetMetaData(name, value)
-    return image

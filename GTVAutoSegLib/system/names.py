@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 # Bytes, as file systems count: 255 are allowed, suffixes and temporary names need some.
@@ -17,6 +18,8 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 HASH_LETTERS = 8
 # Shorter file names ("1", "I10") are also words and numbers of the sentence around them.
 SHORTEST_FILE_NAME = 4
+# In a sentence.
+MOST_NAMED = 5
 
 
 def safe_name(text: str) -> str:
@@ -95,7 +98,7 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def some_of(values: Iterable[object], most: int = 5) -> str:
-    """The first of some values in writing, as "3, 5" or "3, 5, 9, ..."; a list that is cut short says so."""
-    words = [str(value) for value in values]
-    return ", ".join([*words[:most], *["..."] * (len(words) > most)])
+def some_of(values: Iterable[object]) -> str:
+    """The first five of some values in writing, as "3, 5" or "1, 2, 3, 4, 5, ..."; a list that is cut says so."""
+    first = [str(value) for value in islice(values, MOST_NAMED + 1)]
+    return ", ".join([*first[:MOST_NAMED], *["..."] * (len(first) > MOST_NAMED)])

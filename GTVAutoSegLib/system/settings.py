@@ -150,18 +150,14 @@ def parse_settings(cls: type[T], data: Any, where: str, *, others: bool = False)
     for key in data:
         if key not in known and not others:
             raise ValueError(f"{where} has the unknown key '{key}', expected some of: {', '.join(known)}")
-    missing = [name for name, f in known.items() if name not in data and _is_required(f)]
-    if missing:
-        raise ValueError(f"{where} lacks the key '{missing[0]}'")
+    for name, f in known.items():
+        if name not in data and f.default is MISSING and f.default_factory is MISSING:
+            raise ValueError(f"{where} lacks the key '{name}'")
     values = {key: _convert(hints[key], data[key], f"{where}.{key}", others) for key in data if key in known}
     try:
         return cls(**values)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _is_required(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _convert(hint: Any, value: Any, where: str, others: bool) -> Any:

@@ -280,8 +280,8 @@ def test_names_that_differ_by_case_only_are_told_apart_whatever_else_is_there():
 
 
 def test_a_list_in_a_sentence_that_is_cut_short_says_so():
-    assert (some_of([]), some_of([3, 5]), some_of("abc", 3)) == ("", "3, 5", "a, b, c")
-    assert some_of(iter(range(4)), 3) == "0, 1, 2, ..."
+    assert (some_of([]), some_of([3, 5]), some_of("abcde")) == ("", "3, 5", "a, b, c, d, e")
+    assert some_of(iter(range(6))) == "0, 1, 2, 3, 4, ..."
 
 
 def test_sentences_are_freed_of_files_and_folders():

@@ -36,7 +36,8 @@ def smoothed_distance(plane: np.ndarray) -> np.ndarray:
     area = float(np.count_nonzero(inside))
     for _ in range(ROUNDS):
         field = ndimage.gaussian_filter(field, SMOOTHING_PIXELS, truncate=3.0)
-        field = on_its_side(field + _missing(field, area), inside, SIDE)
+        field += _missing(field, area)
+        field = np.where(inside, np.maximum(field, SIDE), np.minimum(field, -SIDE))
     return np.asarray(field[REACH:-REACH, REACH:-REACH])
 
 
@@ -45,8 +46,3 @@ def _missing(field: np.ndarray, area: float) -> float:
     covered = np.clip(field + 0.5, 0, 1)
     length = np.count_nonzero((covered > 0) & (covered < 1))
     return (area - float(covered.sum())) / length if length else 0.0
-
-
-def on_its_side(field: np.ndarray, inside: np.ndarray, margin: float) -> np.ndarray:
-    """The field, at least ``margin`` inside and at most its negative outside."""
-    return np.asarray(np.where(inside, np.maximum(field, margin), np.minimum(field, -margin)))

@@ -45,7 +45,7 @@ def read_hu(paths: Sequence[Path]) -> tuple[np.ndarray, tuple[str, ...]]:
     if compressed:
         give_back_freed_memory()  # GDCM's copies
     assert hu is not None  # noqa: S101 - a series has slices
-    return hu, tuple(doubt.format(_slices(where)) for doubt, where in doubts.items())
+    return hu, tuple(doubt.format(f"{len(where)} slices such as {where[0].name}") for doubt, where in doubts.items())
 
 
 def _read_slice(path: Path) -> tuple[np.ndarray, Storage, tuple[str, ...]]:
@@ -69,7 +69,3 @@ def _fits(values: np.ndarray) -> bool:
     """Whether int16 can hold the values."""
     whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
     return whole and bool(values.min() >= INT16.min and values.max() <= INT16.max)
-
-
-def _slices(paths: list[Path]) -> str:
-    return f"{len(paths)} slices such as {paths[0].name}"
