@@ -115,6 +115,27 @@ def test_labels_are_named_and_others_left_out(tmp_path, volume, capsys):
     assert "holds the labels 1, 2, and not 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 0.5, -1])
+def test_a_mask_of_other_than_whole_numbers_is_refused(tmp_path, volume, capsys, bad):
+    values = blobs().astype(np.float32)
+    values[0, 0, 0] = bad
+    assert run(tmp_path, write(tmp_path, "drawn.nrrd", values, volume)) == 2
+    assert "expected a mask of whole numbers from 0 up" in capsys.readouterr().err
+
+
+def test_a_label_that_is_no_number_is_refused(tmp_path, volume, capsys):
+    mask = write(tmp_path, "labels.nii.gz", blobs(), volume)
+    assert run(tmp_path, mask, label="²=GTVp") == 2
+    assert "holds the labels 1, and not ²" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("layer", [-1, 1])
+def test_a_segment_of_a_layer_that_is_not_there_is_refused(tmp_path, volume, capsys, layer):
+    path = write(tmp_path, "one.seg.nrrd", blobs(), volume, fields=segments(("GTVp", 1, layer)))
+    assert run(tmp_path, path) == 2
+    assert f"describes a layer {layer} that it does not hold" in capsys.readouterr().err
+
+
 def test_segments_of_several_layers_that_overlap_keep_their_voxels_names_and_colours(tmp_path, volume, capsys):
     gtv, ctv = blobs(), np.maximum(blobs(), blobs(2))
     fields = segments(("GTVp", 1, 0), ("CTV", 1, 1))

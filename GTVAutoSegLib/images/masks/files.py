@@ -83,7 +83,7 @@ def voxels_of(path: Path) -> list[Volume]:
 
 def _check_whole_numbers(path: Path, array: np.ndarray) -> None:
     low, high = array.min(), array.max()
-    if low < 0 or (array.dtype.kind == "f" and (array != np.round(array)).any()):
+    if low < 0 or not np.isfinite(high) or (array.dtype.kind == "f" and (array != np.round(array)).any()):
         raise InputError(f"{path} holds values from {low:g} to {high:g}; expected a mask of whole numbers from 0 up")
 
 
@@ -101,7 +101,7 @@ def _label_map(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list
         if not there:
             return [Structure(np.zeros(array.shape, np.uint8), describe(_stem(path)), "")]
         labels = {str(there[0]): _stem(path)}
-    missing = [key for key in labels if not key.isdigit() or int(key) not in there]
+    missing = [key for key in labels if not key.isdecimal() or int(key) not in there]
     if missing:
         raise InputError(
             f"{path} holds the labels {some_of(there) or 'none'}, and not {', '.join(missing)}; name one that it holds"
@@ -123,7 +123,7 @@ def _segments(path: Path, ct: Volume, labels: Mapping[str, str] | None) -> list[
     layers = _layers(path)
     found = []
     for number, one in enumerate(segments):
-        if one.layer >= len(layers):
+        if not 0 <= one.layer < len(layers):
             raise InputError(f"{path} describes a layer {one.layer} that it does not hold; save it again")
         layer = replace(layers[one.layer], array=(layers[one.layer].array == one.value).astype(np.uint8))
         mask = onto(layer, ct, cropped=True)
