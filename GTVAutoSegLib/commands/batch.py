@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_contours, add_device, add_model, at_least
+from .options import SOME_FAILED, add_contours, add_device, add_model, at_least
 
 if TYPE_CHECKING:
     from ..batch.case import Outcome
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..batch.earlier import Earlier
     from ..batch.run import Batch, Engine
     from ..model.bundle import Bundle
-
-SOME_FAILED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -89,7 +89,7 @@ def _main(arguments: list[str]) -> int:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = None
     for name, (module, text) in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        subparser = add_command(subparsers, name, text)
         if name in arguments[:1]:
             chosen = _import_command(name, module)
             chosen.add_arguments(subparser)
@@ -98,6 +98,12 @@ def _main(arguments: list[str]) -> int:
     assert chosen is not None  # noqa: S101 - argparse requires a known command
     with ended_by_signals(signal.default_int_handler), _quiet_libraries(values.debug):
         return _run(chosen.run, values)
+
+
+def add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """A command, or one of a command's own, with a sentence that says what it does."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    return parser
 
 
 def _import_command(name: str, module: str) -> Any:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_ct, add_device, add_json, check_json, slice_list, tell
+from .options import add_ct, add_device, add_json, add_outputs, check_json, slice_list, tell
 
 if TYPE_CHECKING:
     from ..cascade.completion.record import CompletionRecord
@@ -21,13 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="mask on the CT's grid with the drawn slices: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha",
     )
-    parser.add_argument(
-        "--output",
-        required=True,
-        action="append",
-        type=Path,
-        help="file to write, may be repeated; its suffix decides, as for 'segment'",
-    )
+    add_outputs(parser)
     parser.add_argument(
         "--slices",
         type=slice_list,

@@ -20,26 +20,16 @@ from ..model.store import (
     remove_model,
 )
 from ..model.versions import use_version, versions
-
-TEXTS = {
-    "info": "all of a model's description, as JSON",
-    "verify": "check files and hashes",
-    "install": "copy a bundle to your own models, so that it is found by its id",
-    "calibrate": "make the 8-bit form, which CPUs run faster, and record how its results compare",
-    "versions": "every version of a model: the one in use, and those that were replaced",
-    "use": "let a model's id stand for another of its versions; the one in use is kept",
-    "remove": "delete a model that was installed; versions that it replaced are kept",
-    "export": "write a bundle as one .zip, to hand it on",
-}
+from .cli import add_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="every model found, with site and measured DSC")
-    for name, text in TEXTS.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
+    for name, (_, text) in ACTIONS.items():
+        action = add_command(actions, name, text)
+        if name != "list":
+            action.add_argument("model", metavar="MODEL", help="id, or path of a bundle's folder or .zip")
         if name == "export":
             action.add_argument("output", metavar="OUT.zip", type=Path, help="file to write")
         if name == "install":
@@ -55,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Dispatch to the action."""
-    ACTIONS[arguments.action](arguments)
+    ACTIONS[arguments.action][0](arguments)
 
 
 def list_models(_: argparse.Namespace) -> None:
@@ -164,13 +154,13 @@ def export(arguments: argparse.Namespace) -> None:
 
 
 ACTIONS = {
-    "list": list_models,
-    "info": show,
-    "verify": verify,
-    "install": install,
-    "calibrate": calibrate,
-    "versions": list_versions,
-    "use": use,
-    "remove": remove,
-    "export": export,
+    "list": (list_models, "every model found, with site and measured DSC"),
+    "info": (show, "all of a model's description, as JSON"),
+    "verify": (verify, "check files and hashes"),
+    "install": (install, "copy a bundle to your own models, so that it is found by its id"),
+    "calibrate": (calibrate, "make the 8-bit form, which CPUs run faster, and record how its results compare"),
+    "versions": (list_versions, "every version of a model: the one in use, and those that were replaced"),
+    "use": (use, "let a model's id stand for another of its versions; the one in use is kept"),
+    "remove": (remove, "delete a model that was installed; versions that it replaced are kept"),
+    "export": (export, "write a bundle as one .zip, to hand it on"),
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..cascade.result import ResultRecord
     from ..images.region import Region
 
+SOME_FAILED = 1  # exit code
 BOX_HELP = (
     "look only inside a box, and outline nothing beyond it: XMIN XMAX YMIN YMAX ZMIN ZMAX in patient coordinates "
     "(LPS, mm), or a Markups file (.mrk.json) with one ROI"
@@ -35,9 +36,9 @@ def add_ct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID", help="which series, when the DICOM folder holds several")
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Declare the model and the numbers to compute in."""
-    parser.add_argument("--model", required=True, help="id of a model (see 'model list'), or a bundle's path")
+    parser.add_argument("--model", required=required, help="id of a model (see 'model list'), or a bundle's path")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="numbers to compute in (auto); fp32 is the reference"
     )
@@ -46,6 +47,30 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Declare where networks run."""
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Declare where a training computes, in which numbers, and where it keeps its slices."""
+    add_device(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="bf16 is faster where the processor computes in it; auto (default) uses it on GPUs only",
+    )
+    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Declare the files that a mask is written to, see `images.write.check_outputs`."""
+    parser.add_argument(
+        "--output",
+        required=True,
+        action="append",
+        type=Path,
+        help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha, and for a CT "
+        "from DICOM .dcm (RTSTRUCT) and .seg.dcm (DICOM SEG)",
+    )
 
 
 def add_dataset(parser: argparse.ArgumentParser, *, nargs: str | None = None) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import InputError
-from ..model.precision import PRECISIONS
 from ..system.json_text import parse_json
 from ..system.streams import StandardInput
-from .options import slice_list, slice_range
+from .options import add_device, add_model, slice_list, slice_range
 
 
 def read_request(line: bytes) -> tuple[str, list[str]]:
@@ -50,7 +49,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     for job in actions.choices.values():
         job.add_argument("--cancel-file", type=Path)
         job.add_argument("--watch-stdin", action="store_true", help="cancel when standard input closes")
-    segment.add_argument("--model", required=True)
+    add_model(segment)
+    add_model(complete, required=False)
+    add_device(segment)
+    add_device(complete)
     segment.add_argument("--threshold", type=float)
     segment.add_argument("--slices", type=slice_range)
     segment.add_argument("--box", nargs="+")
@@ -58,16 +60,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     segment.add_argument("--probability", type=Path)
     segment.add_argument("--into", type=Path)
     segment.add_argument("--mine", type=slice_list)
-    complete.add_argument("--model")
     complete.add_argument("--drawn", required=True)
     complete.add_argument("--slices", type=slice_list)
     complete.add_argument("--first", type=int)
     complete.add_argument("--last", type=int)
     complete.add_argument("--completer", type=Path)
     export.add_argument("--order", type=Path, required=True)
-    for job in (segment, complete):
-        job.add_argument("--device", default="auto")
-        job.add_argument("--precision", choices=PRECISIONS, default="auto")
     collect.add_argument("--dataset", type=Path, required=True)
     collect.add_argument("--wish", type=Path, required=True)
     return parser.parse_args(arguments)

@@ -14,6 +14,7 @@ from .options import (
     add_device,
     add_json,
     add_model,
+    add_outputs,
     check_apart,
     check_json,
     json_file,
@@ -33,14 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_ct(parser)
     add_model(parser)
-    parser.add_argument(
-        "--output",
-        required=True,
-        action="append",
-        type=Path,
-        help="file to write, may be repeated; its suffix decides: .seg.nrrd, .nrrd, .nii.gz, .nii, .mha, and for a CT "
-        "from DICOM .dcm (RTSTRUCT) and .seg.dcm (DICOM SEG)",
-    )
+    add_outputs(parser)
     add_device(parser)
     parser.add_argument("--slices", type=slice_range, metavar="A:B", help="only look at slices A to B-1, from 0")
     parser.add_argument(

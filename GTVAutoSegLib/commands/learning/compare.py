@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from ...errors import Cancelled, InputError
 from ...system.progress import Send
-from ..options import add_dataset, add_device, check_apart_from_data, labelled
+from ..options import SOME_FAILED, add_dataset, add_device, check_apart_from_data, labelled
 from .following import add_following_options, canceller, followed, shown_progress
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure
     from ...evaluation.comparison import Pair, Side
 
-SOME_FAILED = 1
 FILES = ("comparison.html", "comparison.json", "comparison.csv")
 
 

@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import add_dataset, add_device, check_apart_from_data, labelled
+from ..options import SOME_FAILED, add_dataset, add_device, check_apart_from_data, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
 
     Measure = Callable[..., Iterator[list[Measurement] | Failure]]
 
-SOME_FAILED = 1
 DRAWN_FILES = ("drawn.csv", "drawn.json")
 FILES = ("cases.csv", "metrics.json", "evaluation.svg")
 

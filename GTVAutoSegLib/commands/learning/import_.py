@@ -10,11 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import SOME_FAILED
+
 if TYPE_CHECKING:
     from ...images.dicom.tree import DicomTree
     from ...training.data.imports.plan import Outcome
 
-SOME_FAILED = 1
 NOTHING_DONE = 2
 
 

@@ -15,7 +15,7 @@ from ...errors import Cancelled, InputError
 from ...model.stages import CascadeStage
 from ...system.progress import Send
 from ...system.resources import read_resource
-from ..options import add_device, check_apart_from_data, labelled
+from ..options import add_training, check_apart_from_data, labelled
 from .estimating import STOPPED, tell_estimate
 from .following import add_following_options, canceller, followed, stopped_in_order
 
@@ -76,14 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".safetensors file of weights that the encoders of both networks begin with",
     )
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
-    add_device(parser)
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "bf16"),
-        default="auto",
-        help="bf16 is faster where the processor computes in it; auto (default) uses it on GPUs only",
-    )
-    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+    add_training(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -163,8 +156,7 @@ def _train(arguments: argparse.Namespace, send: Send | None, cancelled: Callable
         return
     if engine.device.type == "cpu" and engine.is_global_zero and arguments.preset == GPU_PRESET:
         print(f"note: the preset {GPU_PRESET} is made for GPUs; on a CPU take --preset {CPU_PRESET}", file=sys.stderr)
-    reporter = _reporter(engine, send, cancelled)
-    _tell_new(arguments, send, reporter)
+    reporter = _reporter(arguments, engine, send, cancelled)
     bundle = train(work, engine, reporter)
     report = arguments.output / "report.html"
     if send is not None:
@@ -219,21 +211,22 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
     return work, name or CPU_PRESET
 
 
-def _reporter(engine: Engine, send: Send | None, cancelled: Callable[[], bool]) -> Reporter:
+def _reporter(
+    arguments: argparse.Namespace, engine: Engine, send: Send | None, cancelled: Callable[[], bool]
+) -> Reporter:
+    """Who is told; a person hears that there is nothing to resume, which programs ask for always."""
+    from ...training.configuration import FILE
     from ...training.progress.lines import LineReporter
     from ...training.progress.reporter import PersonReporter, Reporter
 
     if not engine.is_global_zero:
         return Reporter()
-    return PersonReporter(cancelled) if send is None else LineReporter(send, cancelled)
-
-
-def _tell_new(arguments: argparse.Namespace, send: Send | None, reporter: Reporter) -> None:
-    """Say to a person that there is nothing to resume; programs ask for ``--resume`` always."""
-    from ...training.configuration import FILE
-
-    if send is None and arguments.resume and not (arguments.output / FILE).exists():
+    if send is not None:
+        return LineReporter(send, cancelled)
+    reporter = PersonReporter(cancelled)
+    if arguments.resume and not (arguments.output / FILE).exists():
         reporter.say(f"note: {arguments.output} holds no training to resume, so a new one begins")
+    return reporter
 
 
 def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
@@ -254,8 +247,7 @@ def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled
     if start is not None:
         task = began_with(task, start)
     engine = make_engine(arguments.device, arguments.precision)
-    reporter = _reporter(engine, send, cancelled)
-    _tell_new(arguments, send, reporter)
+    reporter = _reporter(arguments, engine, send, cancelled)
     bundle = train_completer(
         task,
         datasets=arguments.dataset,

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..options import add_dataset, add_device, at_least, check_apart_from_data, labelled
+from ..options import add_dataset, add_device, add_model, at_least, check_apart_from_data, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.commission.run import Request
@@ -17,10 +17,8 @@ PAGE = "commission.html"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from ...model.precision import PRECISIONS
-
     add_dataset(parser, nargs="?")
-    parser.add_argument("--model", help="id of a model (see 'model list'), or a bundle's path")
+    add_model(parser, required=False)
     parser.add_argument(
         "--drawn",
         type=at_least(1),
@@ -51,9 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", default="", metavar="NAME", help="who carries it out, for the page")
     parser.add_argument("--replace", action="store_true", help="replace a commission that lies in DIR")
     add_device(parser)
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="numbers to compute in, as in use (auto)"
-    )
     parser.add_argument("--workers", type=at_least(1), default=1, metavar="N", help="processes, a case each (1)")
     parser.epilog = (
         "Exit codes: 0 all limits are kept; 1 one is not, which is written all the same. Nothing is written before all "

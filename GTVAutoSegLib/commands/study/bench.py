@@ -14,6 +14,7 @@ from ...model.precision import PRECISIONS
 from ...study.bench.opponents.systems import OPPONENTS
 from ...study.bench.scaling.growth import ScalingSettings
 from ...study.bench.settings import BenchSettings
+from ..cli import add_command
 from ..options import at_least, check_matplotlib
 
 DEFAULTS, GROWTH = BenchSettings(), ScalingSettings()
@@ -61,17 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action=None)
     actions = parser.add_subparsers(dest="action", metavar="scaling | check | gpu")
     text = "measure how time and memory grow with the number of slices and their size, and draw it"
-    scaling = actions.add_parser("scaling", help=text, description=text[0].upper() + text[1:] + ".")
+    scaling = add_command(actions, "scaling", text)
     scaling.add_argument("picture", metavar="OUT.png", type=Path, help="picture to write; the figures go to OUT.json")
     scaling.add_argument("--slices", default=GROWTH.slices, help="numbers of slices of 512 x 512", **integers)
     scaling.add_argument("--side", default=GROWTH.sides, help="rows and columns of 100 slices", **integers)
     scaling.add_argument("--threads", type=at_least(1), default=DEFAULTS.threads[0], metavar="N", help="(all)")
     text = "compare ratios of a short run with a table, and fail on a loss of more than 25 %%"
-    check = actions.add_parser("check", help=text, description=text[0].upper() + text[1:] + ".")
+    check = add_command(actions, "check", text)
     check.add_argument("table", metavar="TABLE.json", type=Path, help="the committed table")
     check.add_argument("--write", action="store_true", help="write the table instead of comparing with it")
     text = "check that a CUDA GPU gives what the CPU gives, in all that can run on it, and measure it"
-    gpu = actions.add_parser("gpu", help=text, description=text[0].upper() + text[1:] + ".")
+    gpu = add_command(actions, "gpu", text)
     gpu.add_argument("report", nargs="?", type=Path, metavar="OUT.json", help="also write all figures as JSON")
 
 

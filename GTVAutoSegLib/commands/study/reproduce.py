@@ -10,9 +10,8 @@ from pathlib import Path
 from ...errors import Cancelled, InputError
 from ...system.resources import shipped
 from ..learning.train import load_settings
-from ..options import at_least, check_matplotlib
+from ..options import SOME_FAILED, add_training, at_least, check_matplotlib
 
-SOME_FAILED = 1
 TABLE_NAMES = ("table2", "table3", "table4", "table5", "table6")
 
 
@@ -55,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="trainings at once on this machine (1)")
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on the workers of a Dask scheduler")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="as for train")
-    parser.add_argument("--store", type=Path, metavar="DIR", help="folder of the prepared slices (default: OUT/slices)")
+    add_training(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--dry-run",
