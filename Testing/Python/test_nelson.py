@@ -54,6 +54,7 @@ def test_points_on_a_line_lie_beyond_nothing():
     assert met([3.0, -3.0]) == set()
     assert 2 not in met([0.0] * 12) and 3 not in met([0.5] * 9) and 7 in met([0.0] * 15)
     assert 6 not in met([1.0] * 5) and 8 not in met([1.0] * 8)
+    assert 7 not in met([1.0, -1.0] * 8)
 
 
 def test_one_signal_names_the_points_that_show_it():

@@ -1,24 +1,20 @@
-"""A training that a program starts, follows, stops and continues; and what it says in advance that it will take."""
+"""A training that a program starts, follows, stops and continues."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from bundles import make_bundle
-from datasets import write_dataset, write_preset, write_task
+from datasets import write_dataset
+from trainings import command, followed
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
-from GTVAutoSegLib.training.checkpoint import LOG, STATE
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.parents[1]}{os.pathsep}{HERE}"}
@@ -27,36 +23,6 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE.paren
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data"), 4)
-
-
-def command(folder: Path, data: Path, *options: object, epochs: int = 2) -> list[str]:
-    """`gtvautoseg train` of one fold on tiny networks."""
-    task = write_task(folder / "task.json")
-    preset = write_preset(folder / "preset.json", epochs=epochs, ema=0.9)
-    return [
-        *("train", str(task), str(data), str(folder / "run")),
-        *("--preset", str(preset), "--device", "cpu", "--fold", "1", *map(str, options)),
-    ]
-
-
-class Events(list):
-    """Takes the events of a command; calls ``react`` with each."""
-
-    def __init__(self, react=lambda event: None) -> None:
-        super().__init__()
-        self.react = react
-
-    def append(self, event) -> None:
-        super().append(event)
-        self.react(event)
-
-
-def followed(arguments: list[str], react=lambda event: None) -> tuple[int, list[dict]]:
-    """Exit code and events of a command that runs in this process."""
-    events = Events(react)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("GTVAutoSegLib.commands.learning.following.claim_standard_output", lambda: events.append)
-        return main([*arguments, "--progress", "json"]), events
 
 
 @pytest.fixture(scope="module")
@@ -173,79 +139,6 @@ def test_several_processes_cannot_be_stopped_one_by_one(data, tmp_path, monkeypa
     assert "stop torchrun with a signal" in capsys.readouterr().err
 
 
-def test_the_estimate_counts_what_is_then_trained_and_writes_nothing(data, whole, tmp_path):
-    code, (*labels, result) = followed(command(tmp_path, data, "--dry-run"))
-    assert code == 0
-    assert [one["done"] for one in labels] == [1, 2, 3, 4] and {one["stage"] for one in labels} == {"reading labels"}
-    found = result["estimate"]
-    counted = {key: found[key] for key in ("cases", "patients", "slices", "tumour_slices", "folds", "device")}
-    assert counted == {"cases": 4, "patients": 4, "slices": 24, "tumour_slices": 12, "folds": 1, "device": "cpu"}
-    assert [(one["network"], one["epochs"], one["steps"]) for one in found["networks"]] == [
-        ("classifier", 2, 3),
-        ("segmenter", 2, 3),
-    ]
-    assert found["measured"] == "3 steps of each network on this machine"
-    store = sum(path.stat().st_size for path in (whole[0] / "run" / "slices").rglob("*.npy")) / 1e6
-    assert found["store_mb"] == pytest.approx(store, abs=0.06)
-    steps = sum(one["epochs"] * one["steps"] * one["seconds_per_step"] for one in found["networks"])
-    assert 0 < steps < found["seconds"] < 60
-    assert not (tmp_path / "run").exists()
-
-
-def test_of_a_run_that_was_begun_what_is_left_is_estimated_from_its_log(data, tmp_path, capsys):
-    assert main(command(tmp_path, data, "--stage", "classifier", epochs=1)) == 0
-    capsys.readouterr()
-    assert main(command(tmp_path, data, "--dry-run", epochs=1)) == 0
-    shown = capsys.readouterr().out
-    assert "fold_1, segmenter: 1 epoch of 3 steps" in shown and "classifier" not in shown
-    assert "nothing was written" in shown
-
-
-@pytest.mark.parametrize("way", ["a file", "Ctrl+C"])
-def test_an_estimate_that_was_stopped_is_nothing_to_resume(data, tmp_path, way):
-    def stop(event):
-        if event["event"] == "progress" and way == "Ctrl+C":
-            raise KeyboardInterrupt
-        (tmp_path / "stop").touch()
-
-    code, events = followed(command(tmp_path, data, "--dry-run", "--cancel-file", tmp_path / "stop"), stop)
-    assert (code, events[-1]["message"]) == (Cancelled.exit_code, "the estimate was stopped; nothing was written")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.fixture
-def ticking(monkeypatch):
-    """Every look at the estimate's clock is a second later than the one before."""
-    ticks = count()
-    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
-    monkeypatch.setattr("GTVAutoSegLib.training.progress.estimate.time", clock)
-
-
-def test_the_estimated_time_is_of_slices_epochs_and_thresholds(data, tmp_path, ticking):
-    code, events = followed(command(tmp_path, data, "--dry-run"))
-    found = events[-1]["estimate"]
-    assert code == 0
-    # 8 slices are learned from, or 16 judged, in a second; 18 of three cases (balanced) and 6 of one.
-    per_step = [one["seconds_per_step"] for one in found["networks"]]
-    assert per_step == pytest.approx([(18 / 8 + 6 / 16) / 3] * 2, abs=1e-4)
-    # Two networks of 2 epochs and 3 steps; half a second for each of 4 cases; the thresholds' validation.
-    assert found["seconds"] == pytest.approx(sum(per_step) * 2 * 3 + 4 / 2 + 2 * 6 / 16, abs=0.06)
-
-
-def test_of_a_network_that_was_begun_the_epochs_left_are_estimated_by_its_log(data, whole, tmp_path, ticking):
-    run = shutil.copytree(whole[0] / "run", tmp_path / "run")
-    for network in ("classifier", "segmenter"):
-        (run / "fold_1" / network / STATE).unlink()
-        log = run / "fold_1" / network / LOG
-        first = json.loads(log.read_text().splitlines()[0])
-        log.write_text(json.dumps({**first, "seconds": 30}) + "\n")
-    found = followed(command(tmp_path, data, "--dry-run"))[1][-1]["estimate"]
-    assert [(one["epochs"], one["seconds_per_step"]) for one in found["networks"]] == [(1, 10.0), (1, 10.0)]
-    assert found["measured"] == "the log of this run"
-    # Its slices are prepared.
-    assert found["seconds"] == pytest.approx(2 * 30 + 2 * 6 / 16, abs=0.06)
-
-
 def test_without_a_preset_a_cpu_trains_the_small_one_and_a_run_its_own(data, tmp_path, capsys):
     arguments = command(tmp_path, data, "--stage", "classifier", "--model-version", "1.1.0", epochs=1)
     assert main(arguments) == 0
@@ -261,12 +154,3 @@ def test_without_a_preset_a_cpu_trains_the_small_one_and_a_run_its_own(data, tmp
     assert "with the preset small, by 3 steps of each network" in capsys.readouterr().out
     assert main([*other, "--model-version", "v 2"]) == 2
     assert "--model-version is 'v 2'; expected a number such as 1.1.0" in capsys.readouterr().err
-
-
-def test_a_training_that_begins_with_a_model_is_estimated_too(data, tmp_path, capsys):
-    task = json.loads(write_task(tmp_path / "task.json").read_text())
-    start = make_bundle(tmp_path / "start", size=32)
-    arguments = command(tmp_path, data, "--dry-run", "--stage", "segmenter", "--start-from", start)
-    assert task["width"] == 4
-    assert main(arguments) == 0
-    assert "fold_1, segmenter: 2 epochs" in capsys.readouterr().out

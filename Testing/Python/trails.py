@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.report.drift.series import week_name
 from GTVAutoSegLib.report.record.audit import AUDIT, FIRST
 
 START = datetime(2025, 9, 1, 20, tzinfo=timezone.utc)  # a Monday
@@ -61,3 +63,17 @@ def year(
             name = f"case_{seed}_{week:02}_{number}"
             found.append(edited(name, at, round(length, 1), volume_after_ml=after, **changes))
     return found
+
+
+def drift(tmp_path, capsys, *words, folders=None):
+    """Exit code, standard output, standard error, and drift.json."""
+    given = folders or [tmp_path / "in"]
+    code = main(["drift", *map(str, given), "--output", str(tmp_path / "out"), *map(str, words)])
+    said = capsys.readouterr()
+    path = tmp_path / "out" / "drift.json"
+    return code, said.out, said.err, json.loads(path.read_text()) if path.is_file() else None
+
+
+def week(number):
+    """Name of a week after the first one of `year`."""
+    return week_name((START + timedelta(weeks=number)).date())

@@ -21,7 +21,7 @@ def clock_remarks(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[
         at = time_of(record)
         if at is None:
             continue
-        if latest is not None and latest - at > max(CLOCKS_APART, back[0] if back else CLOCKS_APART):
+        if latest is not None and latest - at > (back[0] if back else CLOCKS_APART):
             back = (latest - at, record.get("number"))
         latest = at if latest is None else max(latest, at)
     if back is not None:
