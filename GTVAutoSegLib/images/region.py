@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..system.json_text import read_json
-from .volume import Volume, bounding_box, triple
+from .volume import RIGHT_ANGLE_TOLERANCE, Volume, bounding_box, triple
 
 Point = tuple[float, float, float]
 
@@ -144,7 +144,8 @@ class Region:
         for axis in view.flips:
             ends[:, axis] = volume.array.shape[view.axes[axis]] - ends[::-1, axis]
         along_xyz = ends[:, np.argsort(view.axes)[::-1]]
-        start = np.reshape(volume.direction, (3, 3)).T @ np.asarray(volume.origin)
+        # Not the transpose: the axes of a tilted gantry are not at right angles.
+        start = np.linalg.solve(np.reshape(volume.direction, (3, 3)), volume.origin)
         lower, upper = start + (along_xyz - 0.5) * volume.spacing
         return cls(_point(lower), _point(upper), tuple(volume.direction))
 
@@ -206,6 +207,8 @@ def axial_spacing(volume: Volume) -> tuple[float, float, float]:
 def _of_markup(markup: dict[str, Any]) -> Region:
     center, size = markup["center"], markup["size"]
     turned = np.reshape(np.asarray(markup.get("orientation", UNTURNED), float), (3, 3))
+    if not np.allclose(turned.T @ turned, np.eye(3), rtol=0, atol=RIGHT_ANGLE_TOLERANCE):
+        raise ValueError("its axes are no unit vectors at right angles")
     if markup.get("coordinateSystem", "LPS") in ("RAS", "0", 0):
         center, turned = FLIPPED * np.asarray(center, float), FLIPPED[:, None] * turned
     return Region.turned(center, size, turned.ravel().tolist())

@@ -10,6 +10,7 @@ from GTVAutoSegLib.images.region import IndexBox, Region
 from GTVAutoSegLib.images.volume import Volume
 
 TURNED_30 = tuple(np.round([np.cos(0.5236), -np.sin(0.5236), 0, np.sin(0.5236), np.cos(0.5236), 0, 0, 0, 1], 6))
+TILTED_GANTRY = (1, 0, 0, 0, 1, 0.342, 0, 0, 0.94)
 
 
 def box_of(numbers) -> Region:
@@ -43,6 +44,7 @@ def test_a_box_is_cut_to_the_ct():
         (0, 0, 1, 1, 0, 0, 0, 1, 0),
         (0, 0, -1, 1, 0, 0, 0, -1, 0),
         TURNED_30,
+        TILTED_GANTRY,
     ],
 )
 def test_the_box_of_some_voxels_leads_back_to_them_in_every_axis_order(direction):
@@ -98,6 +100,12 @@ def test_a_file_without_a_box_is_refused_by_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="wrong.mrk.json.*expected a Markups file"):
         Region.read(path)
+
+
+@pytest.mark.parametrize("orientation", [[0] * 9, [2, 0, 0, 0, 2, 0, 0, 0, 2], TILTED_GANTRY])
+def test_a_box_whose_axes_are_not_at_right_angles_is_refused(tmp_path, orientation):
+    with pytest.raises(InputError, match="skew.mrk.json holds no box .*no unit vectors at right angles"):
+        Region.read(roi(tmp_path / "skew.mrk.json", orientation=orientation))
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
