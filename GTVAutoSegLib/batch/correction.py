@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +118,8 @@ def _automatic(plan: Plan, earlier: Earlier, record: CaseRecord, volume: Volume)
     """The mask as the model made it: from the record, or from a file that nobody has changed."""
     found = []
     if record.automatic:
-        found.append(unpack(record.automatic))
+        with suppress(ValueError):  # changed by hand
+            found.append(unpack(record.automatic))
     elif record.correction is None:
         untouched = [path for path in plan.masks if path.name not in earlier.changed and path.is_file()]
         found += [one[0].mask for path in untouched if (one := _read(path, volume))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 
 import numpy as np
 import pydicom
@@ -117,6 +119,16 @@ def test_a_correction_is_made_once_and_another_one_is_compared_to_the_model_agai
     assert (folder / "automatic" / f"{folder.name}.dcm").read_bytes() == kept
 
 
+def test_a_record_whose_outline_of_the_model_is_damaged_is_said_to_hold_none(capsys, batch):
+    folder, _, command = batch
+    record = folder / "result.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "automatic": "damaged"}))
+    content = save(folder, cut(mask_of(folder)))
+    _, out, err = run(capsys, *command)
+    assert "no longer holds the outline as the model made it" in out + err
+    assert (folder / f"{folder.name}.seg.nrrd").read_bytes() == content
+
+
 def test_a_region_drawn_beside_the_models_leaves_with_it(capsys, batch):
     folder, volume, command = batch
     automatic = mask_of(folder)
@@ -199,6 +211,25 @@ def test_a_mask_as_text_comes_back():
     for text in ("", "no mask", pack(mask)[:-8]):
         with pytest.raises(ValueError, match="packed mask"):
             unpack(text)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"start": [-1, 0, 0]},
+        {"start": [3, 0, 0]},
+        {"start": [0, 0]},
+        {"size": [2, 2, 9]},
+        {"size": [10**7, 10**7, 10**7]},
+        {"shape": [10**7, 10**7, 10**7]},
+        {"shape": [float("inf")] * 3},
+    ],
+)
+def test_a_text_whose_box_is_not_that_of_its_mask_is_refused(changed):
+    head = json.dumps({"shape": [4, 5, 6], "start": [0, 0, 0], "size": [2, 2, 4], **changed})
+    text = base64.b64encode(zlib.compress(f"{head}\n".encode() + b"\xff\xff"))
+    with pytest.raises(ValueError, match="packed mask"):
+        unpack(text.decode())
 
 
 def test_added_path_length_is_the_outline_that_was_not_there_before():

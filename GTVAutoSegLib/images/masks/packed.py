@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
 import zlib
 
 import numpy as np
 
+from ...system.json_text import parse_json
+from ..volume import triple
 from .stored import Box
 
 
@@ -28,11 +30,13 @@ def unpack(text: str) -> np.ndarray:
     """The mask, uint8 (z, y, x), of a text that `pack` made; raises ValueError for any other."""
     try:
         head, bits = zlib.decompress(base64.b64decode(text, validate=True)).split(b"\n", 1)
-        described = json.loads(head)
-        shape, start, size = (tuple(map(int, described[key])) for key in ("shape", "start", "size"))
-        mask = np.zeros(shape, np.uint8)
-        inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=int(np.prod(size))).reshape(size)
-        mask[tuple(slice(first, first + length) for first, length in zip(start, size))] = inside
-    except (zlib.error, binascii.Error, KeyError, TypeError) as error:
+        described = parse_json(head)
+        shape, start, size = (triple(map(int, described[key])) for key in ("shape", "start", "size"))
+        count = math.prod(size)
+        fits = all(0 <= first <= first + length <= whole for first, length, whole in zip(start, size, shape))
+        if not fits or len(bits) != math.ceil(count / 8):
+            raise ValueError("the box does not fit")
+        inside = np.unpackbits(np.frombuffer(bits, np.uint8), count=count).reshape(size)
+        return Box(inside, start, shape).whole()
+    except (zlib.error, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError("the text is no packed mask") from error
-    return mask
