@@ -8,6 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from .widgets import fill
+
 
 class DevicePart:
     """Lists the devices a run can be sent to.
@@ -52,13 +54,8 @@ class DevicePart:
         labels.update({d["id"]: _label(d) for d in self._devices if d["usable"] and d["id"] != "cpu"})
         if selected not in labels:
             labels[selected] = _("{device} (not found here)").format(device=selected)
-        was_blocked = self._selector.blockSignals(True)
-        self._selector.clear()
         self._ids = list(labels)
-        for label in labels.values():
-            self._selector.addItem(label)
-        self._selector.setCurrentIndex(self._ids.index(selected))
-        self._selector.blockSignals(was_blocked)
+        fill(self._selector, labels.values(), self._ids.index(selected))
 
     def _on_index_changed(self, index: int) -> None:
         self._on_selected(self._ids[index])

@@ -15,6 +15,7 @@ from GTVAutoSegLib.model.bundle import id_of, read_bundle
 from GTVAutoSegLib.model.info import ModelInfo
 
 from ..models import bundle_paths
+from .widgets import fill, quiet
 
 
 class ModelPart:
@@ -39,21 +40,16 @@ class ModelPart:
     def refresh(self) -> None:
         """List the models anew; the selected one stays selected if it is still there."""
         selected = self.selected_id
-        was_blocked = self._selector.blockSignals(True)
-        self._selector.clear()
         self._unreadable.clear()
         self._paths = bundle_paths(self._on_unreadable)
-        for path in self._paths:
-            self._selector.addItem(_title(path))
-        self._selector.blockSignals(was_blocked)
+        fill(self._selector, map(_title, self._paths), -1)
         self.select(selected)
 
     def select(self, model_id: str) -> None:
         """Show a model as selected; an id there is no model for selects the first."""
         ids = [id_of(path) for path in self._paths]
-        was_blocked = self._selector.blockSignals(True)
-        self._selector.setCurrentIndex(ids.index(model_id) if model_id in ids else min(0, len(ids) - 1))
-        self._selector.blockSignals(was_blocked)
+        with quiet(self._selector):
+            self._selector.setCurrentIndex(ids.index(model_id) if model_id in ids else min(0, len(ids) - 1))
         self._describe()
 
     @property

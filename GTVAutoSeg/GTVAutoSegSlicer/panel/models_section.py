@@ -16,6 +16,7 @@ from GTVAutoSegLib.model.store import displaced_model, install_model, remove_mod
 
 from ..models import choose_folder, chosen_folder
 from .model_part import ModelPart
+from .widgets import confirmed
 
 
 class ModelsSection:
@@ -67,7 +68,7 @@ class ModelsSection:
         question = _("'{id}' is the model {title} {version} now. Replace it?").format(
             id=other.info.id, title=other.info.title, version=other.info.version
         )
-        return slicer.util.mainWindow() is not None and slicer.util.confirmOkCancelDisplay(question)
+        return confirmed(question)
 
     def _on_install(self) -> None:
         kinds = _("Models") + f" (*.zip {DESCRIPTION})"
@@ -85,7 +86,7 @@ class ModelsSection:
 
     def _on_remove(self) -> None:
         question = _("Remove the model '{id}' from this computer?").format(id=self._models.selected_id)
-        if slicer.util.mainWindow() is None or not slicer.util.confirmOkCancelDisplay(question):
+        if not confirmed(question):
             return
 
         def work() -> str:

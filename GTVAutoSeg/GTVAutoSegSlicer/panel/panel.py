@@ -21,7 +21,6 @@ from ..setup.first_step import first_step
 from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
 from .failure_card import FailureCard
-from .history_part import HistoryPart
 from .learning.learning import Learning, LearningHost
 from .model_part import ModelPart
 from .models_section import ModelsSection
@@ -31,6 +30,7 @@ from .review.export_part import ExportPart
 from .running.log_part import LogPart
 from .running.runs import Runs, RunsHost
 from .shown import Shown
+from .steering.history_part import HistoryPart
 from .steering.steering import Host, Steering
 
 

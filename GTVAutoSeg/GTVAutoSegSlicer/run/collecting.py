@@ -14,7 +14,6 @@ from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
-from GTVAutoSegLib.system.settings import parse_settings
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, ORIGIN_TAGS
 from GTVAutoSegLib.training.data.collected.case import Provenance
 from GTVAutoSegLib.training.data.collected.collect import Collected
@@ -31,7 +30,7 @@ from ..scene.steering.steps import segment_box
 from .failures import Failure, not_valid
 from .request import CtWork
 from .run_folder import RunFolder
-from .work import Found
+from .work import Found, report_of
 
 WISH = "collect.json"
 
@@ -106,10 +105,7 @@ class CollectRequest:
         """Read what became of the case."""
         import SimpleITK as sitk
 
-        try:
-            record = parse_settings(Collected, result, "the result", others=True)
-        except ValueError as error:
-            raise not_valid(str(error)) from error
+        record = report_of(Collected, result)
         mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder.mask)))
         if record.case.mask_sha256 != mask_sha256(mask):
             raise not_valid("the case holds another outline than the one that was sent")

@@ -15,7 +15,6 @@ from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
 from GTVAutoSegLib.model.bundle import Bundle
-from GTVAutoSegLib.system.settings import parse_settings
 from GTVAutoSegLib.system.tags import (
     COMPLETER_DIGEST_TAG,
     COMPLETER_TAG,
@@ -33,7 +32,7 @@ from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
 from .failures import not_valid
 from .request import CtWork
 from .run_folder import RunFolder
-from .work import Found
+from .work import Found, report_of
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class CompletionRequest:
 
     def read(self, folder: RunFolder, written: Volume, result: dict[str, Any]) -> Found:
         """Read the completed outline, and what was drawn when it was sent."""
-        record = _read_record(result)
+        record = report_of(CompletionRecord, result)
         mask = read_mask(folder.mask, written, record.mask_sha256)
         return Found(record, Box.of(mask), Box.of(_as_sent(folder)))
 
@@ -139,11 +138,3 @@ def _as_sent(folder: RunFolder) -> np.ndarray:
     import SimpleITK as sitk
 
     return sitk.GetArrayFromImage(sitk.ReadImage(str(folder.drawn)))
-
-
-def _read_record(result: dict[str, Any]) -> CompletionRecord:
-    """What the worker's "result" event says."""
-    try:
-        return parse_settings(CompletionRecord, result, "the result", others=True)
-    except ValueError as error:
-        raise not_valid(str(error)) from error

@@ -17,14 +17,13 @@ from GTVAutoSegLib.report.export.carry_out import carry_out
 from GTVAutoSegLib.report.export.exported import Exported
 from GTVAutoSegLib.report.export.order import Order, OrderedSegment
 from GTVAutoSegLib.system.files import temporary_folder
-from GTVAutoSegLib.system.settings import parse_settings
 
 from ..scene.export.candidates import Choice
 from ..scene.export.ordering import ct_for, order_of
 from ..scene.ownership import stored
-from .failures import Failure, not_valid
+from .failures import Failure
 from .run_folder import RunFolder
-from .work import Outcome
+from .work import Outcome, report_of
 
 # What the card of an export can tell apart; everything else is a file that was not written.
 OWN_CODES = ("segment", "no-dicom", "export", "cancelled")
@@ -115,7 +114,7 @@ class ExportWork:
 
     def reader(self, result: dict[str, Any]) -> Callable[[Callable[[], bool]], Exported]:
         """Reads what was written."""
-        return lambda _: _read_exported(result)
+        return lambda _: report_of(Exported, result)
 
     def put(self, exported: Exported) -> Outcome:
         """Say what was written, and what was changed in the meantime."""
@@ -189,11 +188,3 @@ def _is_same(now: Stored, ordered: OrderedSegment, voxels: np.ndarray) -> bool:
     before = ordered.stored(voxels)
     same_place = now.start == before.start and np.array_equal(now.to_ct, before.to_ct)
     return same_place and np.array_equal(now.voxels != 0, voxels != 0)
-
-
-def _read_exported(result: dict[str, Any]) -> Exported:
-    """What the worker's "result" event says."""
-    try:
-        return parse_settings(Exported, result, "the result", others=True)
-    except ValueError as error:
-        raise not_valid(str(error)) from error

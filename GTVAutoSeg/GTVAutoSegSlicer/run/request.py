@@ -36,7 +36,7 @@ from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
 from .background import Background
 from .failures import CANCELLED, Failure, not_valid
 from .run_folder import RunFolder
-from .work import Found, Outcome
+from .work import Found, Outcome, report_of
 
 CT_GONE = "The CT or the output was removed from the scene, so the run was stopped."
 
@@ -211,7 +211,7 @@ class SegmentRequest:
 
     def read(self, folder: RunFolder, written: Volume, result: dict[str, Any]) -> Found:
         """Read mask and probability."""
-        record = _read_record(result)
+        record = report_of(ResultRecord, result)
         mask = read_mask(folder.mask, written, record.mask_sha256)
         evidence = self._evidence(folder, record)
         tags = {name: value for name, value in evidence.tags(written).items() if value}
@@ -265,11 +265,3 @@ class SegmentRequest:
 
 def _is_plain(slices: range | tuple[int, int]) -> bool:
     return isinstance(slices, range) and slices.step == 1
-
-
-def _read_record(result: dict[str, Any]) -> ResultRecord:
-    """What the worker's "result" event says."""
-    try:
-        return ResultRecord.from_json(result)
-    except ValueError as error:
-        raise not_valid(str(error)) from error

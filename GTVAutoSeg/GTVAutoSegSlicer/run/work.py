@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from GTVAutoSegLib.images.masks.stored import Box
+from GTVAutoSegLib.system.settings import parse_settings
 
 from ..scene.history import Undo
 from ..scene.steering.change import Change
-from .failures import Failure
+from .failures import Failure, not_valid
 from .run_folder import RunFolder
 
 
@@ -45,6 +46,22 @@ class Outcome:
     def segment_id(self) -> str:
         """Id of the segment with the result, or ""."""
         return self.undo.segment_id if self.undo else ""
+
+
+R = TypeVar("R")
+
+
+def report_of(cls: type[R], result: dict[str, Any]) -> R:
+    """What the worker's "result" event says; further keys are left aside. Raises RunError when it says something else.
+
+    Args:
+        cls: the dataclass of the report.
+        result: the event.
+    """
+    try:
+        return parse_settings(cls, result, "the result", others=True)
+    except ValueError as error:
+        raise not_valid(str(error)) from error
 
 
 @dataclass(frozen=True)

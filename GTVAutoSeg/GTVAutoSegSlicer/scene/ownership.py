@@ -142,14 +142,8 @@ def tags_of(segment: Any) -> dict[str, str]:
     return {name: value for name in OURS if (value := tag(segment, name))}
 
 
-def own_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray | None:
-    """A segment's voxels as they are stored, uint8 (z, y, x) on the CT's grid; None when they are not all on it."""
-    box = own_box(node, segment_id, ct)
-    return None if box is None else box.whole()
-
-
 def own_box(node: Any, segment_id: str, ct: Any) -> Box | None:
-    """The box around a segment's voxels on a CT under the same transform; None as `own_mask`."""
+    """The box around a segment's voxels on a CT under the same transform; None when they are not all on its grid."""
     if ct.GetImageData() is None:
         return None
     return stored(node, segment_id, ct).box(ct.GetImageData().GetDimensions()[::-1])

@@ -13,6 +13,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 
 from ..panel.failure_card import FailureCard
 from ..panel.running.log_part import LogPart
+from ..panel.widgets import confirmed
 from ..run.failures import Failure, was_killed
 from ..run.job import KEPT_WORKER, Ended
 from .installation import KEPT, Installation
@@ -107,7 +108,7 @@ class SetupPart:
             "PyTorch will be downloaded and installed into this Slicer. It takes about 1 GB for the CPU and up to 6 GB "
             "for a GPU, and some minutes. Slicer can be used meanwhile."
         )
-        if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Install PyTorch")):
+        if not confirmed(question, _("Install PyTorch")):
             return
         self.abort()  # a probe's answer will be out of date
         KEPT_WORKER.end()  # Windows cannot replace the files it has open

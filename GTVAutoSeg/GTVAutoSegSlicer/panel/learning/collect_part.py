@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.report.record.audit import COLLECT
@@ -18,6 +17,7 @@ from ...run.run import Outcome
 from ...scene.record.approval import approval_of
 from ...scene.record.audit import note
 from ...training.places import chosen_dataset
+from ..widgets import confirmed
 
 
 class CollectPart:
@@ -62,7 +62,7 @@ class CollectPart:
             "Nobody has approved '{name}'. Shall it count as it is? A model learns the mistakes of the outlines it is "
             "trained on."
         ).format(name=name)
-        return slicer.util.mainWindow() is not None and slicer.util.confirmOkCancelDisplay(question)
+        return confirmed(question)
 
 
 def note_collected(outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ from GTVAutoSegLib.model.store import install_model
 
 from ...models import chosen_folder
 from ...training.folder import TrainingFolder
+from ..widgets import confirmed
 from .training_words import describe_cases, describe_last
 
 WORSE = "worse"
@@ -65,7 +66,7 @@ class OutcomePart:
             return
         verdict = (folder.compared or {}).get("verdict")
         question = _("The comparison says that the new model is worse than the present one. Use it all the same?")
-        if verdict == WORSE and (slicer.util.mainWindow() is None or not slicer.util.confirmOkCancelDisplay(question)):
+        if verdict == WORSE and not confirmed(question):
             return
         try:
             with slicer.util.WaitCursor():

@@ -18,6 +18,7 @@ from ...run.failures import Failure, failure_of
 from ...run.job import Ended
 from ...training.folder import TrainingFolder
 from ...training.process import Estimate, Training
+from ..widgets import confirmed
 from .train_form import TrainForm
 from .training_words import describe_estimate, describe_progress, discard_question
 
@@ -99,9 +100,7 @@ class TrainingPart:
     def _on_discard(self) -> None:
         """Ask, and remove the training begun last; without a main window there is nobody to ask."""
         folder = self._host.last()
-        if folder is None or self.running or slicer.util.mainWindow() is None:
-            return
-        if not slicer.util.confirmOkCancelDisplay(discard_question(folder), windowTitle=_("Discard")):
+        if folder is None or self.running or not confirmed(discard_question(folder), _("Discard")):
             return
         try:
             with slicer.util.WaitCursor():
@@ -148,8 +147,7 @@ class TrainingPart:
         self._host.changed()
 
     def _is_wanted(self, folder: TrainingFolder, estimate: dict[str, Any]) -> bool:
-        text = describe_estimate(estimate, folder.plan)
-        return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Train")))
+        return confirmed(describe_estimate(estimate, folder.plan), _("Train"))
 
     def _begin(self, folder: TrainingFolder) -> None:
         try:

@@ -13,6 +13,7 @@ from GTVAutoSegLib.errors import GTVAutoSegError, ModelError
 from GTVAutoSegLib.model.versions import Version, use_version, versions
 
 from ...models import chosen_folder
+from ..widgets import fill
 
 SHOWN_DIGITS = 8
 
@@ -45,13 +46,8 @@ class VersionsPart:
             known = []
         if known != self._known:
             self._known = known
-            selector = self._ui.versionSelector
-            was_blocked = selector.blockSignals(True)
-            selector.clear()
-            for one in known:
-                selector.addItem(_label(one))
-            selector.setCurrentIndex(next((i for i, one in enumerate(known) if one.current), -1))
-            selector.blockSignals(was_blocked)
+            in_use = next((i for i, one in enumerate(known) if one.current), -1)
+            fill(self._ui.versionSelector, map(_label, known), in_use)
         self._follow()
 
     def say(self, text: str) -> None:

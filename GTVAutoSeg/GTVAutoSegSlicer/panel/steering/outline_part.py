@@ -7,6 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ..widgets import fill
+
 
 class OutlinePart:
     """Lists the segments of the result.
@@ -34,12 +36,8 @@ class OutlinePart:
         names = [segmentation.GetSegment(segment_id).GetName() for segment_id in self._ids]
         if selected not in self._ids:
             selected = self._ids[0] if self._ids else ""
-        was_blocked = self._selector.blockSignals(True)
-        self._selector.clear()
-        for name in names or [_("nothing is outlined yet")]:
-            self._selector.addItem(name)
-        self._selector.setCurrentIndex(self._ids.index(selected) if selected else 0)
-        self._selector.blockSignals(was_blocked)
+        shown = self._ids.index(selected) if selected else 0
+        fill(self._selector, names or [_("nothing is outlined yet")], shown)
         self._selector.enabled = len(self._ids) > 0
         return selected
 

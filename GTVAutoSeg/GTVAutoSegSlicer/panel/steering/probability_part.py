@@ -8,6 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..widgets import quiet
 from .mouse import EventFilter
 
 # The slider counts whole per cents.
@@ -58,9 +59,8 @@ class ProbabilityPart:
         self._label.text = words.format(value=value, ml=volume_ml)
 
     def _set(self, value: float) -> None:
-        was_blocked = self._slider.blockSignals(True)
-        self._slider.value = round(value * STEPS)
-        self._slider.blockSignals(was_blocked)
+        with quiet(self._slider):
+            self._slider.value = round(value * STEPS)
 
     def _on_value(self, value: int) -> None:
         self._on_threshold(value / STEPS, not self._slider.sliderDown)

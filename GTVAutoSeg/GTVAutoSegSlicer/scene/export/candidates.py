@@ -8,7 +8,6 @@ from typing import Any
 import slicer
 
 from GTVAutoSegLib.images.masks.terms import describe, kind_of
-from GTVAutoSegLib.system.tags import ROI_TAG
 
 from ..ownership import our_segments, tag
 
@@ -55,18 +54,6 @@ def candidates(node: Any) -> tuple[Candidate, ...]:
     ours = set(our_segments(node).values())
     ids = [i for i in segmentation.GetSegmentIDs() if display is None or display.GetSegmentVisibility(i)]
     return tuple(_candidate(segmentation.GetSegment(i), i, i in ours) for i in ids)
-
-
-def preselected(node: Any) -> tuple[Choice, ...]:
-    """What is exported when nobody chooses: our last results, or all visible segments where there is none."""
-    found = candidates(node)
-    ours = [one for one in found if one.ours] or found
-    return tuple(Choice(one.segment_id) for one in ours)
-
-
-def is_ours(segment: Any) -> bool:
-    """Whether a segment stems from one of our models."""
-    return bool(tag(segment, ROI_TAG))
 
 
 def _candidate(segment: Any, segment_id: str, ours: bool) -> Candidate:

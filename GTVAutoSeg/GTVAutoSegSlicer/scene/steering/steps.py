@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import slicer
 
 from GTVAutoSegLib.errors import InputError
@@ -18,11 +17,6 @@ from ..history import SegmentState, Undo, describe
 from ..ownership import disown, is_result, own_box, tag
 from ..segmentation import check_output, labelmap_of
 from .mine import left_tags, mine_slices
-
-
-def segment_mask(node: Any, segment_id: str, ct: Any) -> np.ndarray:
-    """The voxels of a segment, uint8 (z, y, x) on the grid of its CT; raises as `segment_box`."""
-    return segment_box(node, segment_id, ct).whole()
 
 
 def segment_box(node: Any, segment_id: str, ct: Any) -> Box:

@@ -9,11 +9,11 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.images.masks.stored import Box
 
-from ..scene.files import volume_of
-from ..scene.history import History, Undo, Undone
-from ..scene.ownership import own_box
-from ..scene.steering.change import Change
-from .result_part import describe_change
+from ...scene.files import volume_of
+from ...scene.history import History, Undo, Undone
+from ...scene.ownership import own_box
+from ...scene.steering.change import Change
+from ..result_part import describe_change
 
 
 class HistoryPart:
