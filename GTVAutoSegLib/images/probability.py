@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..system.files import check_writable, temporary_folder, whole_file
+from ..system.json_text import parse_json
 from ..system.tags import MASK_THRESHOLD_TAG, PROBABILITY_TAG
 from .itk import opened, reading_image, write_image
 from .masks.structure import Structure
@@ -27,6 +28,7 @@ from .volume import Volume, bounding_box, box_at, cut_out, triple
 LEVELS = 256
 # Level that is kept at least: a threshold of 0.02 and less is of no use to anybody.
 FAINTEST = 5
+LARGEST_SIDE = 1 << 16  # voxels; rows and columns of DICOM have 16 bits
 SUFFIX = ".nrrd"
 HEADER = "GTVAutoSeg_Probability"
 
@@ -181,7 +183,9 @@ def kept_probability(tags: Mapping[str, str]) -> tuple[Probability | None, float
     probability, chosen = _decoded(tags.get(PROBABILITY_TAG, "")), tags.get(MASK_THRESHOLD_TAG, "")
     try:
         threshold = float(chosen) if chosen else None
-    except ValueError:
+        if threshold is not None:
+            check_mask_threshold(threshold)
+    except (InputError, ValueError):
         return None, None
     return probability, threshold
 
@@ -204,7 +208,7 @@ def read_probability(path: str | Path) -> Probability:
     try:
         with reading_image():
             image = opened(str(path)).Execute()
-        facts = json.loads(image.GetMetaData(HEADER))
+        facts = parse_json(image.GetMetaData(HEADER))
         values = sitk.GetArrayFromImage(image)
         found = Probability(
             values,
@@ -213,7 +217,10 @@ def read_probability(path: str | Path) -> Probability:
             threshold=float(facts["threshold"]),
             keep_components=int(facts["keep_components"]),
         )
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        if found.keep_components < 0 or max(found.shape) > LARGEST_SIDE:
+            raise ValueError("no result has these")
+        check_mask_threshold(found.threshold)
+    except (InputError, RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(
             f"{path} holds no probability of a result; expected the file that 'segment --probability' wrote"
         ) from error

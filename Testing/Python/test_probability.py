@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import math
 import time
 from dataclasses import replace
 
@@ -12,8 +14,10 @@ import SimpleITK as sitk
 from phantoms import phantom
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.itk import write_image
 from GTVAutoSegLib.images.masks.structure import Structure
 from GTVAutoSegLib.images.probability import (
+    HEADER,
     Probability,
     following_tags,
     probability_from_bytes,
@@ -97,6 +101,25 @@ def test_another_file_is_no_probability(tmp_path):
         read_probability(tmp_path / "plain.nrrd")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start", (math.inf, 0, 0)),
+        ("shape", (10**30, 64, 72)),
+        ("threshold", math.nan),
+        ("threshold", 2),
+        ("keep_components", -1),
+        ("keep_components", math.inf),
+    ],
+)
+def test_a_probability_of_numbers_that_make_no_sense_is_refused(tmp_path, name, value):
+    probability = probability_of(levels(), 0.5, 1)
+    facts = {key: getattr(probability, key) for key in ("start", "shape", "threshold", "keep_components")}
+    write_image(levels(), phantom(), tmp_path / "p.nrrd", {HEADER: json.dumps({**facts, name: value})})
+    with pytest.raises(InputError, match=r"p\.nrrd holds no probability of a result"):
+        read_probability(tmp_path / "p.nrrd")
+
+
 def test_a_large_mask_follows_a_slider():
     z, y, x = (np.abs(np.arange(n, dtype=np.int16) - n // 2) for n in (80, 400, 400))
     values = (250 - 2 * z[:, None, None] - y[:, None] // 2 - x // 2).clip(0).astype(np.uint8)
@@ -120,7 +143,10 @@ def test_outlines_follow_the_probability_of_a_segments_tags_on_the_voxels_of_its
     cropped = Structure(structure.mask[:, :-1])
     for other, tags in (
         (cropped, {PROBABILITY_TAG: kept}),
-        (structure, {PROBABILITY_TAG: kept, MASK_THRESHOLD_TAG: "a half"}),
+        *(
+            (structure, {PROBABILITY_TAG: kept, MASK_THRESHOLD_TAG: text})
+            for text in ("a half", "nan", "inf", "0", "2")
+        ),
         (structure, {PROBABILITY_TAG: kept[:-40]}),
         (structure, {}),
     ):
