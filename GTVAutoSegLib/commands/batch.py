@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
     for name, text in batch.changed.items():
         print(f"warning: {name}: {text}", file=sys.stderr, flush=True)
-    say = _Voice(len(batch.todo) + len(cohort.failed) + len(batch.to_correct))
+    say = _sayer(len(batch.todo) + len(cohort.failed) + len(batch.to_correct))
     try:
         outcomes = run_batch(batch, engine, say)
     except (KeyboardInterrupt, Cancelled):
@@ -215,16 +216,15 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
     )
 
 
-class _Voice:
+def _sayer(total: int) -> Callable[[Outcome], None]:
     """Says what became of each case; failures and warnings go to standard error."""
+    numbers = count(1)
 
-    def __init__(self, total: int) -> None:
-        self.total, self.count = total, 0
-
-    def __call__(self, outcome: Outcome) -> None:
-        self.count += 1
+    def say(outcome: Outcome) -> None:
         stream = sys.stderr if outcome.failed else sys.stdout
         state = "failed: " if outcome.failed else "to be checked first: " if outcome.check else ""
-        print(f"[{self.count}/{self.total}] {outcome.case}: {state}{outcome.text}", file=stream, flush=True)
+        print(f"[{next(numbers)}/{total}] {outcome.case}: {state}{outcome.text}", file=stream, flush=True)
         for warning in outcome.warnings:
             print(f"warning: {outcome.case}: {warning}", file=sys.stderr, flush=True)
+
+    return say

@@ -63,11 +63,10 @@ class CropSet:
     def _sample(self, index: int) -> tuple[Tensor, np.ndarray]:
         owner, row = self._slices[index]
         case, settings = self.cases[owner], self.settings
-        assert settings.crops is not None  # noqa: S101 - a set of crops is made for such settings only
         box = self._drawn_box(index, owner, row) if self.fixed is None else self._fixed_box(owner)
         hu, spacing = mapped(case.folder / "hu.npy"), case.spacing_mm[::-1]
         image = crop_input(hu, index=row, box=box, spacing=spacing, settings=settings)
-        rectangle = crop_rectangle(box, settings.crops, spacing, hu.shape)
+        rectangle = crop_rectangle(box, self._crops, spacing, hu.shape)
         mask = stretch_mask(mapped(case.folder / "label.npy")[row], rectangle, settings.size)
         return image.mul_(255).round_().to(torch.uint8), mask
 
@@ -90,7 +89,7 @@ class CropSet:
 
     @property
     def _crops(self) -> CropSettings:
-        assert self.settings.crops is not None  # noqa: S101
+        assert self.settings.crops is not None  # noqa: S101 - a set of crops is made for such settings only
         return self.settings.crops
 
 

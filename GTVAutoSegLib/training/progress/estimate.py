@@ -6,7 +6,7 @@ Nothing is written into the run's folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ...images.read import read_volume
 from ...model.stages import CascadeStage
 from ...system.files import temporary_folder
 from ...system.progress import Progress, followed
+from ...system.settings import PreprocessSettings
 from ..checkpoint import is_finished, read_log
 from ..configuration import FILE as CONFIGURATION
 from ..configuration import Run
@@ -93,15 +94,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A case without its prepared slices."""
-
-    case: Case
-    abnormal: tuple[bool, ...]
-    megabytes: float
-
-
-@dataclass(frozen=True)
 class _Speed:
     """Seconds of learning from a slice and of judging one."""
 
@@ -123,8 +115,7 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         RunError: a step failed.
     """
     cases, brought = cases_of(run)
-    seen = [_look(run, case) for case in followed(cases, READING, progress, len(cases))]
-    abnormal = {one.case.name: one.abnormal for one in seen}
+    abnormal, store_bytes = _look(followed(cases, READING, progress, len(cases)), run.task.preprocessing)
     chosen = chosen_folds(run, folds_of(run, abnormal, brought))
     for fold in chosen:
         check_fold(fold, abnormal)
@@ -136,7 +127,8 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
         if not is_finished(run.folder / plan.fold / plan.network)
     ]
     with temporary_folder() as folder:
-        prepared, seconds_per_case = _prepare(run, seen, folder)
+        sick = [case for case in cases if any(abnormal[case.name])]
+        prepared, seconds_per_case = _prepare(run, sick[:MOST_CASES], folder)
         speeds = {
             stage: _time(run, stage=stage, prepared=prepared, engine=engine, folder=folder)
             for stage in dict.fromkeys(plan.network for plan in plans)
@@ -150,8 +142,8 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
     return Estimate(
         cases=len(cases),
         patients=len(set(read_patients(run.dataset, abnormal).values())),
-        slices=sum(len(one.abnormal) for one in seen),
-        tumour_slices=sum(sum(one.abnormal) for one in seen),
+        slices=sum(map(len, abnormal.values())),
+        tumour_slices=sum(map(sum, abnormal.values())),
         folds=len(chosen),
         networks=tuple(
             NetworkEstimate(
@@ -163,7 +155,7 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
             )
             for plan in plans
         ),
-        store_mb=round(sum(one.megabytes for one in seen), 1),
+        store_mb=round(store_bytes / 1e6, 1),
         seconds=round(seconds, 1),
         measured=_origin(logs),
         preset=preset,
@@ -171,12 +163,16 @@ def estimate(run: Run, engine: Engine, preset: str, progress: Progress | None = 
     )
 
 
-def _look(run: Run, case: Case) -> _Seen:
-    """Which slices of a case show tumour, by its label alone."""
-    label = read_volume(case.label)
-    axial = label.axial.of(label_mask(case, label))
-    megabytes = stored_bytes(axial.shape, run.task.preprocessing) / 1e6
-    return _Seen(case, tuple(bool(plane.any()) for plane in axial), megabytes)
+def _look(cases: Iterable[Case], settings: PreprocessSettings) -> tuple[dict[str, list[bool]], int]:
+    """Which slices of each case show tumour, by its label alone, and the bytes that all take when they are prepared."""
+    abnormal: dict[str, list[bool]] = {}
+    store_bytes = 0
+    for case in cases:
+        label = read_volume(case.label)
+        axial = label.axial.of(label_mask(case, label))
+        abnormal[case.name] = [bool(plane.any()) for plane in axial]
+        store_bytes += stored_bytes(axial.shape, settings)
+    return abnormal, store_bytes
 
 
 def _log(run: Run, plan: NetworkPlan) -> list[dict[str, Any]]:
@@ -186,12 +182,11 @@ def _log(run: Run, plan: NetworkPlan) -> list[dict[str, Any]]:
     return read_log(run.folder / plan.fold / plan.network)
 
 
-def _prepare(run: Run, seen: Sequence[_Seen], folder: Path) -> tuple[tuple[StoredCase, ...], float]:
-    """Some cases with tumour in a store of their own, and the seconds that one takes."""
-    chosen = [one.case for one in seen if any(one.abnormal)][:MOST_CASES]
+def _prepare(run: Run, cases: Sequence[Case], folder: Path) -> tuple[tuple[StoredCase, ...], float]:
+    """Some cases in a store of their own, and the seconds that one takes."""
     started = time.monotonic()
-    prepared = tuple(build_store(chosen, run.task.preprocessing, folder / "slices"))
-    return prepared, (time.monotonic() - started) / len(chosen)
+    prepared = tuple(build_store(cases, run.task.preprocessing, folder / "slices"))
+    return prepared, (time.monotonic() - started) / len(cases)
 
 
 def _time(run: Run, stage: str, prepared: tuple[StoredCase, ...], engine: Engine, folder: Path) -> _Speed:
