@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -231,6 +231,24 @@ def check_apart_from_data(output: Path, dataset: Path) -> None:
     """Raise InputError rather than put results into a data set, which is only read and would be none any more."""
     if output.resolve() == dataset.resolve():
         raise InputError(f"{output} is the data set itself, which is only read; expected another folder for results")
+
+
+def check_drawn(arguments: argparse.Namespace, others: Mapping[str, object]) -> None:
+    """Check that no option of a model is given where the completer is measured, ``--drawn``, nor the other way round.
+
+    Args:
+        arguments: with ``drawn`` and ``completer``.
+        others: values of the options that belong to a model.
+
+    Raises:
+        InputError: one is given that would count for nothing.
+    """
+    if arguments.drawn:
+        wrong = [word for word, value in others.items() if value]
+        if wrong:
+            raise InputError(f"{wrong[0]} was given with --drawn, which measures the completer; leave one of them out")
+    elif arguments.completer is not None:
+        raise InputError("--completer was given without --drawn; expected both, so say how many slices are drawn")
 
 
 def _checked(text: str, check: Callable[[float], None], expected: str) -> float:

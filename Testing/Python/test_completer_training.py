@@ -117,7 +117,10 @@ def test_a_training_may_begin_with_another_completers_weights(capsys, datasets, 
         (("train", "completer", "a", "out", "--preset", "no.json"), "no.json cannot be read"),
         (("train", "completer", "a", "out"), "a is not a folder"),
         (("evaluate", "a", "--drawn", "0", "--output", "o"), "--drawn was given 0 slices"),
-        (("evaluate", "a", "--drawn", "1", "--output", "o", "--record"), "--record and --workers"),
+        (("evaluate", "a", "--drawn", "1", "--output", "o", "--record"), "--record was given with --drawn"),
+        (("evaluate", "a", "--drawn", "1", "--output", "o", "--workers", "2"), "--workers was given with --drawn"),
+        (("evaluate", "a", "--drawn", "1", "--output", "o", "--box", "10"), "--box was given with --drawn"),
+        (("evaluate", "a", "--model", "m", "--output", "o", "--completer", "c"), "--completer was given without"),
     ],
 )
 def test_what_does_not_fit_is_one_line(capsys, monkeypatch, tmp_path, arguments, part):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import SOME_FAILED, add_dataset, add_device, check_apart_from_data, labelled
+from ..options import SOME_FAILED, add_dataset, add_device, check_apart_from_data, check_drawn, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
@@ -69,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print a table."""
+    of_models = {"--record": arguments.record, "--workers": arguments.workers != 1, "--box": arguments.box}
+    check_drawn(arguments, of_models)
     check_apart_from_data(arguments.output, arguments.dataset)
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     if arguments.drawn is not None:
@@ -124,8 +126,6 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     counts = sorted(set(arguments.drawn))
     if counts[0] < 1:
         raise InputError(f"--drawn was given {counts[0]} slices; expected at least 1")
-    if arguments.record or arguments.workers != 1:
-        raise InputError("--record and --workers were given with --drawn, which has neither; leave them out")
     cases = find_cases(arguments.dataset)
     completer = load_completer(arguments.completer, arguments.device)
     make_folder(arguments.output)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..options import add_dataset, add_device, add_model, at_least, check_apart_from_data, labelled
+from ..options import add_dataset, add_device, add_model, at_least, check_apart_from_data, check_drawn, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.commission.run import Request
@@ -133,7 +133,7 @@ def plan(arguments: argparse.Namespace) -> Request:
     for name, word in words.items():
         if getattr(arguments, name) is None:
             raise InputError(f"{word} is missing; expected DATASET, --model M (or --drawn K) and --output DIR")
-    _check_apart(arguments)
+    check_drawn(arguments, {"--model": arguments.model, "--box": arguments.box, "--region": arguments.region})
     check_apart_from_data(arguments.output, arguments.dataset)
     limits = Limits() if arguments.limits is None else load_limits(arguments.limits)
     earlier = None if arguments.against is None else read_commission(arguments.against)
@@ -152,16 +152,3 @@ def plan(arguments: argparse.Namespace) -> Request:
     if earlier is not None:
         check_comparable(earlier, request.roi, how.drawn)
     return request
-
-
-def _check_apart(arguments: argparse.Namespace) -> None:
-    """Raise InputError for options that belong to a model with a completer, or the other way round."""
-    from ...errors import InputError
-
-    if arguments.drawn:
-        given = {"--model": arguments.model, "--box": arguments.box, "--region": arguments.region}
-        wrong = [word for word, value in given.items() if value]
-        if wrong:
-            raise InputError(f"{wrong[0]} was given with --drawn, which measures the completer; leave one of them out")
-    elif arguments.completer is not None:
-        raise InputError("--completer was given without --drawn; expected both, so say how many slices are drawn")
