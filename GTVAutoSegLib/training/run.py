@@ -12,8 +12,9 @@ from contextlib import closing, nullcontext
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ..errors import DiskError, InputError
+from ..errors import InputError
 from ..model.stages import CascadeStage
+from ..system.files import make_folder
 from ..system.lock import locked
 from ..system.progress import stopping
 from .checkpoint import LEFTOVERS, check_untouched
@@ -79,10 +80,7 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
 def _prepare(run: Run, reporter: Reporter) -> tuple[list[StoredCase], list[Fold]]:
     """Build the store and check everything before the run folder is marked as this run's."""
     cases, brought = cases_of(run)
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DiskError(f"{run.folder} cannot be made ({error.strerror}); choose another folder") from error
+    make_folder(run.folder)
     _check_strangers(run)
     with reporter.preparing() as progress:
         told = stopping(progress, reporter.cancelled, STOPPED)

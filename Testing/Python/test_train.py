@@ -195,6 +195,11 @@ def test_a_run_folder_of_another_configuration_is_refused(data, tmp_path, capsys
     assert "belongs to another configuration" in other or "does not fit the data set (patient4)" in other
 
 
+def test_a_run_folder_that_cannot_be_made_is_wrong_usage_as_in_every_command(data, tmp_path, capsys):
+    (tmp_path / "run").touch()
+    assert "run cannot be made (" in refused(capsys, command(tmp_path, data, epochs=1))
+
+
 def test_a_run_that_was_begun_needs_resume(data, tmp_path, capsys):
     arguments = command(tmp_path, data, "--fold", "0", "--stage", "classifier", epochs=1)
     assert main(arguments) == 0
