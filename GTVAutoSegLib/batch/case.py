@@ -9,7 +9,6 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from ..report.case_record import CaseRecord
 from ..report.case_report import report_page
 from ..report.measures import measure
 from ..report.pictures import key_pictures, thumbnail
+from ..report.record.audit import now
 from ..system.files import make_folder, whole_file, write_json, write_text
 from .earlier import clear, seal
 from .plan import REPORT, RESULT, THUMBNAIL, Plan
@@ -178,7 +178,7 @@ def _record(plan: Plan, volume: Volume, result: CascadeResult, bundle: Bundle) -
     at_border = border_warnings(result.mask, volume)
     return CaseRecord(
         case=plan.case.name,
-        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        finished=now(),
         result=replace(
             found,
             input=replace(found.input, source=plan.case.source),

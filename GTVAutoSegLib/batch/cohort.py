@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..images.region import Region
-from ..system.names import without_paths
+from ..system.names import counted, without_paths
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,3 @@ class Cohort:
     def skipped_files(self) -> str:
         """How many files are left aside, in words."""
         return counted(sum(one.files for one in self.skipped), "file")
-
-
-def counted(files: Sequence[object] | int, unit: str) -> str:
-    """A number of files, or of something else, in words."""
-    number = files if isinstance(files, int) else len(files)
-    return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from ..images.write import mask_format, write_structure
 from ..report.case_record import CaseRecord, Correction
 from ..report.measures import measure
 from ..report.record.approval import lapsed
+from ..report.record.audit import now
 from ..report.record.edits import describe_edit, measure_edit
 from ..system.files import whole_file
 from .case import Outcome, failure, read_case, write_report
@@ -91,7 +91,7 @@ def _correct(plan: Plan, earlier: Earlier, bundle: Bundle) -> CaseRecord:
     fix = None
     if edited or others:
         fix = Correction(
-            found=datetime.now().astimezone().isoformat(timespec="seconds"),
+            found=now(),
             source=source,
             mask_sha256=sha256,
             edit=measure_edit(before, own.mask, volume),

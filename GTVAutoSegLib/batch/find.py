@@ -15,9 +15,9 @@ from ..images.dicom.tree import DicomTree, Problem, scan
 from ..images.itk import names_for_itk, opened, reading_image
 from ..images.read import IMAGE_IO
 from ..images.region import Region
-from ..system.names import safe_name, short_hash, shown, suffix_of, tell_apart
+from ..system.names import counted, safe_name, short_hash, shown, suffix_of, tell_apart
 from ..system.progress import Progress
-from .cohort import Case, Cohort, Skipped, counted
+from .cohort import Case, Cohort, Skipped
 from .table import Row, read_rows
 
 # Localizers have one or two slices; a scan that shows a tumour has more than a handful.
@@ -65,7 +65,8 @@ def _search(root: Path, output: Path | None, by_patient: bool, progress: Progres
     found, skipped = _volumes(volumes, root)
     more, unfit = _series_cases(tree, by_patient)
     skipped += unfit
-    skipped += [Skipped(counted(paths, "file"), reason, str(paths[0]), len(paths)) for reason, paths in others.items()]
+    for reason, paths in others.items():
+        skipped.append(Skipped(counted(len(paths), "file"), reason, str(paths[0]), len(paths)))
     skipped += [_unread(problem) for problem in tree.problems]
     cases = [*found, *more]
     names = tell_apart([case.name for case in cases], [case.source for case in cases])
@@ -107,7 +108,7 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
             too_few = not reason and len(paths) < FEWEST_SLICES and headers[0].frames == 1
             if reason or too_few:
                 why = reason or f"too few slices for a CT, expected at least {FEWEST_SLICES}"
-                skipped.append(Skipped(f"{label}, {counted(paths, 'image')}", why, paths[0], len(paths)))
+                skipped.append(Skipped(f"{label}, {counted(len(paths), 'image')}", why, paths[0], len(paths)))
                 continue
             source = f"case_{hashed}"
             patient = safe_name(one.patient.id) if by_patient else ""
@@ -116,8 +117,8 @@ def _series_cases(tree: DicomTree, by_patient: bool) -> tuple[list[Case], list[S
                 Case(name, files=paths, is_dicom=True, source=source, notes=_notes(paths, tree), series=one.uid)
             )
         if one.copies:
-            copies = str(one.copies[0])
-            skipped.append(Skipped(f"{label}, {counted(one.copies, 'image')}", "copies", copies, len(one.copies)))
+            copies = len(one.copies)
+            skipped.append(Skipped(f"{label}, {counted(copies, 'image')}", "copies", str(one.copies[0]), copies))
     return cases, skipped
 
 
@@ -131,7 +132,7 @@ def _notes(paths: tuple[str, ...], tree: DicomTree) -> tuple[str, ...]:
     for reason, files in ((EMPTY, tree.empty), (DAMAGED, damaged), ("no place in space", unplaced)):
         beside = [path for path in files if path.parent in folders]
         if beside:
-            notes.append(f"{counted(beside, 'file')} beside the CT left aside ({reason}); slices may be missing")
+            notes.append(f"{counted(len(beside), 'file')} beside the CT left aside ({reason}); slices may be missing")
     return tuple(notes)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from ..errors import Cancelled
 from ..images.volume import Volume
 from ..model.bundle import Bundle
+from ..report.record.audit import now
 from ..system.lock import locked
 from .case import Outcome, failure, read_case, refuse_doubts, write_or_fail
 from .cohort import Cohort
@@ -219,5 +219,5 @@ def _log(log: IO[str], outcome: Outcome) -> None:
 
 
 def _write(log: IO[str], text: str) -> None:
-    log.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {' '.join(text.split())}\n")
+    log.write(f"{now()} {' '.join(text.split())}\n")
     log.flush()

@@ -6,7 +6,6 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +15,7 @@ from ...errors import InputError
 from ...model.bundle import Bundle
 from ...model.completer import CompleterBundle
 from ...model.info import ModelInfo
+from ...report.record.audit import now
 from ...system.progress import Progress, followed
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
@@ -137,7 +137,7 @@ def commission(
     _check_tumours(request.dataset, figures, failed)
     done = Commission(
         schema=SCHEMA,
-        date=datetime.now().astimezone().isoformat(timespec="seconds"),
+        date=now(),
         by=request.by,
         subject=_subject(request, figures),
         data=DataRecord(_name(request.dataset.resolve()), _digest(cases), region),

@@ -18,7 +18,7 @@ from ...system.files import write_json
 from ...system.json_text import read_json
 from ...system.settings import as_json, parse_settings
 from ...system.tags import APPROVAL_TAGS
-from .audit import user
+from .audit import now, user
 
 SUFFIX = ".approval.json"
 # Longest component group of a person's name (VR PN).
@@ -77,7 +77,7 @@ def approve(reviewer: str, mask_sha256: str) -> Approval:
         raise InputError(
             f"the reviewer's name is '{name}'; expected at most {LONGEST_NAME} characters without backslash, =, | and :"
         )
-    return Approval(name, _now(), user(), mask_sha256)
+    return Approval(name, now(), user(), mask_sha256)
 
 
 def withdraw(approval: Approval, reason: str) -> Approval:
@@ -94,7 +94,7 @@ def withdraw(approval: Approval, reason: str) -> Approval:
             f"the reason for withdrawing an approval has {len(text)} characters; expected a printable sentence of at "
             f"most {LONGEST_REASON}, so shorten it"
         )
-    return replace(approval, withdrawn=Withdrawal(user(), _now(), text))
+    return replace(approval, withdrawn=Withdrawal(user(), now(), text))
 
 
 def approval_of_tags(tags: Mapping[str, str]) -> Approval | None:
@@ -172,10 +172,6 @@ def voxels_sha256(path: Path) -> str:
         digest.update(f"{place}".encode())
         digest.update(layer.array.astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _beside(path: Path) -> Path:

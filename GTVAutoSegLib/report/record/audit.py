@@ -80,13 +80,18 @@ def append(path: Path, what: str, details: Mapping[str, Any], who: str = "") -> 
         os.fsync(file.fileno())
 
 
+def now() -> str:
+    """The time of now with its zone, ISO 8601, to the second, as every record has it."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def next_line(text: str, what: str, details: Mapping[str, Any], who: str = "") -> str:
     """The line that continues a trail, with its line break."""
     lines = text.splitlines()
     last = _decode(lines[-1]) if lines else None
     record = {
         "number": len(lines) + 1,
-        "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "at": now(),
         "who": who or user(),
         "what": what,
         **details,

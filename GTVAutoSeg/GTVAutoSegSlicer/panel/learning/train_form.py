@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.errors import InputError, ModelError
 from GTVAutoSegLib.model.bundle import Bundle, read_bundle
 from GTVAutoSegLib.model.versions import next_version
+from GTVAutoSegLib.report.record.audit import now
 from GTVAutoSegLib.system.json_text import read_json
 from GTVAutoSegLib.system.resources import shipped
 
@@ -66,7 +66,7 @@ class TrainForm:
             title=str(task.get("title", task["id"])),
             dataset=str(dataset),
             version=next_version(str(task["id"]), chosen_folder()),
-            begun_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+            begun_at=now(),
             preset=self.presets.value,
             fold=self.folds.value,
             device=device,

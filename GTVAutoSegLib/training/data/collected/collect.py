@@ -13,7 +13,6 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from ....images.masks.structure import mask_sha256
 from ....images.read import read_volume
 from ....images.volume import Volume
 from ....model.bundle import user_folder
-from ....report.record.audit import user
+from ....report.record.audit import now, user
 from ....system.files import make_folder, restore_folder, restore_folders, whole_file, whole_folder, write_json
 from ....system.lock import locked
 from ....system.settings import as_json
@@ -103,7 +102,7 @@ def collect(
             mask_sha256=mask_sha256(label),
             provenance=provenance,
             collected_by=user(),
-            collected_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+            collected_at=now(),
         )
         what = REPLACED if folder.exists() else ADDED
         if old is not None and (old.ct_sha256, old.mask_sha256) == (digest, case.mask_sha256):
