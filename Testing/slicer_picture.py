@@ -12,11 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from scipy import ndimage
 
 ROOT = Path(__file__).resolve().parent.parent
 CASE = ROOT / "Testing" / "Data" / "sts-gtv" / "STS_036" / "data.nii.gz"
 LIMIT_S = 600
+PANEL_WIDTH = 400
+COLORS = 64
 # Slices that are drawn by hand, and the ends that are named, for the second picture.
 CORRECTED = (26, 36)
 ENDS = (17, 47)
@@ -31,7 +34,7 @@ def main(output: Path, steered: bool = False) -> None:
     runtime = boot()
     import slicer
 
-    from Testing.runtime.render import Picture, write_picture
+    from Testing.runtime.render import GAP, Picture, grab_panel, write_picture
 
     runtime.app.testing = True  # no question, no probe
     ct = slicer.util.loadVolume(str(CASE), {"name": "STS_036"})
@@ -56,9 +59,11 @@ def main(output: Path, steered: bool = False) -> None:
             raise SystemExit(f"the completion took longer than {LIMIT_S} s")
     widget.ui.show3DButton.toggle()
     _bare_3d_view(slicer)
-    loaded.panel.setMinimumHeight(2 * Picture.view_size[1] + 4)
-    picture = Picture(ct, segmentation.GetSegmentCenterRAS(segment_id), loaded.panel, panel_width=400)
-    write_picture(picture, output)
+    # Two views are as high as the panel.
+    height = (grab_panel(loaded.panel, PANEL_WIDTH).height() - GAP) // 2
+    position = segmentation.GetSegmentCenterRAS(segment_id)
+    write_picture(Picture(ct, position, loaded.panel, view_size=(height, height), panel_width=PANEL_WIDTH), output)
+    _with_few_colors(output)
     print(f"{output}: {widget.ui.resultLabel.text}")
     widget.cleanup()
 
@@ -79,6 +84,16 @@ def _steer(widget: Any) -> None:
         steering.strip._on_slice(index)
         button.click()
     ui.completeButton.click()
+
+
+def _with_few_colors(picture: Path) -> None:
+    """A quarter of its size: every version of a picture stays in the history."""
+    few = (
+        Image.open(picture)
+        .convert("RGB")
+        .quantize(COLORS, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+    )
+    few.save(picture, optimize=True)
 
 
 def _bare_3d_view(slicer: Any) -> None:

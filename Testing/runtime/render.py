@@ -162,6 +162,9 @@ class ThreeDView(View):
         self.group.SetMRMLDisplayableNode(self.node)
 
 
+GAP = 4  # between views, pixels
+
+
 @dataclass(frozen=True)
 class Picture:
     """What is drawn: a CT, the position the views show, and the panel beside them."""
@@ -209,15 +212,15 @@ def _slice_png(picture: Picture, name: str, folder: str) -> Path:
 def _compose(images: list[QtGui.QImage], picture: Picture) -> QtGui.QImage:
     width, height = picture.view_size
     left = grab_panel(picture.panel, picture.panel_width) if picture.panel is not None else None
-    offset = left.width() + 4 if left is not None else 0
-    full_height = max(2 * height + 4, left.height() if left is not None else 0)
-    result = QtGui.QImage(offset + 2 * width + 4, full_height, QtGui.QImage.Format.Format_RGB32)
+    offset = left.width() + GAP if left is not None else 0
+    full_height = max(2 * height + GAP, left.height() if left is not None else 0)
+    result = QtGui.QImage(offset + 2 * width + GAP, full_height, QtGui.QImage.Format.Format_RGB32)
     result.fill(QtGui.QColor("#404040"))
     painter = QtGui.QPainter(result)
     if left is not None:
         painter.drawImage(QtCore.QPoint(0, 0), left)
     for index, image in enumerate(images):
-        corner = QtCore.QPoint(offset + (index % 2) * (width + 4), (index // 2) * (height + 4))
+        corner = QtCore.QPoint(offset + (index % 2) * (width + GAP), (index // 2) * (height + GAP))
         painter.drawImage(corner, image)
     painter.end()
     return result
