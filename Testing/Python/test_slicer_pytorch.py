@@ -263,6 +263,17 @@ def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pyt
     until(lambda: stuck.exit_code() is not None)
 
 
+def test_slicers_end_ends_a_check(panel, monkeypatch):
+    import slicer
+    from GTVAutoSegSlicer.setup import setup_part
+
+    monkeypatch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
+    panel.ui.checkTorchButton.click()
+    pid = panel.setup._steps._job.child.process.pid
+    slicer.app.emit_signal("aboutToQuit()")
+    assert panel.setup._steps is None and not process_lives(pid)
+
+
 def test_coming_back_during_an_installation_leaves_its_status_alone(panel, pytorch_extension, until):
     panel.ui.installTorchButton.click()
     panel.exit()

@@ -212,7 +212,7 @@ class Panel(VTKObservationMixin):
         if isinstance(outcome.report, CompletionRecord):
             self.steering.ends_found(outcome.report.first, outcome.report.last)
         elif self._entered and outcome.change is None:
-            # In another module the views would jump under the user's brush, and so they would while somebody steers.
+            # In another module, or while somebody steers, the views would jump away under the user's brush.
             show_segment(outcome.segmentation, outcome.segment_id)
 
     def _show_failure(self, failure: Failure) -> None:

@@ -76,7 +76,8 @@ class Background(Generic[T]):
     def _poll(self) -> bool:
         if not self.done:
             return False
-        if self._then is not None:
+        if self._then is not None and self._poller is not None:
+            self._poller.stop()  # first: what raises must not be called again
             self._then()
         return True
 

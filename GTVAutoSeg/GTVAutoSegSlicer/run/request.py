@@ -76,7 +76,7 @@ class CtWork:
         self._request, self._folder = request, folder
         self._written = volume_of(request.ct)
         self._write_others = request.writer(folder, self._written)
-        # By its voxels a CT that is not from DICOM is known again; found out beside the run, which has not to wait.
+        # A CT that is not from DICOM is known again by its voxels; the run does not wait until they are looked at.
         is_known = is_dicom(request.ct) or request.ct.GetAttribute(CT_VOXELS)
         self._voxels = None if is_known else Background(partial(voxels_sha256, self._written))
 

@@ -32,7 +32,7 @@ def mark(ct: Any) -> str:
 
 
 def remember(ct: Any, digest: str) -> None:
-    """Keep at a CT that is not from DICOM what `voxels_sha256` gives for it, by which results know it again."""
+    """Keep the hash of a CT's voxels (`voxels_sha256`) at its node: one that is not from DICOM is known again by it."""
     if digest and not is_dicom(ct):
         ct.SetAttribute(CT_VOXELS, digest)
 
@@ -41,8 +41,8 @@ def identities(ct: Any) -> tuple[str, ...]:
     """What a CT is, for comparison, the best first; nothing for one that is not from DICOM and that no run has seen.
 
     The SOP instance UIDs say more than the series UID: the phases of a 4D CT may share a series and a geometry. The
-    voxels of a CT from another file are known again after it was saved and loaded, alone or with a scene. The mark that
-    a step leaves which has not read them is known again with the scene only.
+    voxels of a CT from another file are known again after it was saved and loaded, alone or with a scene. A step that
+    has not read the voxels leaves a mark instead, which only a saved scene keeps.
 
     Args:
         ct: vtkMRMLScalarVolumeNode.

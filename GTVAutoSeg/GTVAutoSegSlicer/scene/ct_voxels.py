@@ -1,4 +1,4 @@
-"""Finding out by its voxels which CT it is that was loaded from a file, in a thread."""
+"""Which CT it is that was loaded from a file: found out in a thread, by its voxels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .ownership import tag
 
 
 class CtVoxels:
-    """Looks at a CT when there are results in the scene that know theirs by its voxels.
+    """Looks at a CT when the scene holds results that know their CT by its voxels.
 
     Args:
         found: called when a CT is known.

@@ -163,7 +163,7 @@ def read_mask(path: Path, ct: Volume, sha256: str) -> np.ndarray:
 
     Args:
         path: what the worker wrote.
-        ct: what it was made from, as `write_ct` returned it.
+        ct: what it was made from, as `volume_of` gave it.
         sha256: of the mask's bytes, as the worker reported it.
 
     Returns:

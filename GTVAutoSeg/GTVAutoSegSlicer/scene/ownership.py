@@ -19,7 +19,8 @@ from .ct_identity import OF_VOXELS, identities
 def our_segments(node: Any) -> dict[str, str]:
     """The segment of the last run, by region.
 
-    Where no segment is one any more, the last that was one counts, edited or renamed since; else a copy of it.
+    If no segment counts as one any more, it is the one that did last, although it was edited or renamed since; without
+    that one it is a copy of it.
 
     Args:
         node: vtkMRMLSegmentationNode.

@@ -78,7 +78,9 @@ def note_collected(outcome: Outcome) -> None:
 def collect_failure(failure: Failure) -> Failure:
     """The failure of a collecting run; the cards of other runs would offer what does not help here."""
     if failure.code == "cancelled":
-        return Failure("cancelled", _("Nothing was added to the training set, or all of it: look at its figures."))
+        return Failure(
+            "cancelled", _("The case was added whole or not at all; the figures of the training set tell which.")
+        )
     return Failure("collect", failure.message, failure.hint, failure.details)
 
 

@@ -69,8 +69,8 @@ class Asked:
         box = own_box(self.node, self.segment_id, self.ct) if segment is not None else None
         if box is None or not box.same_as(self.box):
             raise InputError(
-                f"'{self.segment.name}' was changed while it was being approved, so it is not; look again, and approve "
-                "it again"
+                f"'{self.segment.name}' was changed while it was being approved, so it is not approved; look again, "
+                "and approve it again"
             )
         values = (approval.reviewer, approval.at.replace(":", "."), approval.login, approval.mask_sha256)
         for name, value in zip(APPROVAL_TAGS, values):

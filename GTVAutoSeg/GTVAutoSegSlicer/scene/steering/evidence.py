@@ -28,7 +28,7 @@ from .mine import by_slice
 
 # Beyond it a segment's tags would make its file slow to read everywhere.
 LARGEST = 8_000_000
-# Probabilities between which a voxel is neither tumour nor not.
+# Between these probabilities a voxel is uncertain.
 UNCERTAIN = (0.1, 0.9)
 
 
@@ -79,7 +79,7 @@ class Evidence:
 
     @property
     def uncertainty(self) -> float:
-        """Voxels that are neither tumour nor not, over those that are outlined by the model's own threshold."""
+        """Number of uncertain voxels over that of the voxels which the model's own threshold outlines."""
         if self.probability is None:
             return 0.0
         low, high = (round(bound * LEVELS) for bound in UNCERTAIN)
