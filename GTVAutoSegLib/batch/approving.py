@@ -5,7 +5,7 @@ The structure set becomes a new object with the same contours: one that was sent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..images.dicom.structures.writer import review_set
 from ..images.masks.files import read_structures, voxels_of
 from ..images.write import FORMATS
 from ..report.case_record import CaseRecord
-from ..report.case_report import with_approval, with_withdrawal
+from ..report.case_report import signed
 from ..report.record.approval import (
     Approval,
     approval_beside,
@@ -69,9 +69,7 @@ def approve_case(folder: Path, reviewer: str) -> Approval:
     record = check_case(folder)
     approval = approve(reviewer, record.current.result.mask_sha256)
     after = replace(record, approval=approval, withdrawn=None)
-    _put(
-        folder, during=record, after=after, sets=_sets(folder, record), page=lambda text: with_approval(text, approval)
-    )
+    _put(folder, during=record, after=after, sets=_sets(folder, record))
     return approval
 
 
@@ -91,7 +89,7 @@ def withdraw_case(folder: Path, approval: Approval) -> None:
     record = read_case_record(folder)
     after = replace(record, approval=None, withdrawn=approval)
     sets = [path for path in _sets(folder, record) if _as_left(record, path) and keep_approved(path)]
-    _put(folder, during=after, after=after, sets=sets, page=lambda text: with_withdrawal(text, approval))
+    _put(folder, during=after, after=after, sets=sets)
 
 
 def approval_to_withdraw(target: Path) -> Approval:
@@ -140,14 +138,7 @@ def withdraw_target(target: Path, approval: Approval) -> None:
     withdraw_case(target, approval)
 
 
-def _put(
-    folder: Path,
-    *,
-    during: CaseRecord,
-    after: CaseRecord,
-    sets: Sequence[Path],
-    page: Callable[[str], str],
-) -> None:
+def _put(folder: Path, *, during: CaseRecord, after: CaseRecord, sets: Sequence[Path]) -> None:
     """Replace structure sets and report, and say so in ``result.json`` before and after.
 
     A kill at any moment leaves files that the record knows: each as it was, or as it was to be.
@@ -161,7 +152,8 @@ def _put(
         report = folder / REPORT
         if _as_left(after, report):
             made[report] = stack.enter_context(whole_file(report))
-            made[report].write_text(page(report.read_text(encoding="utf-8")), encoding="utf-8")
+            text = signed(report.read_text(encoding="utf-8"), after.approval or after.withdrawn)
+            made[report].write_text(text, encoding="utf-8")
         pending = {path.name: sha256_of(temporary) for path, temporary in made.items()}
         write_json(folder / RESULT, replace(during, pending=pending).to_json())
     write_json(folder / RESULT, _settled(folder, replace(after, pending=pending)).to_json())

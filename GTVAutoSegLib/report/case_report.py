@@ -56,34 +56,24 @@ def report_page(record: CaseRecord, overview: bytes, pictures: Sequence[Picture]
         _in_columns(_slices(record), ("slice", "probability", "area, cm²")),
         '<div class="together"><h2>Origin</h2>',
         table(_origin(record)),
-        _signature(record),
+        _signature(record.approval or record.withdrawn),
         "</div>",
     ]
     return page(f"{result.roi}: {record.case}", parts)
 
 
-def _signature(record: CaseRecord) -> str:
-    if record.approval is not None:
-        return _approved(record.approval)
-    return SIGNATURE if record.withdrawn is None else _withdrawn(record.withdrawn)
+def signed(page_of_case: str, approval: Approval | None) -> str:
+    """A report with an approval, or with its withdrawal, in the place of the signature or of an earlier approval."""
+    return re.sub(r'<p class="sign">.*?</p>', lambda _: _signature(approval), page_of_case)
 
 
-def with_approval(page_of_case: str, approval: Approval) -> str:
-    """A report with a person's approval in the place of the signature, or of an earlier approval."""
-    return re.sub(r'<p class="sign">.*?</p>', lambda _: _approved(approval), page_of_case)
-
-
-def with_withdrawal(page_of_case: str, approval: Approval) -> str:
-    """A report in which an approval that was withdrawn stands as such, with room for a signature."""
-    return re.sub(r'<p class="sign">.*?</p>', lambda _: _withdrawn(approval), page_of_case)
-
-
-def _withdrawn(approval: Approval) -> str:
-    said = escape(taken_back(approval, "this outline"))
-    return SIGNATURE.replace(">", f">{said[0].upper()}{said[1:]}. ", 1)
-
-
-def _approved(approval: Approval) -> str:
+def _signature(approval: Approval | None) -> str:
+    """A person's approval; room for a signature where there is none, or none any more."""
+    if approval is None:
+        return SIGNATURE
+    if approval.withdrawn is not None:
+        said = escape(taken_back(approval, "this outline"))
+        return SIGNATURE.replace(">", f">{said[0].upper()}{said[1:]}. ", 1)
     text = f"Approved by {approval.reviewer} on {approval.at} (login {approval.login}), for the mask with the SHA-256"
     return f'<p class="sign">{escape(text)} <small>{escape(approval.mask_sha256)}</small></p>'
 
