@@ -22,7 +22,7 @@ from ...training.data.dataset import Case, find_cases, read_patients
 from ...training.data.slice_store import content_of
 from ..cases import Failure
 from ..in_order import in_order
-from ..learned import UNKNOWN, learned_from
+from ..learned import UNKNOWN, Learned, learned_from
 from .earlier import SCHEMA, compared
 from .figures import CaseFigures, Commission, DataRecord, Subject
 from .judge import judged
@@ -155,22 +155,21 @@ def commission(
 
 def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
     bundle = request.bundle
-    model, title = ModelRecord(**bundle.identity), bundle.info.title
-    if not isinstance(bundle.info, ModelInfo):
-        return Subject(
-            model, title=title, roi=request.roi, training=bundle.info.data, learned=UNKNOWN, drawn=request.how.drawn
-        )
-    training = bundle.info.training_data
-    learned = learned_from(bundle, {one.case: one.voxels_sha256 for one in figures})
+    if isinstance(bundle.info, ModelInfo):
+        training = bundle.info.training_data.description
+        learned = learned_from(bundle, {one.case: one.voxels_sha256 for one in figures})
+    else:
+        training, learned = bundle.info.data, Learned(UNKNOWN)
     return Subject(
-        model,
-        title=title,
+        ModelRecord(**bundle.identity),
+        title=bundle.info.title,
         roi=request.roi,
-        training=training.description,
+        training=training,
         learned=learned.kind,
         learned_from=learned.cases,
         chosen_on=learned.chosen,
         boxes=request.how.boxes,
+        drawn=request.how.drawn,
     )
 
 

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ def carry_out(
         structures = [_structure(one, array, order.ct) for one, array in zip(order.segments, voxels)]
         _check_apart(structures)
     with _failing_as("no-dicom"):
-        volume = dicom_volume(order.ct, partial(step, "reading"))
+        volume = dicom_volume(order.ct, step)
         source = read_source(volume, path)
     with _failing_as("export"):
         check_place(path, volume)

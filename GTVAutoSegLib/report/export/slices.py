@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,23 +11,21 @@ from ...errors import InputError
 from ...images.dicom.headers import SliceHeader, read_header
 from ...images.volume import Volume
 from ...system.files import check_writable
+from ...system.progress import Progress, followed
 from .order import OrderedCT
 
-# Headers that are read before it is said how many were.
-READ_AT_ONCE = 16
 
-
-def dicom_volume(ct: OrderedCT, read: Callable[[int, int], None]) -> Volume:
+def dicom_volume(ct: OrderedCT, progress: Progress) -> Volume:
     """An ordered CT with the file of each slice.
 
     Args:
         ct: the CT.
-        read: called with how many headers were read of how many.
+        progress: called with "reading", headers read, and headers in all.
 
     Raises:
         InputError: a slice is not where Slicer's DICOM database has it, or the CT is not as it was loaded.
     """
-    headers = _headers(ct, read)
+    headers = _headers(ct, progress)
     count, rows, columns = ct.shape
     found = {(header.columns, header.rows) for header in headers}
     if len(headers) != count or found != {(columns, rows)}:
@@ -43,7 +40,7 @@ def dicom_volume(ct: OrderedCT, read: Callable[[int, int], None]) -> Volume:
     return replace(ct.volume, dicom_files=tuple(header.path for header in headers))
 
 
-def _headers(ct: OrderedCT, read: Callable[[int, int], None]) -> list[SliceHeader]:
+def _headers(ct: OrderedCT, progress: Progress) -> list[SliceHeader]:
     """The headers of the slices, in no order."""
     missing = sum(not file or not Path(file).is_file() for _, file in ct.slices)
     if missing:
@@ -51,13 +48,8 @@ def _headers(ct: OrderedCT, read: Callable[[int, int], None]) -> list[SliceHeade
             f"{missing} of the {len(ct.slices)} DICOM slices of '{ct.name}' are no longer where Slicer's DICOM "
             "database has them, expected all; import the series again in the DICOM module"
         )
-    headers = []
-    for number, (instance, file) in enumerate(ct.slices):
-        if number % READ_AT_ONCE == 0:
-            read(number, len(ct.slices))
-        headers.append(_header(Path(file), instance))
-    read(len(ct.slices), len(ct.slices))
-    return headers
+    slices = followed(ct.slices, "reading", progress, len(ct.slices))
+    return [_header(Path(file), instance) for instance, file in slices]
 
 
 def _header(file: Path, instance: str) -> SliceHeader:
