@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from ..errors import InputError, RunError
 from ..system.files import whole_file, write_text
 from ..system.json_text import parse_json
+from ..system.leftovers import FILE_PREFIX
 
 STATE, WEIGHTS, LOG = "state.pt", "weights.safetensors", "log.jsonl"
 COUNTERS = {"history", "step", "best", "best_epoch"}  # of every state, beside networks and optimiser
-LEFTOVERS = ".gtv-*"  # what `files.whole_file` leaves when its process is killed
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def check_untouched(network: Path, folder: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process was writing."""
-    for leftover in folder.glob(LEFTOVERS):
+    for leftover in folder.glob(f"{FILE_PREFIX}*"):
         leftover.unlink(missing_ok=True)
 
 

@@ -37,7 +37,7 @@ class Run:
         stages: names.
         fold: number of a fold, or None for all.
         resume: continue networks that were begun.
-        start: the model whose weights the networks begin with; the task's data name it, see `starting.began_with`.
+        start: the model whose weights the networks begin with; the task's data name it, see `origin.began_with`.
         encoder: a file of weights that the encoders begin with, see `starting.take_encoder`.
     """
 
@@ -115,7 +115,7 @@ def comparable(configuration: Any) -> Any:
     """A configuration as JSON, without what its task says for people of data and licence.
 
     Such words change, with a data set's ``dataset.json`` or with this program, and no network does. The weights that
-    the networks began with are named among them, see `starting.began_with`, and stay.
+    the networks began with are named among them, see `origin.began_with`, and stay.
     """
     if not isinstance(configuration, dict) or not isinstance(configuration.get("task"), dict):
         return configuration

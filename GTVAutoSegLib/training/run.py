@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from fnmatch import fnmatch
 from pathlib import Path
 
 from ..errors import InputError
 from ..model.stages import CascadeStage
 from ..system.files import make_folder
+from ..system.leftovers import FILE_PREFIX
 from ..system.lock import locked
 from ..system.progress import stopping
-from .checkpoint import LEFTOVERS, check_untouched
+from .checkpoint import check_untouched
 from .configuration import FILE as CONFIGURATION
 from .configuration import Configuration, Run, check_configuration, read_configuration, save_configuration
 from .data.crop_set import samples_of
@@ -180,7 +180,7 @@ def _check_strangers(run: Run) -> None:
         return
     ours = (FOLDS, run.store.name)
     names = sorted(path.name for path in run.folder.iterdir())
-    strangers = [name for name in names if name not in ours and not fnmatch(name, LEFTOVERS)]
+    strangers = [name for name in names if name not in ours and not name.startswith(FILE_PREFIX)]
     if strangers:
         raise InputError(
             f"{run.folder} is not empty and no training run (it holds {strangers[0]}); give an empty or a new folder"

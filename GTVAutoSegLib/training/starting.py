@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -13,43 +11,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError, ModelError
 from ..model.bundle import Bundle
-from ..model.completer import CompleterBundle
-from ..model.info import ModelInfo
 from ..model.stages import CascadeStage
-from ..system.files import sha256_of
-from .data.origin import Stated
 from .data.tasks import Task
-
-T = TypeVar("T", bound=Stated)
-
-
-def began_with(task: T, start: Bundle | CompleterBundle) -> T:
-    """The task with the model named in its ``data``, which the new model, the report and ``run.json`` repeat.
-
-    The data a model was trained on, with their licence and attribution, are in every model that began with it, and so
-    is its own licence.
-    """
-    info = start.info
-    origin = f"began with the weights of {info.id} {info.version} ({start.digest[:12]}), whose data are"
-    licence = task.licence
-    if info.licence not in licence:
-        licence = f"{licence}; of the weights it began with: {info.licence}"
-    data = info.training_data.description if isinstance(info, ModelInfo) else info.data
-    changes: dict[str, Any] = {"data": f"{task.data}; {origin}: {data}", "licence": licence}
-    return replace(task, **changes)  # type: ignore[type-var]
-
-
-def encoders_began_with(task: Task, path: Path) -> Task:
-    """The task with the file of the encoders' first weights named in its ``data``.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        digest = sha256_of(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); expected weights, .safetensors") from error
-    return replace(task, data=f"{task.data}; encoders began with {path.name} ({digest[:12]})")
 
 
 def first_network(task: Task, stage: str, start: Bundle | None, encoder: Path | None = None) -> nn.Module:

@@ -15,9 +15,8 @@ from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model.completer import read_completer
 from GTVAutoSegLib.system.resources import shipped
 from GTVAutoSegLib.training.completer import load_completer_task
-from GTVAutoSegLib.training.data.origin import trained_on
+from GTVAutoSegLib.training.data.origin import began_with, trained_on
 from GTVAutoSegLib.training.data.tasks import load_task
-from GTVAutoSegLib.training.starting import began_with
 
 
 @pytest.fixture

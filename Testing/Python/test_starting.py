@@ -16,8 +16,9 @@ from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.networks.efficientnet import EfficientNetLite0
 from GTVAutoSegLib.study.imagenet_encoder import renamed
+from GTVAutoSegLib.training.data.origin import began_with, encoders_began_with
 from GTVAutoSegLib.training.data.tasks import load_task
-from GTVAutoSegLib.training.starting import began_with, encoders_began_with, first_network
+from GTVAutoSegLib.training.starting import first_network
 
 
 @pytest.fixture(scope="module")

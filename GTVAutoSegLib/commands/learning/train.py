@@ -174,9 +174,9 @@ def _planned(arguments: argparse.Namespace) -> tuple[Run, str]:
     from ...cascade.device import resolve_device
     from ...model.bundle import verify_model
     from ...training.configuration import FILE, Run, read_configuration
-    from ...training.data.origin import trained_on
+    from ...training.data.origin import began_with, encoders_began_with, trained_on
     from ...training.stages import STAGES
-    from ...training.starting import began_with, encoders_began_with, first_network
+    from ...training.starting import first_network
 
     before = read_configuration(arguments.output) if (arguments.output / FILE).is_file() else None
     if name is None and before is not None:
@@ -232,9 +232,8 @@ def _reporter(
 def _train_completer(arguments: argparse.Namespace, send: Send | None, cancelled: Callable[[], bool]) -> None:
     from ...model.completer import read_completer
     from ...training.completer import load_completer_task, train_completer
-    from ...training.data.origin import trained_on
+    from ...training.data.origin import began_with, trained_on
     from ...training.engine.engine import make_engine
-    from ...training.starting import began_with
 
     for option in ("fold", "encoder_weights", "store", "model_version", "label"):
         if getattr(arguments, option) is not None:

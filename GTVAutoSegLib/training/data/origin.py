@@ -10,29 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import InputError
+from ...model.bundle import Bundle
+from ...model.completer import CompleterBundle
+from ...model.info import ModelInfo
+from ...system.files import sha256_of
 from ...system.json_text import read_json
 from ...system.resources import resource_folders
 from .collected.case import read_collected
 from .dataset import read_patients
 from .folds import read_dataset
 from .imports.nnunet import DESCRIPTION, raw_folder
+from .tasks import Task
+
+if TYPE_CHECKING:
+    from ..completer import CompleterTask
 
 NOT_TOLD = "not told"
-
-
-class Stated(Protocol):
-    """A task, also a completer's."""
-
-    @property
-    def data(self) -> str:
-        """Data set, its licence and attribution; "" leaves it to the data set."""
-
-    @property
-    def licence(self) -> str:
-        """Of the models trained for it; "" leaves it to the data set."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Origin:
     licence: str = ""
 
 
-T = TypeVar("T", bound=Stated)
+T = TypeVar("T", Task, "CompleterTask")
 
 
 def trained_on(task: T, datasets: Sequence[Path]) -> T:
@@ -66,8 +62,35 @@ def trained_on(task: T, datasets: Sequence[Path]) -> T:
     else:
         data = "; ".join(one.data or _counted(dataset) for one, dataset in zip(told, datasets))
     licences = dict.fromkeys(one.licence or NOT_TOLD for one in told)
-    changes: dict[str, Any] = {"data": data, "licence": own.licence or "; ".join(licences)}
-    return replace(task, **changes)  # type: ignore[type-var]
+    return replace(task, data=data, licence=own.licence or "; ".join(licences))
+
+
+def began_with(task: T, start: Bundle | CompleterBundle) -> T:
+    """The task with the model named in its ``data``, which the new model, the report and ``run.json`` repeat.
+
+    The data a model was trained on, with their licence and attribution, are in every model that began with it, and so
+    is its own licence.
+    """
+    info = start.info
+    origin = f"began with the weights of {info.id} {info.version} ({start.digest[:12]}), whose data are"
+    licence = task.licence
+    if info.licence not in licence:
+        licence = f"{licence}; of the weights it began with: {info.licence}"
+    data = info.training_data.description if isinstance(info, ModelInfo) else info.data
+    return replace(task, data=f"{task.data}; {origin}: {data}", licence=licence)
+
+
+def encoders_began_with(task: Task, path: Path) -> Task:
+    """The task with the file of the encoders' first weights named in its ``data``.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); expected weights, .safetensors") from error
+    return replace(task, data=f"{task.data}; encoders began with {path.name} ({digest[:12]})")
 
 
 def described(dataset: Path) -> Origin:
