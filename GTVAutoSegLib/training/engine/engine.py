@@ -6,65 +6,21 @@ Slicer's Python brings PyTorch and no Fabric, and one device needs no more; its 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from ...cascade.device import resolve_device
 from ...errors import InputError
 from .single import SingleDevice
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 # By the name a user gives: what Lightning Fabric calls it.
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-class Engine(Protocol):
-    """Device, precision and processes; `single.SingleDevice` is one, and so is Lightning's ``Fabric``."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where this process computes."""
-
-    @property
-    def world_size(self) -> int:
-        """Number of processes."""
-
-    @property
-    def global_rank(self) -> int:
-        """Of this process among them."""
-
-    @property
-    def is_global_zero(self) -> bool:
-        """Whether this is the process that writes and speaks."""
-
-    def setup(self, module: nn.Module, /, *optimizers: Optimizer) -> Any:
-        """Network and optimiser to train with: on the device, in the precision, for the processes."""
-
-    def backward(self, tensor: Tensor, /) -> None:
-        """Gradients of a loss."""
-
-    def clip_gradients(
-        self, module: Any, optimizer: Any, /, *, max_norm: float, error_if_nonfinite: bool
-    ) -> Tensor | None:
-        """Scale the gradients down to a largest norm."""
-
-    def no_backward_sync(self, module: Any, /, *, enabled: bool) -> AbstractContextManager[Any]:
-        """A context whose gradients are not yet averaged over the processes."""
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """A context in the precision."""
-
-    def all_reduce(self, data: Tensor, /, *, reduce_op: str) -> Any:
-        """The tensor over all processes."""
-
-    def barrier(self) -> None:
-        """Wait for all processes."""
-
-    def rank_zero_first(self) -> AbstractContextManager[Any]:
-        """A context that the first process goes through before the others."""
+# What a training asks of devices and processes: the methods of `single.SingleDevice`, which Fabric has as well.
+Engine: TypeAlias = "SingleDevice | Fabric"
 
 
 def make_engine(device: str, precision: str = "auto") -> Engine:

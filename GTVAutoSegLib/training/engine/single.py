@@ -16,6 +16,12 @@ class SingleDevice:
     Args:
         device: to train on.
         bf16: whether networks see and compute in bfloat16 where PyTorch's autocast does; their weights stay float32.
+
+    Attributes:
+        device: where this process computes.
+        world_size: number of processes.
+        global_rank: of this process among them.
+        is_global_zero: whether this is the process that writes and speaks.
     """
 
     world_size = 1
@@ -29,7 +35,7 @@ class SingleDevice:
             torch.cuda.set_device(device)
 
     def setup(self, module: nn.Module, /, *optimizers: Optimizer) -> Any:
-        """The network as it is called in training, and the optimisers as they are."""
+        """Network and optimisers to train with: on the device, in the precision, for the processes."""
         module.to(self.device)
         network = _Bfloat16(module, self) if self._bf16 else module
         return (network, *optimizers) if optimizers else network
@@ -50,7 +56,7 @@ class SingleDevice:
         return norm
 
     def no_backward_sync(self, _: nn.Module, /, *, enabled: bool) -> AbstractContextManager[None]:  # noqa: ARG002
-        """There is nobody to wait for."""
+        """A context whose gradients are not yet averaged over the processes; here there is one."""
         return nullcontext()
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -58,14 +64,14 @@ class SingleDevice:
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()
 
     def all_reduce(self, data: Tensor, /, *, reduce_op: str) -> Tensor:  # noqa: ARG002
-        """The tensor itself."""
+        """The tensor over all processes: itself."""
         return data
 
     def barrier(self) -> None:
-        """There is nobody to wait for."""
+        """Wait for all processes: for nobody."""
 
     def rank_zero_first(self) -> AbstractContextManager[None]:
-        """This process is the first, and the only one."""
+        """A context that the first process goes through before the others; this one is the first and only one."""
         return nullcontext()
 
 
