@@ -101,7 +101,7 @@ def read_case(plan: Plan, new: bool = True) -> Volume:
 
 def doubts(plan: Plan, volume: Volume, bundle: Bundle) -> list[str]:
     """Why a CT may be none, may be incomplete, or is unlike those the model was trained on; one sentence each."""
-    found = (*volume.notes, *applicability_warnings(volume, bundle.info.training_data))
+    found = (*volume.notes, *applicability_warnings(volume, bundle.info, plan.case.region))
     return [plan.case.neutral(text) for text in found]
 
 

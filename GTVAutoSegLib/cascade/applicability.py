@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InputError
-from ..images.region import IndexBox, Region, axial_spacing
+from ..images.region import IndexBox, Region, axial_spacing, whole
 from ..images.volume import Volume
 from ..model.info import ModelInfo, TrainingData
 
@@ -37,8 +37,21 @@ def check_box(volume: Volume, info: ModelInfo, region: Region | None) -> None:
         )
 
 
-def applicability_warnings(volume: Volume, training: TrainingData, box: IndexBox | None = None) -> list[str]:
-    """What `geometry_warnings` says, and how the HU range compares with the training data."""
+def applicability_warnings(volume: Volume, info: ModelInfo, region: Region | None = None) -> list[str]:
+    """What `geometry_warnings` says of what the model sees, and how the HU range compares with the training data.
+
+    Args:
+        volume: the CT.
+        info: the model; one that was trained on crops sees the box only, another one whole slices.
+        region: the box that is looked in; None for all of the CT.
+
+    Raises:
+        InputError: the box does not meet the CT.
+    """
+    box = None
+    if info.preprocessing.crops is not None:
+        box = whole(volume.axial.of(volume.array).shape) if region is None else region.index_box(volume)
+    training = info.training_data
     return geometry_warnings(volume, training, box) + _hu_warnings(volume, training.hu_percentiles)
 
 

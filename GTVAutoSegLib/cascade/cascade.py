@@ -131,6 +131,7 @@ class _Run:
         self.cascade = cascade
         self.volume = volume
         self.hu = volume.axial.of(volume.array)
+        self.region = region
         self.box = whole(self.hu.shape) if region is None else region.index_box(volume)
         self.crops = self.info.preprocessing.crops
         self.boxes: dict[int, Box] = {}
@@ -160,7 +161,7 @@ class _Run:
         stored[:] = 0
         stored[kept.box], left_out = self._cut(kept, mask_threshold)
         self.timings["total"] = time.perf_counter() - started
-        found = applicability_warnings(self.volume, self.info.training_data, self.box if self.crops else None)
+        found = applicability_warnings(self.volume, self.info, self.region)
         ends = [*border_warnings(stored, self.volume), *range_warnings(stored, self.volume, slices)]
         return CascadeResult(
             mask=stored,

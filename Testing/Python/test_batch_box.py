@@ -48,6 +48,19 @@ def test_nothing_is_outlined_outside_of_a_rows_box_and_another_box_is_another_re
     assert again.any() and not again[~inside].any()
 
 
+def test_a_model_trained_on_boxes_doubts_the_box_and_not_the_ct_around_it(folder, capsys):
+    table, output = folder / "cases.csv", folder / "out"
+    seen = {"description": "none", "cases": 1, "hu_percentiles": [[-1000, -1000], [100, 300]]}
+    seen |= {"spacing_mm": [[0.8, 0.8], [0.8, 0.8], [3, 3]], "extent_mm": [[5, 40]] * 3}
+    crops = {"window": [-160, 240], "size": 64, "crops": {"margin_mm": 4, "slack_mm": [5, 20], "shown_mm": 10}}
+    model = make_bundle(folder / "boxes", bias=50.0, in_channels=3, preprocessing=crops, training_data=seen)
+    table.write_text("name,path,box\nfits,ct.nrrd,20 29 30 44 8 16\nwide,ct.nrrd,2 69 20 60 8 16\n")
+    assert main(["batch", str(table), str(output), "--model", str(model), "--strict"]) == 1
+    said = capsys.readouterr()
+    assert "fits: GTVp" in said.out and "wide: failed: refused by --strict: the left-right extent is 68 mm" in said.err
+    assert json.loads((output / "fits" / "result.json").read_text())["check"] is False
+
+
 def test_a_box_that_cannot_be_used_fails_its_row_without_naming_its_file(folder):
     table = folder / "cases.csv"
     (folder / "Doe Jane.mrk.json").write_text("{}")

@@ -197,7 +197,9 @@ def test_one_slice_is_enough(everywhere):
 def test_a_ct_unlike_the_training_data_gets_a_warning_for_each_property(cascade):
     thick = phantom(spacing=(1.0, 1.0, 25.0))
     assert [w for w in cascade.segment(thick).warnings if "head-feet spacing is 25 mm" in w]
-    seen = replace(cascade.bundle.info.training_data, spacing_mm=((1.0, 1.0), (1.0, 1.0), (3.0, 3.0)))
+    info = cascade.bundle.info
+    known = replace(info.training_data, spacing_mm=((1.0, 1.0), (1.0, 1.0), (3.0, 3.0)))
+    seen = replace(info, training_data=known)
     for spacing, count in (((1.09, 1.09, 3.0), 0), ((1.12, 1.0, 3.0), 1), ((0.9, 0.9, 3.7), 2), ((1.0, 1.0, 3.8), 1)):
         assert sum("spacing" in text for text in applicability_warnings(phantom(spacing=spacing), seen)) == count
     mr = Volume((phantom().array.astype(np.int32) + 1000).clip(0).astype(np.int16) * 2, (1.0, 1.0, 3.0), source="mr")

@@ -124,7 +124,7 @@ def test_all_folds_become_one_bundle_that_segments_and_a_report(data, tmp_path, 
     volume = read_volume(data / "patient0" / "data.nii.gz")
     result = load_model(run / "phantom", device="cpu").segment(volume)
     assert result.mask.shape == volume.array.shape
-    assert not applicability_warnings(volume, info.training_data)
+    assert not applicability_warnings(volume, info)
     report = (run / "report.html").read_text()
     assert "an ensemble of 4 cascades" in report and "classifier: training loss" in report
     assert not re.search(r"(?:src|href)=\"(?!data:)", report)
