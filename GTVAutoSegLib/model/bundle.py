@@ -1,6 +1,6 @@
 """The model bundle: a folder, or its .zip, with ``model.json`` and safetensors weights.
 
-Nothing here imports torch until `load_model`, so that Slicer's own process can list and verify bundles.
+Nothing here imports torch, so that Slicer's own process can list and verify bundles.
 """
 
 from __future__ import annotations
