@@ -48,6 +48,17 @@ def test_other_tolerances_and_no_common_case_are_not_compared():
     assert "nothing can be compared" in compared(made(case("z")), earlier).sentence
 
 
+def test_cases_are_the_same_by_ct_and_reference_and_not_by_name():
+    earlier = made(case("a"), case("b"))
+    assert compared(made(case("z", voxels_sha256="a"), case("b", reference_sha256="new")), earlier).common == 1
+
+
+def test_a_limit_that_was_broken_then_too_is_not_called_no_longer_kept():
+    missed = made(case("a", dsc=0.3))
+    found = compared(missed, missed)
+    assert not missed.passed and found.no_longer_kept == () and found.sentence.endswith("voxel for voxel.")
+
+
 def test_a_limit_that_was_kept_is_named_when_other_limits_break_it_though_no_outline_has_changed():
     earlier = made(case("a", dsc=0.9))
     stricter = Limits(patients_at_least=None, dsc_mean_at_least=0.95)

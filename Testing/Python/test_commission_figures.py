@@ -31,7 +31,8 @@ def test_limits_of_agreement_are_bland_and_altmans():
     # The same paper: the interval of the bias is -22.0 to 17.8.
     assert (found.bias.low, found.bias.high) == (pytest.approx(-22.0, abs=0.1), pytest.approx(17.8, abs=0.1))
     assert found.upper.high - found.upper.value == pytest.approx(found.upper.value - found.upper.low)
-    assert found.upper.high - found.upper.value > found.bias.high - found.bias.value
+    # Student's 2.12 of 16 degrees of freedom, times 38.8 and the square root of 1/17 + 1.96^2/32.
+    assert found.upper.high - found.upper.value == pytest.approx(34.76, abs=0.1)
 
 
 def test_one_case_has_a_mean_without_interval_and_no_limits_of_agreement():
@@ -55,6 +56,20 @@ def test_slices_are_missed_at_the_feet_and_the_head_end_however_the_ct_is_stored
     assert {name for name, count in ends.items() if count} == {f"missed_{low}", f"extra_{high}"}
     assert (found["slices_missed"], found["slices_extra"], found["slices"]) == (1, 1, 6)
     assert found["dsc"] == pytest.approx(5 / 6, abs=1e-5)
+
+
+def test_volumes_are_in_ml_and_their_difference_in_percent_of_the_mean_of_both():
+    volume = Volume(np.zeros((10, 8, 8), np.int16), (2.0, 2.0, 3.0))
+    nothing, reference = np.zeros((10, 8, 8), np.uint8), np.zeros((10, 8, 8), bool)
+    reference[2:8, 2:6, 2:6] = True  # 96 voxels of 0.012 mL
+
+    half = agreement_figures(np.where(np.arange(10)[:, None, None] < 5, reference, 0), reference, volume, 2.0)
+    assert (half["reference_ml"], half["volume_ml"], half["difference_ml"]) == (1.152, 0.576, -0.576)
+    assert half["difference_percent"] == -66.667
+    missed = agreement_figures(nothing, reference, volume, 2.0)
+    assert (missed["difference_percent"], missed["hd95_mm"], missed["ends"]) == (-200.0, None, None)
+    neither = agreement_figures(nothing, nothing > 0, volume, 2.0)
+    assert neither["difference_percent"] is None and neither["added_path_share"] is None
 
 
 def test_surface_dice_and_added_path_go_by_the_sites_tolerance():

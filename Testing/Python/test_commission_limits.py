@@ -48,6 +48,8 @@ def test_every_limit_is_judged_by_its_own_figure():
         "end_slices_extra_worst_at_most": (2, False),
     }
     assert set(found) == set(RULES)
+    # The size of a bias that may be of either sign has its interval from 0 on.
+    assert judgement(done, "volume_bias_percent_at_most").low == 0.0
     assert not done.passed
     assert done.sentence.startswith("Not passed: m 1.0.0 keeps 7 of 15 limits on 2 patients with a tumour (patients")
     assert "mean DSC 0.700, at least 0.800" in done.sentence

@@ -74,6 +74,18 @@ def test_a_commission_is_filed_as_page_and_json(filed, clinic):
     assert as_json(read_commission(filed)) == content
 
 
+def test_the_worst_slices_of_all_cases_come_first(everywhere, tmp_path, monkeypatch):
+    from GTVAutoSegLib.evaluation.commission import page
+
+    for number in range(2):
+        write_case(tmp_path / "set" / f"patient{number}", number, tumour=number == 1)
+    drawn = []
+    monkeypatch.setattr(page, "commission_page", lambda _done, worst: drawn.extend(worst) or "")
+    assert run(tmp_path / "set", "--model", everywhere, "--output", tmp_path / "out") == 1
+    lengths = [one.added_path_length_mm for one in drawn]
+    assert lengths == sorted(lengths, reverse=True) and len(set(lengths)) > 1
+
+
 def test_one_case_is_filed_without_limits_of_agreement(tmp_path, everywhere):
     write_case(tmp_path / "set" / "only", 0)
     (tmp_path / "limits.json").write_text('{"volume_agreement_percent_at_most": 50}')
