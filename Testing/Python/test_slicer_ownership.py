@@ -250,11 +250,11 @@ def test_the_new_result_is_exported_and_the_kept_segment_when_it_is_named(logic,
     first = put_segment(None, ct, ball(SHAPE), INFO)
     edit(first, ct)
     put_segment(first.node, ct, SECOND, INFO)
-    new = logic.exportRTSTRUCT(first.node, tmp_path / "new.dcm")
-    assert (new.roi, new.algorithm) == ("GTVp_auto", "AUTOMATIC")
+    (new,) = logic.exportRTSTRUCT(first.node, tmp_path / "new.dcm").regions
+    assert (new.name, new.algorithm) == ("GTVp_auto", "AUTOMATIC")
     assert np.array_equal(read_back(tmp_path / "new.dcm", scan), SECOND)
-    kept = logic.exportRTSTRUCT(first.node, tmp_path / "kept.dcm", segmentID=first.segment_id)
-    assert (kept.roi, kept.algorithm) == ("GTVp", "SEMIAUTOMATIC")
+    (kept,) = logic.exportRTSTRUCT(first.node, tmp_path / "kept.dcm", segmentID=first.segment_id).regions
+    assert (kept.name, kept.algorithm) == ("GTVp", "SEMIAUTOMATIC")
     assert np.array_equal(read_back(tmp_path / "kept.dcm", scan), CORRECTED)
 
 
