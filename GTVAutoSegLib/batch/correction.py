@@ -156,12 +156,12 @@ def _corrected(
 
 def _read(path: Path, volume: Volume) -> list[Structure]:
     """The regions of a mask's file; [] for a format that is written only."""
-    suffix = mask_format(path)[0]
+    suffix, kind = mask_format(path)
     if suffix == RTSTRUCT:
         rois = read_structure_set(path).rois
         named = [(roi, describe_name(roi.name, number=number)) for number, roi in enumerate(rois)]
         return [Structure(roi_mask([roi], volume)[0], info, "") for roi, info in named]
-    if mask_format(path)[1].needs_dicom:
+    if kind.needs_dicom:
         return []
     return read_structures(path, volume, empty=True)
 

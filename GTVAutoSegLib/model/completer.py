@@ -57,8 +57,7 @@ CompleterBundle = Described[CompleterInfo]
 
 def shipped_completer() -> Path | None:
     """Folder of the completer that comes with the project; None where it is left out."""
-    folders = resource_folders("Completer")
-    return next((folder for folder in folders if (folder / DESCRIPTION).is_file()), None)
+    return next((folder for folder in resource_folders("Completer") if (folder / DESCRIPTION).is_file()), None)
 
 
 def read_completer(path: str | Path | None = None) -> CompleterBundle:

@@ -128,9 +128,8 @@ class QuantisedSANet(nn.Module):
         fused = max(ranges["pyramid"], *(ranges[f"smoothings.{level}"] for level in range(3)))
         self.pyramid = QuantisedPyramid(network.pyramid, features[3], zero, fused)
         self.laterals, self.alignments, self.smoothings = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for number, coarse in enumerate((*sums[1:], fused)):
+        for number, (coarse, taken) in enumerate(zip((*sums[1:], fused), features)):
             fine = ranges[f"laterals.{number}"]
-            taken = features[number]
             self.laterals.append(
                 QuantisedConv(*pair(network.laterals[number]), taken, fine, relu=True, taken_zero=zero)
             )

@@ -27,8 +27,7 @@ def missing_support() -> str:
     are not part of PyTorch's public interface: whether they are there and right is tried on two small convolutions.
     """
     # Without these instructions the kernels are slower than float32, and sums of products can overflow.
-    capable = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    if not capable():
+    if not getattr(torch.cpu, "_is_vnni_supported", lambda: False)():
         return NO_INSTRUCTIONS
     try:
         return "" if _largest_sum_is_exact() and _agrees_with_float() else "PyTorch's 8-bit convolution is wrong here"
@@ -58,9 +57,8 @@ def _agrees_with_float() -> bool:
 
 def conv_of(weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> nn.Conv2d:
     """A convolution with these numbers; none is drawn, so that loading a model leaves random numbers alone."""
-    outputs, inputs, *kernel = weight.shape
-    shape: tuple[int, ...] = tuple(kernel)
-    conv = nn.Conv2d(inputs, outputs, shape, padding=padding, bias=False, device="meta")  # type: ignore[arg-type]
+    outputs, inputs, height, width = weight.shape
+    conv = nn.Conv2d(inputs, outputs, (height, width), padding=padding, bias=False, device="meta")
     conv.weight = nn.Parameter(weight, requires_grad=False)
     conv.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
     return conv
@@ -100,8 +98,7 @@ class QuantisedConv(nn.Module):
         self.taken, self.taken_zero = level(taken, taken_zero), taken_zero
         self.scales, self.zeros, self.bias = scales, torch.zeros(len(scales), dtype=torch.int32), bias
         self.kernel: Tensor | None = None
-        centred = made is not None and not relu
-        self.zero = MIDDLE if centred else 0
+        self.zero = 0 if made is None or relu else MIDDLE
         self.made = 1.0 if made is None else level(made, self.zero)
         self.dtype = torch.float32 if made is None else torch.uint8
         self.activation = "relu" if relu else "none"
