@@ -112,8 +112,12 @@ def test_a_ct_is_known_again_in_another_format_and_storage_order(data, tmp_path)
 def test_a_store_that_was_made_before_tells_them_too(data, tmp_path):
     settings = PreprocessSettings(size=32)
     cases = find_cases(data)[:2]
-    for case in build_store(cases, settings, tmp_path / "store"):
-        (case.folder / "voxels.txt").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("GTVAutoSegLib.training.data.slice_store._code_version", lambda: "an earlier layout")
+        for case in build_store(cases, settings, tmp_path / "store"):
+            values = json.loads((case.folder / "case.json").read_text())
+            del values["voxels"]
+            (case.folder / "case.json").write_text(json.dumps(values))
     again = build_store(cases, settings, tmp_path / "store")
     assert [case.voxels for case in again] == [voxels_sha256(read_volume(case.image)) for case in cases]
     shutil.rmtree(tmp_path / "store")
