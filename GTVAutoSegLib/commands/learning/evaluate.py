@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..options import SOME_FAILED, add_dataset, add_device, check_apart_from_data, check_drawn, labelled
 
 if TYPE_CHECKING:
     from ...evaluation.cases import Failure, Measurement
+    from ...model.bundle import Bundle
 
     Measure = Callable[..., Iterator[list[Measurement] | Failure]]
+    # How, with which models by the name that they have in the figures, and what is to be said of them.
+    Plan = tuple[Measure, dict[str, Bundle], list[str]]
 
 DRAWN_FILES = ("drawn.csv", "drawn.json")
 FILES = ("cases.csv", "metrics.json", "evaluation.svg")
@@ -81,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ...system.files import make_folder
     from ...system.progress import progress_bar
 
-    measure, origin = plan_folds(arguments) if arguments.run is not None else plan_models(arguments)
+    measure, bundles, remarks = plan_folds(arguments) if arguments.run is not None else plan_models(arguments)
     make_folder(arguments.output)
     measurements: list[Measurement] = []
     failures: list[Failure] = []
@@ -95,21 +98,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not measurements:
         raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
-    remarks = [*origin.pop("remarks", ()), *learned_remarks(arguments.model or (), measurements)]
-    told = {"remarks": remarks} if remarks else {}
-    conclude(arguments, measurements, {**origin, **told, "failed": [failure.case for failure in failures]})
+    if arguments.run is None:
+        remarks = [*remarks, *learned_remarks(bundles, measurements)]
+    conclude(arguments, measurements, bundles, remarks, failed=[failure.case for failure in failures])
     return SOME_FAILED if failures else 0
 
 
-def learned_remarks(models: Sequence[str], measurements: Sequence[Measurement]) -> list[str]:
+def learned_remarks(bundles: dict[str, Bundle], measurements: Sequence[Measurement]) -> list[str]:
     """A sentence for each model that has learned from cases that were measured, or does not tell."""
-    from ...evaluation.cases import model_names
     from ...evaluation.learned import learned_from
-    from ...model.bundle import find_model, read_bundle
 
-    paths = [find_model(model) for model in models]
     voxels = {one.case: one.voxels for one in measurements}
-    said = [learned_from(read_bundle(path), voxels).sentence(name) for name, path in zip(model_names(paths), paths)]
+    said = [learned_from(bundle, voxels).sentence(name) for name, bundle in bundles.items()]
     return [sentence for sentence in said if sentence]
 
 
@@ -143,11 +143,11 @@ def run_drawn(arguments: argparse.Namespace) -> None:
     print("written: " + ", ".join(map(str, written)))
 
 
-def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
-    """How models or predictions are measured on all cases, and what goes into the JSON about them."""
+def plan_models(arguments: argparse.Namespace) -> Plan:
+    """How models or predictions are measured on all cases."""
     from ...errors import InputError
     from ...evaluation.cases import Subject, evaluate, model_names
-    from ...model.bundle import find_model
+    from ...model.bundle import find_model, read_bundle
     from ...training.data.dataset import find_cases
 
     cases = find_cases(arguments.dataset)
@@ -164,28 +164,35 @@ def plan_models(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
     subject = Subject(models, arguments.predictions, arguments.device, boxes)
-    names = model_names(models)
-    origin = describe(dict(zip(names, models)))
-    alike = [f"{name} is {path}" for name, path in zip(names, models) if name != origin["bundles"][name]["id"]]
-    return partial(evaluate, cases, subject, arguments.workers), {**origin, **({"remarks": alike} if alike else {})}
+    bundles = dict(zip(model_names(models), map(read_bundle, models)))
+    alike = [f"{name} is {bundle.path}" for name, bundle in bundles.items() if name != bundle.info.id]
+    return partial(evaluate, cases, subject, arguments.workers), bundles, alike
 
 
-def plan_folds(arguments: argparse.Namespace) -> tuple[Measure, dict[str, Any]]:
-    """How the folds of a run are measured, and what goes into the JSON about them."""
+def plan_folds(arguments: argparse.Namespace) -> Plan:
+    """How the folds of a run are measured."""
     from ...errors import InputError
     from ...evaluation.folds import evaluate_folds, held_out
+    from ...model.bundle import read_bundle
 
     if arguments.box:
         raise InputError("--box was given with a run; expected --model, so give the run's models")
     if arguments.record:
         raise InputError("--record was given with a run; expected exactly one --model")
     parts, remarks = held_out(arguments.run, arguments.dataset)
-    origin = describe({part.name: part.bundle for part in parts})
-    return partial(evaluate_folds, parts, arguments.device, arguments.workers), {**origin, "remarks": remarks}
+    bundles = {part.name: read_bundle(part.bundle) for part in parts}
+    return partial(evaluate_folds, parts, arguments.device, arguments.workers), bundles, remarks
 
 
-def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement], origin: dict[str, Any]) -> None:
-    """Write the files and print the table; ``origin`` goes into the JSON as well."""
+def conclude(
+    arguments: argparse.Namespace,
+    measurements: Sequence[Measurement],
+    bundles: dict[str, Bundle],
+    remarks: Sequence[str],
+    failed: Sequence[str],
+) -> None:
+    """Write the files and print the table."""
+    from ... import __version__
     from ...evaluation.plot import plot
     from ...evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
     from ...model.store import record_metrics
@@ -199,23 +206,16 @@ def conclude(arguments: argparse.Namespace, measurements: Sequence[Measurement],
         summary = summarise_evaluation(measurements, split, FOLDS)
     written = [arguments.output / name for name in FILES]
     write_text(written[0], cases_csv(measurements))
-    write_json(written[1], {**origin, **summary})
+    origin = {"bundles": {name: bundle.identity for name, bundle in bundles.items()}, "remarks": remarks}
+    told = {key: value for key, value in origin.items() if value}
+    write_json(written[1], {"gtvautoseg": __version__, **told, "failed": failed, **summary})
     write_text(written[2], plot(measurements, f"{split}: {summary['cases']} cases"))
-    if arguments.record and origin["failed"]:
-        print(f"warning: {len(origin['failed'])} cases failed, so nothing was recorded in the model", file=sys.stderr)
+    if arguments.record and failed:
+        print(f"warning: {len(failed)} cases failed, so nothing was recorded in the model", file=sys.stderr)
     elif arguments.record:
         written.append(record_metrics(arguments.model[0], summary["metrics"]))
     print(f"{split}: {summary['cases']} cases, mean and standard deviation")
     print(table(summary))
-    for remark in origin.get("remarks", ()):
+    for remark in remarks:
         print(f"note: {remark}")
     print("written: " + ", ".join(map(str, written)))
-
-
-def describe(models: dict[str, Path]) -> dict[str, Any]:
-    """What was measured, by what; the models by the name that they have in the figures."""
-    from ... import __version__
-    from ...model.bundle import read_bundle
-
-    bundles = {name: read_bundle(path).identity for name, path in models.items()}
-    return {"gtvautoseg": __version__, **({"bundles": bundles} if bundles else {})}
