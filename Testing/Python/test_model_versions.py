@@ -71,6 +71,23 @@ def test_what_ships_is_a_version_like_any_other(bundles, store, tmp_path):
     assert use_version("lung", "1.1.0").path == store / "lung"
 
 
+def test_what_ships_is_checked_before_an_id_stands_for_it_again(bundles, store, tmp_path):
+    shipped = shutil.copytree(bundles["1.0.0"], tmp_path / "shipped" / "lung")
+    install_model(bundles["1.1.0"])
+    (shipped / "classifier.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="is damaged or was changed"):
+        use_version("lung", "1.0.0")
+    assert find_model("lung") == store / "lung"
+
+
+def test_a_damaged_model_that_is_replaced_is_kept_as_damaged(bundles, store):
+    install_model(bundles["1.0.0"])
+    (store / "lung" / "model.json").write_text("{")
+    install_model(bundles["1.1.0"])
+    (kept,) = (store / ".versions" / "lung").iterdir()
+    assert kept.name.startswith("damaged-") and (kept / "classifier.safetensors").is_file()
+
+
 def test_a_version_that_does_not_exist_is_named_with_those_that_do(bundles, store):
     with pytest.raises(ModelError, match="there is no version of a model 'lung'"):
         versions("lung")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 
 import numpy as np
+import pydicom
 import pytest
 import vtk
+from dicom_samples import patient_array, write_series
 from slicer_samples import add_ct, ball, use_fake_worker
 
 
@@ -171,6 +173,32 @@ def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
     gc.collect()
     assert panel.shown.ct_voxels._background is None
     assert freed == ["CT"]
+
+
+def test_a_ct_from_dicom_is_known_by_its_slices_and_keeps_no_digest(logic):
+    from GTVAutoSegSlicer.scene.ct_identity import identities, remember
+
+    ct = add_ct()
+    ct.SetAttribute("DICOM.instanceUIDs", "1.2.1 1.2.2")
+    remember(ct, "0123456789abcdef")
+    assert ct.GetAttribute("GTVAutoSeg.CTVoxels") is None
+    (identity,) = identities(ct)
+    assert identity.startswith("DICOM ")
+
+
+def test_whose_a_ct_is_comes_from_a_file_that_still_is_one_of_its_slices(slicer_runtime, logic, tmp_path, monkeypatch):
+    import slicer
+    from GTVAutoSegSlicer.scene.ct_identity import dicom_origin
+
+    first, second = (pydicom.dcmread(one) for one in write_series(tmp_path, patient_array((2, 20, 24)), PatientID="A"))
+    ct = add_ct()
+    ct.SetAttribute("DICOM.instanceUIDs", first.SOPInstanceUID)
+    files = {first.SOPInstanceUID: first.filename}
+    monkeypatch.setattr(slicer.dicomDatabase, "isOpen", True)
+    monkeypatch.setattr(slicer.dicomDatabase, "fileForInstance", lambda instance: files.get(instance, ""))
+    assert dicom_origin(ct).patient == "A"
+    files[first.SOPInstanceUID] = second.filename  # another file has taken its place
+    assert dicom_origin(ct).patient == dicom_origin(ct).series == ""
 
 
 def test_of_a_ct_that_left_the_scene_meanwhile_nobody_is_told(logic, until, monkeypatch):
