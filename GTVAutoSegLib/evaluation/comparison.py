@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -128,35 +129,25 @@ def measure_pairs(
         Cancelled: ``cancelled`` returned True.
     """
     ordered = sorted(cases, key=lambda case: [str(sides[key].bundles[case.name]) for key in (OLD, NEW)])
-    loaded: dict[str, tuple[Path, Cascade]] = {}
+
+    @lru_cache(maxsize=2)
+    def load(path: Path) -> Cascade:
+        # The reference, so that figures do not depend on the machine.
+        return load_model(path, device, "fp32")
+
     for case in followed(ordered, COMPARING, progress, len(ordered)):
-        for key, side in sides.items():
-            path = side.bundles[case.name]
-            if key not in loaded or loaded[key][0] != path:
-                # The reference, so that figures do not depend on the machine.
-                loaded[key] = path, load_model(path, device, "fp32")
+        models = [load(sides[key].bundles[case.name]) for key in (OLD, NEW)]
         try:
             volume = read_volume(case.image)
             reference = read_label(case, volume)
-            found = {
-                key: _outline(model, case=case, volume=volume, reference=reference, slack=slack_mm, stop=cancelled)
-                for key, (_, model) in loaded.items()
-            }
-            yield Pair(case.name, voxels_sha256(volume), found[OLD], found[NEW])
+            region = None if slack_mm is None else simulated_box(reference, volume, slack_mm, case.name)
+            masks = [model.segment(volume, region=region, cancelled=cancelled).mask for model in models]
+            yield Pair(case.name, voxels_sha256(volume), *(_outlined(mask, reference, volume) for mask in masks))
         except InputError as error:
             yield Failure(case.name, str(error))
 
 
-def _outline(
-    model: Cascade,
-    case: Case,
-    volume: Volume,
-    reference: np.ndarray,
-    slack: float | None,
-    stop: Callable[[], bool] | None,
-) -> Outlined:
-    region = None if slack is None else simulated_box(reference, volume, slack, case.name)
-    mask = model.segment(volume, region=region, cancelled=stop).mask
+def _outlined(mask: np.ndarray, reference: np.ndarray, volume: Volume) -> Outlined:
     found = compare(mask, reference, volume)
     return Outlined(found.dsc, found.hd95_mm, float(added_path_length(mask > 0, reference, volume).sum()))
 
