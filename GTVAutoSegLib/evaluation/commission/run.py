@@ -122,17 +122,11 @@ def commission(
     region = check_region(request.dataset, cases, request.roi, request.region)
     patients = read_patients(request.dataset, (case.name for case in cases))
     outliner(request.how)  # what is wrong with it is said before a case is read, or a process started
-    measured: list[Measured] = []
-    failed: list[Failure] = []
     seen: dict[str, str] = {}
     results = in_order(partial(measure, how=request.how, patients=patients), cases, workers)
-    for result in followed(results, STAGE, progress, len(cases)):
-        if isinstance(result, Measured):
-            result = _only_once(result, seen)
-        if isinstance(result, Measured):
-            measured.append(result)
-        else:
-            failed.append(result)
+    found = [_only_once(one, seen) for one in followed(results, STAGE, progress, len(cases))]
+    measured = [one for one in found if isinstance(one, Measured)]
+    failed = [one for one in found if isinstance(one, Failure)]
     figures = tuple(one.figures for one in measured)
     _check_tumours(request.dataset, figures, failed)
     done = Commission(
@@ -173,12 +167,14 @@ def _subject(request: Request, figures: Sequence[CaseFigures]) -> Subject:
     )
 
 
-def _only_once(measured: Measured, seen: dict[str, str]) -> Measured | Failure:
+def _only_once(found: Measured | Failure, seen: dict[str, str]) -> Measured | Failure:
     """The case, or its failure where an earlier one holds the same CT: it would count as one more patient."""
-    case = measured.figures.case
-    first = seen.setdefault(measured.figures.voxels_sha256, case)
+    if isinstance(found, Failure):
+        return found
+    case = found.figures.case
+    first = seen.setdefault(found.figures.voxels_sha256, case)
     if first == case:
-        return measured
+        return found
     return Failure(case, f"{case} and {first} hold the same CT; expected every CT once, so remove one of them")
 
 
