@@ -129,6 +129,18 @@ def test_a_label_that_is_no_number_is_refused(tmp_path, volume, capsys):
     assert "holds the labels 1, and not ²" in capsys.readouterr().err
 
 
+def test_a_region_that_no_segmentation_file_can_call_so_is_refused(tmp_path, volume, capsys):
+    drawn = write(tmp_path, "drawn.nrrd", blobs(), volume)
+    named = drawn.rename(tmp_path / "left|right.nrrd")
+    assert run(tmp_path, named) == 2
+    assert "no region can be called 'left|right'" in capsys.readouterr().err
+    assert run(tmp_path, named, label="1=A|B") == 2
+    assert "no region can be called 'A|B'" in capsys.readouterr().err
+    path = write(tmp_path, "one.seg.nrrd", blobs(), volume, fields={**segments(("", 1, 0)), "Segment0_ID": ""})
+    assert run(tmp_path, path) == 2
+    assert f"{path} has a segment that cannot be taken over (the segment has no name)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("layer", [-1, 1])
 def test_a_segment_of_a_layer_that_is_not_there_is_refused(tmp_path, volume, capsys, layer):
     path = write(tmp_path, "one.seg.nrrd", blobs(), volume, fields=segments(("GTVp", 1, layer)))

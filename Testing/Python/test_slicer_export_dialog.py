@@ -51,6 +51,14 @@ def test_the_dialog_lists_visible_segments_with_ours_checked_names_types_and_col
     assert dialog_for(panel, tmp_path).table.rowCount == 1
 
 
+def test_the_dialog_lists_a_segment_that_no_file_can_call_so(panel, scan, tmp_path):
+    ct = load_dicom(scan)
+    run(panel)
+    segment_id, _ = draw_gtvn(panel, ct)
+    panel.ui.outputSelector.currentNode().GetSegmentation().GetSegment(segment_id).SetName("left|right")
+    assert dialog_for(panel, tmp_path).table.item(1, 0).text() == "left|right"
+
+
 def test_a_drawn_gtvn_leaves_with_the_result_in_the_hospitals_structure_set(
     panel, slicer_runtime, scan, tmp_path, monkeypatch
 ):

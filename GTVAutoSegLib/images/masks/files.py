@@ -24,7 +24,7 @@ from ..volume import Volume
 from .grid import onto
 from .stored import Box, by_hand
 from .structure import Structure
-from .terms import describe
+from .terms import describe, meaning
 
 SEGMENTATION = ".seg.nrrd"
 TERMINOLOGY = "TerminologyEntry"
@@ -144,13 +144,13 @@ def _chosen(path: Path, segments: list[_Segment], labels: Mapping[str, str]) -> 
 
 
 def _info(path: Path, segment: _Segment, number: int) -> SegmentInfo:
-    by_name = describe(segment.name, number=number)
+    terminology, color = meaning(segment.name, number=number)
     tags = {name: value for name, value in segment.tags.items() if name != TERMINOLOGY}
     try:
         return SegmentInfo(
             segment.name,
-            segment.color or by_name.color,  # type: ignore[arg-type]  # checked by SegmentInfo
-            segment.tags.get(TERMINOLOGY, by_name.terminology),
+            segment.color or color,  # type: ignore[arg-type]  # checked by SegmentInfo
+            segment.tags.get(TERMINOLOGY, terminology),
             tags,
         )
     except ValueError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from ...errors import InputError
 from ...system.json_text import read_json
 from ...system.resources import resource_folders
 from ..dicom.codes import INTERPRETED_TYPES, interpreted_type, segment_codes
 from ..segment_info import SegmentInfo
+from ..volume import triple
 
 TERMS = "GTVAutoSeg.term.json"
 # RT ROI Interpreted Type, defined terms of PS3.3 C.8.8.8.1 that a mask can be.
@@ -44,15 +46,25 @@ def describe(
         kind: of ``TYPES``; "" takes what the name says.
         color: each part 0 to 1; None takes that of its term, or one of ``COLORS``.
         number: which of several regions it is.
+
+    Raises:
+        InputError: a segmentation file cannot hold the name.
     """
+    terminology, own = meaning(name, kind, number)
+    try:
+        return SegmentInfo(name, color or own, terminology)
+    except ValueError as error:
+        raise InputError(f"no region can be called {name!r} ({error}); choose another name") from None
+
+
+def meaning(name: str, kind: str = "", number: int = 0) -> tuple[str, tuple[float, float, float]]:
+    """Terminology entry and colour of a region; see `describe`."""
     term = _term(name, kind)
-    if term is not None:
-        code = "^".join(term[key] for key in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning"))
-        terminology = f"{_terms()['context']}~{_terms()['category']}~{code}~^^~~^^~^^"
-        own = tuple(part / 255 for part in term["recommendedDisplayRGBValue"])
-    else:
-        terminology, own = ORGAN if kind == "ORGAN" else "", COLORS[number % len(COLORS)]
-    return SegmentInfo(name, color or own, terminology)
+    if term is None:
+        return ORGAN if kind == "ORGAN" else "", COLORS[number % len(COLORS)]
+    code = "^".join(term[key] for key in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning"))
+    color = triple(part / 255 for part in term["recommendedDisplayRGBValue"])
+    return f"{_terms()['context']}~{_terms()['category']}~{code}~^^~~^^~^^", color
 
 
 def names() -> tuple[str, ...]:

@@ -156,10 +156,11 @@ def _described(wanted: OrderedSegment) -> SegmentInfo:
     own_kind = kind_of(wanted.terminology)
     # Slicer gives every drawn segment a code ("Tissue"); one of radiotherapy, or none, says more.
     keep = own_kind and wanted.kind in ("", own_kind) and name == wanted.own_name
-    terminology = wanted.terminology if keep else describe(name, wanted.kind).terminology
+    by_name = describe(name, wanted.kind)
+    terminology = wanted.terminology if keep else by_name.terminology
     # They say what the last step left, by which the region is known again when it is written.
     tags = {tag: wanted.tags[tag] for tag in (*ORIGIN_TAGS, MASK_TAG, AUTOMATIC_TAG) if tag in wanted.tags}
-    return SegmentInfo(name, wanted.color, terminology, tags)
+    return replace(by_name, color=wanted.color, terminology=terminology, tags=tags)
 
 
 def _check_apart(structures: Sequence[Structure]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from GTVAutoSegLib.images.masks.terms import describe, kind_of
+from GTVAutoSegLib.images.masks.terms import kind_of, meaning
 
 from ..ownership import our_segments, tag
 
@@ -59,5 +59,5 @@ def candidates(node: Any) -> tuple[Candidate, ...]:
 def _candidate(segment: Any, segment_id: str, ours: bool) -> Candidate:
     name = segment.GetName() or segment_id
     terminology = tag(segment, slicer.vtkSegment.GetTerminologyEntryTagName())
-    kind = kind_of(terminology) or kind_of(describe(name).terminology)
+    kind = kind_of(terminology) or kind_of(meaning(name)[0])
     return Candidate(segment_id, name=name, kind=kind, color=tuple(segment.GetColor()), ours=ours)
