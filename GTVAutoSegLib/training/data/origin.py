@@ -22,7 +22,7 @@ from ...system.resources import resource_folders
 from .collected.case import read_collected
 from .dataset import read_patients
 from .folds import read_dataset
-from .imports.nnunet import DESCRIPTION, raw_folder
+from .imports.nnunet import DESCRIPTION, raw_folder, read_description
 from .tasks import Task
 
 if TYPE_CHECKING:
@@ -99,15 +99,10 @@ def described(dataset: Path) -> Origin:
     Raises:
         InputError: it is damaged.
     """
-    path = _root(dataset) / DESCRIPTION
-    if not path.is_file():
+    root = _root(dataset)
+    if not (root / DESCRIPTION).is_file():
         return Origin()
-    try:
-        told = read_json(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected what the data set is, as JSON") from error
-    if not isinstance(told, dict):
-        raise InputError(f'{path} describes no data set; expected {{"description": "...", "licence": "..."}}')
+    told = read_description(root)
     description, reference, licence, license_ = (
         str(told.get(key) or "").strip() for key in ("description", "reference", "licence", "license")
     )

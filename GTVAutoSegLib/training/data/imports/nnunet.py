@@ -72,7 +72,7 @@ def structures(root: Path) -> list[Structure]:
     Raises:
         InputError: the file is damaged, or names no structure.
     """
-    labels = _described(root).get("labels")
+    labels = read_description(root).get("labels")
     where = root / DESCRIPTION
     if not isinstance(labels, dict):
         raise InputError(f'{where} has no labels; expected such as {{"background": 0, "GTVp": 1}}')
@@ -115,7 +115,7 @@ def raw_cases(raw: RawFolder) -> dict[str, tuple[Path, Path]]:
     Raises:
         InputError: the images have several channels or are no CTs, or an image or a label is missing.
     """
-    description = _described(raw.root)
+    description = read_description(raw.root)
     _check_channel(raw.root, description)
     images, labels = (raw.root / f"{kind}{raw.part}" for kind in ("images", "labels"))
     for folder in (images, labels):
@@ -156,14 +156,16 @@ def raw_splits(raw: RawFolder) -> tuple[Path, list[tuple[tuple[str, ...], tuple[
     return path, [(taught, judged) for taught, judged in folds]
 
 
-def _described(root: Path) -> dict[str, Any]:
+def read_description(root: Path) -> dict[str, Any]:
+    """What ``dataset.json`` says; raises InputError where it cannot be read, or describes nothing."""
     path = root / DESCRIPTION
+    expected = 'expected what the data set is, as JSON: {"description": "...", "licence": "...", "labels": {...}}'
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected the description of an nnU-Net data set") from error
+        raise InputError(f"{path} cannot be read ({error}); {expected}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is no JSON object; expected the description of an nnU-Net data set")
+        raise InputError(f"{path} is no JSON object; {expected}")
     return content
 
 
