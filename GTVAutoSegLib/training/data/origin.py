@@ -8,7 +8,7 @@ is in ``dataset.json`` (as nnU-Net's: ``description``, ``reference``, ``licence`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 NOT_TOLD = "not told"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a data set says of itself, "" where it does not."""
-
-    data: str = ""
-    licence: str = ""
-
-
 T = TypeVar("T", Task, "CompleterTask")
 
 
@@ -55,14 +47,13 @@ def trained_on(task: T, datasets: Sequence[Path]) -> T:
     Raises:
         InputError: a data set cannot be used, or its ``dataset.json`` is damaged.
     """
-    own = Origin() if " ".join(task.data.split()) in _shipped_texts() else Origin(task.data, task.licence)
-    told = [described(dataset) for dataset in datasets]
-    if own.data and not all(one.data for one in told):
-        data = own.data
-    else:
-        data = "; ".join(one.data or _counted(dataset) for one, dataset in zip(told, datasets))
-    licences = dict.fromkeys(one.licence or NOT_TOLD for one in told)
-    return replace(task, data=data, licence=own.licence or "; ".join(licences))
+    is_shipped = " ".join(task.data.split()) in _shipped_texts()
+    data, licence = ("", "") if is_shipped else (task.data, task.licence)
+    told = [_described(dataset) for dataset in datasets]
+    if not data or all(text for text, _ in told):
+        data = "; ".join(text or _counted(dataset) for (text, _), dataset in zip(told, datasets))
+    licences = dict.fromkeys(one or NOT_TOLD for _, one in told)
+    return replace(task, data=data, licence=licence or "; ".join(licences))
 
 
 def began_with(task: T, start: Bundle | CompleterBundle) -> T:
@@ -93,21 +84,17 @@ def encoders_began_with(task: Task, path: Path) -> Task:
     return replace(task, data=f"{task.data}; encoders began with {path.name} ({digest[:12]})")
 
 
-def described(dataset: Path) -> Origin:
-    """What a data set's ``dataset.json`` says; nothing where there is none.
-
-    Raises:
-        InputError: it is damaged.
-    """
+def _described(dataset: Path) -> tuple[str, str]:
+    """What ``dataset.json`` says of data and licence, "" where it does not; raises InputError for a damaged one."""
     root = _root(dataset)
     if not (root / DESCRIPTION).is_file():
-        return Origin()
+        return "", ""
     told = read_description(root)
     description, reference, licence, license_ = (
         str(told.get(key) or "").strip() for key in ("description", "reference", "licence", "license")
     )
     data = "; ".join(text for text in (description, reference) if text) if description else ""
-    return Origin(data, licence or license_)
+    return data, licence or license_
 
 
 def _counted(dataset: Path) -> str:
