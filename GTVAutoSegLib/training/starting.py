@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import InputError, ModelError
+from ..cascade.assembly import load_network
+from ..errors import InputError
 from ..model.bundle import Bundle
 from ..model.stages import CascadeStage
-from .data.tasks import Task
+from .data.tasks import REGISTRIES, Task
 
 
 def first_network(task: Task, stage: str, start: Bundle | None, encoder: Path | None = None) -> nn.Module:
@@ -43,10 +44,7 @@ def _take_weights(network: nn.Module, task: Task, stage: str, start: Bundle) -> 
             f"{start.path} has {len(info.files)} networks as {stage}, expected one to begin with; give the model of "
             "one fold"
         )
-    try:
-        weights = load(start.weights(info.files[0]))
-    except SafetensorError as error:
-        raise ModelError(f"{start.path / info.files[0]} is damaged ({error}); install the model again") from error
+    weights = load_network(start, REGISTRIES[CascadeStage(stage)], info, info.files[0]).state_dict()
     wanted = CascadeStage(stage).of(task).network
     # What has no weights, such as dropout, may differ.
     if info.network != wanted or _shapes(weights) != _shapes(network.state_dict()):
