@@ -153,11 +153,12 @@ def _row(plan: Plan, failures: Mapping[str, str]) -> Row:
 
 def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> str:
     by_status = {status: [row for row in rows if row["status"] == status] for status in MEANING}
+    badges = " ".join(badge(status, f"{len(found)} {status}") for status, found in by_status.items() if found)
     info = bundle.info
     parts = [
         f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
-        _counts({status: len(found) for status, found in by_status.items()}),
+        f'<p class="counts">{badges}</p>',
         f"<p>Model {escape(info.id)}, version {escape(info.version)}. "
         f"Written on {datetime.now().astimezone():%Y-%m-%d at %H:%M}.</p>",
     ]
@@ -167,11 +168,6 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
     if skipped:
         parts += ["<h2>Left aside</h2>", table([(one.what, one.reason) for one in skipped], ("what", "why"))]
     return page(f"{info.task.roi}: {len(rows)} cases", parts, width="80em")
-
-
-def _counts(counts: dict[str, int]) -> str:
-    badges = " ".join(badge(status, f"{count} {status}") for status, count in counts.items() if count)
-    return f'<p class="counts">{badges}</p>'
 
 
 def _section(status: str, rows: Sequence[Row]) -> list[str]:
