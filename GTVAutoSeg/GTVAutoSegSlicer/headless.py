@@ -16,8 +16,8 @@ from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
 from .models import find_bundle
 from .run.child import Child
-from .run.failures import was_killed
-from .run.job import Ended, Job
+from .run.ended import Ended, was_killed
+from .run.job import Job
 from .run.python_slicer import child_environment, python_slicer
 
 LOG = "gtv_batch.log"

@@ -21,19 +21,22 @@ FLOORS = (
     ("study",),
     ("commands", "__main__"),
 )
+# Of the Slicer module; what lies in no room is at the ground.
+SLICER = LIBRARY.parent / "GTVAutoSeg" / "GTVAutoSegSlicer"
+SLICER_ROOMS = {"scene": 1, "run": 2, "training": 3, "setup": 3, "panel": 4, "logic": 5, "headless": 5, "scripts": 6}
 HEIGHTS = {room: height for height, floor in enumerate(FLOORS) for room in floor} | {"errors": -1, "__init__": 99}
 
 
-def imported(path: Path) -> list[tuple[int, str]]:
-    """Lines and rooms of the library that a module imports, within functions and for type checking as well."""
-    package = path.relative_to(LIBRARY).parts[:-1]
+def imported(path: Path, top: Path = LIBRARY) -> list[tuple[int, str]]:
+    """Lines and rooms of a package that its module imports, within functions and for type checking as well."""
+    package = path.relative_to(top).parts[:-1]
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
             names = [node.module] if node.module else [alias.name for alias in node.names]
             found += [(node.lineno, room_of((*base, *name.split(".")))) for name in names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("GTVAutoSegLib."):
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{top.name}."):
             found.append((node.lineno, room_of(tuple(node.module.split(".")[1:]))))
     return [(line, room) for line, room in found if room != "__version__"]
 
@@ -61,6 +64,16 @@ def test_no_floor_imports_a_higher_one():
         for path in modules()
         for line, room in imported(path)
         if HEIGHTS[room] > HEIGHTS[room_of(name_of(path))]
+    ]
+    assert climbing == []
+
+
+def test_no_room_of_the_slicer_module_imports_a_higher_one():
+    climbing = [
+        f"{path.relative_to(SLICER)}, line {line}, imports {room}"
+        for path in sorted(SLICER.rglob("*.py"))
+        for line, room in imported(path, SLICER)
+        if SLICER_ROOMS.get(room, 0) > SLICER_ROOMS.get(path.relative_to(SLICER).with_suffix("").parts[0], 0)
     ]
     assert climbing == []
 

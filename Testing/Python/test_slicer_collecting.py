@@ -79,7 +79,7 @@ def test_an_approved_correction_becomes_a_case_with_model_edit_and_reviewer(benc
 
 def test_a_script_collects_a_result_that_was_loaded_beside_its_ct(bench, tmp_path):
     import slicer
-    from GTVAutoSegSlicer.scene.ct_voxels import make_known
+    from GTVAutoSegSlicer.run.ct_voxels import make_known
 
     panel = bench[0]
     ct = add_ct()

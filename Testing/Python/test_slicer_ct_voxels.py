@@ -98,7 +98,7 @@ def test_a_saved_scene_knows_its_ct_and_one_from_before_by_its_mark(logic, tmp_p
 
 def test_a_look_that_fails_is_not_repeated_until_something_else_is_chosen(panel, until, pair, monkeypatch):
     import slicer
-    from GTVAutoSegSlicer.scene import ct_voxels
+    from GTVAutoSegSlicer.run import ct_voxels
 
     ct, node = pair(".nrrd")
     ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
@@ -120,7 +120,7 @@ def test_while_a_ct_is_looked_at_the_window_turns_and_nothing_is_deselected(pane
     import threading
 
     import slicer
-    from GTVAutoSegSlicer.scene import ct_voxels
+    from GTVAutoSegSlicer.run import ct_voxels
 
     ct, node = pair(".nrrd")
     ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
@@ -154,7 +154,7 @@ def test_a_ct_without_a_result_that_knows_its_own_by_voxels_is_not_looked_at(pan
 
 def test_closing_the_scene_meanwhile_ends_it(panel, pair, monkeypatch):
     import slicer
-    from GTVAutoSegSlicer.scene import ct_voxels
+    from GTVAutoSegSlicer.run import ct_voxels
 
     ct, _ = pair(".nrrd")
     ct.RemoveAttribute("GTVAutoSeg.CTVoxels")
@@ -203,7 +203,7 @@ def test_whose_a_ct_is_comes_from_a_file_that_still_is_one_of_its_slices(slicer_
 
 def test_of_a_ct_that_left_the_scene_meanwhile_nobody_is_told(logic, until, monkeypatch):
     import slicer
-    from GTVAutoSegSlicer.scene import ct_voxels
+    from GTVAutoSegSlicer.run import ct_voxels
 
     monkeypatch.setattr(ct_voxels, "_is_wanted", lambda: True)
     told: list[str] = []

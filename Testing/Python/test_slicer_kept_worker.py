@@ -190,7 +190,7 @@ def test_the_idle_worker_is_ended_when(load_module, slicer_runtime, bundle, monk
     elif what == "the module is unloaded":
         slicer.modules.GTVAutoSegWidget.cleanup()
     else:
-        from GTVAutoSegSlicer.setup import setup_part
+        from GTVAutoSegSlicer.panel import setup_part
 
         monkeypatch.setattr(setup_part, "extension_is_there", lambda: True)
         nothing = types.SimpleNamespace(commands=[[sys.executable, "-c", ""]], settle=lambda: None)

@@ -79,7 +79,7 @@ def test_pytorch_is_installed_through_its_extension_after_a_question(panel, pyto
 
 
 def test_the_installation_does_not_wait_for_a_check_that_hangs(panel, pytorch_extension, until, monkeypatch):
-    from GTVAutoSegSlicer.setup import setup_part
+    from GTVAutoSegSlicer.panel import setup_part
 
     with monkeypatch.context() as patch:
         patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
@@ -123,8 +123,8 @@ def test_a_failed_installation_is_a_card(panel, pytorch_extension, until, monkey
 )
 def test_known_causes_of_a_failed_installation_are_explained(load_module, line, hint):
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.run.job import Ended
-    from GTVAutoSegSlicer.setup.setup_part import install_failure
+    from GTVAutoSegSlicer.panel.setup_part import install_failure
+    from GTVAutoSegSlicer.run.ended import Ended
 
     failure = install_failure(Ended(1, None, None, False, ("Collecting torch", line)))
     assert (line if line.startswith("ERROR") else "the operating system ended it") in failure.message
@@ -133,8 +133,8 @@ def test_known_causes_of_a_failed_installation_are_explained(load_module, line, 
 
 def test_a_network_without_the_index_of_pytorch_is_not_shown_as_light_the_torchs_type_error(load_module):
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.run.job import Ended
-    from GTVAutoSegSlicer.setup.setup_part import install_failure
+    from GTVAutoSegSlicer.panel.setup_part import install_failure
+    from GTVAutoSegSlicer.run.ended import Ended
 
     lines = (
         "WARNING: Retrying after connection broken by 'NewConnectionError('Failed to establish a new connection')'",
@@ -245,8 +245,8 @@ def test_a_step_that_cannot_be_started_ends_the_installation(
 
 
 def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pytorch_extension, until, monkeypatch):
+    from GTVAutoSegSlicer.panel import setup_part
     from GTVAutoSegSlicer.run import child, job
-    from GTVAutoSegSlicer.setup import setup_part
 
     with monkeypatch.context() as patch:
         patch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
@@ -265,7 +265,7 @@ def test_a_check_that_outlives_its_end_does_not_hold_the_installation(panel, pyt
 
 def test_slicers_end_ends_a_check(panel, monkeypatch):
     import slicer
-    from GTVAutoSegSlicer.setup import setup_part
+    from GTVAutoSegSlicer.panel import setup_part
 
     monkeypatch.setattr(setup_part, "probe_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"])
     panel.ui.checkTorchButton.click()
@@ -306,7 +306,7 @@ def test_while_a_run_goes_on_nothing_can_be_installed(panel, pytorch_extension, 
 
 @pytest.mark.parametrize("code", ["memory", "disk"])
 def test_while_pytorch_is_being_installed_no_run_starts(panel, pytorch_extension, until, code):
-    from GTVAutoSegSlicer.run.failures import Failure
+    from GTVAutoSegSlicer.failures import Failure
 
     add_ct()
     panel._show_failure(Failure(code, "it failed"))

@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..run.failures import Failure
+from ..failures import Failure
 
 # A run's worker has PyTorch's files open.
 NOT_WHILE_RUNNING = {"install-torch", "reinstall-torch"}

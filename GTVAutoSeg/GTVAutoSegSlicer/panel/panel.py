@@ -10,7 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 
-from ..run.failures import Failure
+from ..failures import Failure
 from ..run.job import KEPT_WORKER
 from ..run.work import Outcome
 from ..scene.export.candidates import candidates
@@ -18,7 +18,6 @@ from ..scene.record.audit import note_run
 from ..scene.views import open_in_segment_editor, show_segment
 from ..setup.diagnostics import diagnostics
 from ..setup.first_step import first_step
-from ..setup.setup_part import SetupPart
 from .device_part import DevicePart
 from .failure_card import FailureCard
 from .learning.learning import Learning, LearningHost
@@ -29,9 +28,10 @@ from .review.approve_part import ApprovePart
 from .review.export_part import ExportPart
 from .running.log_part import LogPart
 from .running.runs import Runs, RunsHost
+from .setup_part import SetupPart
 from .shown import Shown
 from .steering.history_part import HistoryPart
-from .steering.steering import Host, Steering
+from .steering.steering import Steering, SteeringHost
 
 
 class Panel(VTKObservationMixin):
@@ -127,8 +127,8 @@ class Panel(VTKObservationMixin):
             update=self._update,
         )
 
-    def _steering_host(self) -> Host:
-        return Host(
+    def _steering_host(self) -> SteeringHost:
+        return SteeringHost(
             self.history.add,
             show_text=self._say,
             segment=lambda slices: self.runs.segment(slices),

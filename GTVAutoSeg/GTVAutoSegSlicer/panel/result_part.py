@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.cascade.completion.complete import COMPLETER
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
 
-from ..run.failures import Failure
+from ..failures import Failure
 from ..run.run import Outcome
 from ..scene.history import Undo
 from ..scene.steering.change import Change

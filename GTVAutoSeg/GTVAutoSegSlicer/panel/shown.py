@@ -9,7 +9,7 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ..scene.ct_voxels import CtVoxels
+from ..run.ct_voxels import CtVoxels
 from ..scene.ownership import belongs_to, our_segments, reference_volume
 from .model_part import ModelPart
 

@@ -19,15 +19,15 @@ from GTVAutoSegLib.training.data.collected.case import Provenance
 from GTVAutoSegLib.training.data.collected.collect import Collected
 from GTVAutoSegLib.training.data.collected.request import CollectWish
 
+from ..failures import Failure, not_valid
 from ..scene.ct_identity import dicom_origin
-from ..scene.ct_voxels import make_known
 from ..scene.files import check_ct
 from ..scene.history import Undo
 from ..scene.ownership import is_made_on, tag
 from ..scene.record.approval import approval_of, lapse_of
 from ..scene.steering.change import Change
 from ..scene.steering.steps import segment_box
-from .failures import Failure, not_valid
+from .ct_voxels import make_known
 from .request import CtWork
 from .run_folder import RunFolder
 from .work import Found, report_of

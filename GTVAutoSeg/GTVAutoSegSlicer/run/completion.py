@@ -24,12 +24,12 @@ from GTVAutoSegLib.system.tags import (
     PROBABILITY_TAG,
 )
 
+from ..failures import not_valid
 from ..scene.files import check_ct, read_mask, volume_of
 from ..scene.history import Undo
 from ..scene.steering.change import Change
 from ..scene.steering.mine import areas, fingerprints
 from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
-from .failures import not_valid
 from .request import CtWork
 from .run_folder import RunFolder
 from .work import Found, report_of

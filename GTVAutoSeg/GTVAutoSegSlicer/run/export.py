@@ -18,10 +18,10 @@ from GTVAutoSegLib.report.export.exported import Exported
 from GTVAutoSegLib.report.export.order import Order, OrderedSegment
 from GTVAutoSegLib.system.files import temporary_folder
 
+from ..failures import Failure
 from ..scene.export.candidates import Choice
 from ..scene.export.ordering import ct_for, order_of
 from ..scene.ownership import stored
-from .failures import Failure
 from .run_folder import RunFolder
 from .work import Outcome, report_of
 

@@ -10,7 +10,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from GTVAutoSegLib.errors import RunError
 
 from . import python_slicer
 from .child import Child
+from .ended import Ended
 
 KEPT_LINES = 200
 # A batch on a slow CPU can take longer than anybody wants to wait for a cancel.
@@ -32,26 +32,6 @@ KILL_S = 4.0
 CANCELLED = 130
 # Done, unsuitable input, cancelled: the worker itself is well. After anything else the next run gets a fresh one.
 WELL = {0, 2, CANCELLED}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a job ended.
-
-    Attributes:
-        exit_code: of the process, or the one it reported for the request; negative when a signal ended it on Linux
-            and macOS.
-        result: the last "result" event, or None.
-        error: the last "error" event, or None.
-        cancelled: the parent asked for the end.
-        lines: the last lines that were no events: standard error, and whatever else was printed.
-    """
-
-    exit_code: int
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-    cancelled: bool
-    lines: tuple[str, ...]
 
 
 class Job:

@@ -24,6 +24,7 @@ from GTVAutoSegLib.model.bundle import Bundle
 from GTVAutoSegLib.system.tags import AUTOMATIC_TAG, CT_VOXELS, MASK_TAG
 from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
 
+from ..failures import CANCELLED, Failure, not_valid
 from ..scene.ct_identity import is_dicom, remember
 from ..scene.files import check_ct, holds, read_mask, volume_of, write_ct
 from ..scene.history import Undo
@@ -34,7 +35,6 @@ from ..scene.steering.evidence import Evidence
 from ..scene.steering.mine import left_tags
 from ..scene.steering.steps import change_segment, mine_of_segment, segment_box
 from .background import Background
-from .failures import CANCELLED, Failure, not_valid
 from .run_folder import RunFolder
 from .work import Found, Outcome, report_of
 

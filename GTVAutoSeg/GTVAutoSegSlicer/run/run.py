@@ -10,9 +10,10 @@ import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
+from ..failures import Failure
 from .background import Background, Ongoing
-from .failures import Failure, failure_of
-from .job import KEPT_WORKER, Ended
+from .ended import Ended, failure_of
+from .job import KEPT_WORKER
 from .run_folder import RunFolder
 from .work import Outcome, Request
 

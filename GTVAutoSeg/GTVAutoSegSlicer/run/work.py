@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 from GTVAutoSegLib.images.masks.stored import Box
 from GTVAutoSegLib.system.settings import parse_settings
 
+from ..failures import Failure, not_valid
 from ..scene.history import Undo
 from ..scene.steering.change import Change
-from .failures import Failure, not_valid
 from .run_folder import RunFolder
 
 

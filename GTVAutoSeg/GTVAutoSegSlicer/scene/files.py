@@ -17,7 +17,7 @@ from GTVAutoSegLib.images.masks.structure import mask_sha256
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.model.bundle import read_bundle
 
-from ..run.failures import Failure, not_valid
+from ..failures import Failure, not_valid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 NRRD_TYPES = {"float32": "float", "float64": "double"}

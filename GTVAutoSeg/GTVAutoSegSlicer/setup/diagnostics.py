@@ -14,8 +14,8 @@ import GTVAutoSegLib
 from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.model.bundle import read_bundle
 
+from ..failures import NAMING_CODES, Failure
 from ..models import bundle_paths, chosen_folder
-from ..run.failures import NAMING_CODES, Failure
 
 
 def diagnostics(device: str, probe: dict[str, Any] | None, failure: Failure | None, log: str) -> str:

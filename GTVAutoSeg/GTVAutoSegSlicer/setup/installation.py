@@ -13,9 +13,9 @@ from pathlib import Path
 
 import slicer
 
+from ..failures import Failure
 from ..resources import resource_path
 from ..run import python_slicer
-from ..run.failures import Failure
 from . import torch_remains
 
 # Slicer's own packages, which its other modules rely on in just these versions.

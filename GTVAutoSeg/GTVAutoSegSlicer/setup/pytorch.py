@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..failures import Failure
 from ..run import python_slicer
-from ..run.failures import Failure, failure_of
-from ..run.job import Ended
+from ..run.ended import Ended, failure_of
 
 
 def probe_command() -> list[str]:

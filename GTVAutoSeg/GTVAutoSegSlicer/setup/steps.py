@@ -9,7 +9,8 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 from ..run import python_slicer
 from ..run.background import Ongoing
 from ..run.child import Child
-from ..run.job import Ended, Job
+from ..run.ended import Ended
+from ..run.job import Job
 
 
 class Steps(Ongoing):

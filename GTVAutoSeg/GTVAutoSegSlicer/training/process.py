@@ -12,11 +12,12 @@ from typing import Any
 
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
 
+from ..failures import Failure
 from ..run import python_slicer
 from ..run.background import Ongoing
 from ..run.child import Child
-from ..run.failures import Failure, failure_of
-from ..run.job import Ended, Job
+from ..run.ended import Ended, failure_of
+from ..run.job import Job
 from .folder import TrainingEnd, TrainingFolder
 
 STOPPED = "The training was stopped; what was trained is kept, and Resume goes on."

@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.report.record.audit import COLLECT
 from GTVAutoSegLib.training.data.collected.collect import ADDED, REPLACED
 
+from ...failures import Failure
 from ...run.collecting import CollectRequest
-from ...run.failures import Failure
 from ...run.run import Outcome
 from ...scene.record.approval import approval_of
 from ...scene.record.audit import note

@@ -8,8 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ...failures import Failure
 from ...run.collecting import CollectRequest
-from ...run.failures import Failure
 from ...run.run import Outcome
 from ...training.folder import TrainingFolder, last_training
 from ...training.places import chosen_dataset, trainings_folder

@@ -14,8 +14,8 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
-from ...run.failures import Failure, failure_of
-from ...run.job import Ended
+from ...failures import Failure
+from ...run.ended import Ended, failure_of
 from ...training.folder import TrainingFolder
 from ...training.process import Estimate, Training
 from ..widgets import confirmed

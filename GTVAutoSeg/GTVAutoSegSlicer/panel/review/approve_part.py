@@ -14,8 +14,8 @@ from slicer.util import VTKObservationMixin
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.report.record.approval import Approval
 
+from ...failures import Failure
 from ...run.background import Background
-from ...run.failures import Failure
 from ...scene.record.approval import Asked, approval_of, ask_to_approve, lapse_of, withdraw_segment
 
 

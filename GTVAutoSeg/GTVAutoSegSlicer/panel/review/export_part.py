@@ -16,7 +16,7 @@ from GTVAutoSegLib.report.export.exported import Exported, Region
 from GTVAutoSegLib.report.record.audit import EXPORT
 from GTVAutoSegLib.report.record.edits import describe_edit
 
-from ...run.failures import Failure
+from ...failures import Failure
 from ...run.work import Outcome
 from ...scene.export.candidates import candidates
 from ...scene.record.audit import note

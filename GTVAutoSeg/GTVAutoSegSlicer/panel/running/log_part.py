@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...run.failures import NAMING_CODES
+from ...failures import NAMING_CODES
 
 
 class LogPart:

@@ -15,15 +15,15 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.images.segment_info import is_gtv
 
-from ...run.failures import Failure
+from ...failures import Failure
 from ...run.run import Run
 from ...run.work import Outcome
 from ...scene.files import doubts_before
 from ...scene.ownership import our_segments
-from ...setup.setup_part import SetupPart
 from ..failure_card import FailureCard
 from ..model_part import ModelPart
 from ..review.export_dialog import Wanted
+from ..setup_part import SetupPart
 from ..shown import Shown
 from ..steering.steering import Steering
 from .log_part import LogPart

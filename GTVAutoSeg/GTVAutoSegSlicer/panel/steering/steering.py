@@ -36,7 +36,7 @@ EVENTS = ("SourceRepresentationModified", "SegmentAdded", "SegmentRemoved", "Seg
 
 
 @dataclass(frozen=True)
-class Host:
+class SteeringHost:
     """What steering asks of the panel.
 
     Attributes:
@@ -64,7 +64,7 @@ class Steering(VTKObservationMixin):
         host: what it asks of the panel.
     """
 
-    def __init__(self, ui: Any, host: Host) -> None:
+    def __init__(self, ui: Any, host: SteeringHost) -> None:
         VTKObservationMixin.__init__(self)
         self._ui, self._host = ui, host
         self._parameters: Any = None

@@ -11,10 +11,10 @@ import slicer
 from GTVAutoSegLib.system.tags import CT_TAG, CT_VOXELS
 from GTVAutoSegLib.training.data.imports.voxels import voxels_sha256
 
-from ..run.background import Background
-from .ct_identity import OF_VOXELS, is_dicom, remember
-from .files import is_grey, volume_of
-from .ownership import tag
+from ..scene.ct_identity import OF_VOXELS, is_dicom, remember
+from ..scene.files import is_grey, volume_of
+from ..scene.ownership import tag
+from .background import Background
 
 
 class CtVoxels:

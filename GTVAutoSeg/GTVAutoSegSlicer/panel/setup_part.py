@@ -11,14 +11,15 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
 
-from ..panel.failure_card import FailureCard
-from ..panel.running.log_part import LogPart
-from ..panel.widgets import confirmed
-from ..run.failures import Failure, was_killed
-from ..run.job import KEPT_WORKER, Ended
-from .installation import KEPT, Installation
-from .pytorch import extension_is_there, probe_answer, probe_command
-from .steps import Steps
+from ..failures import Failure
+from ..run.ended import Ended, was_killed
+from ..run.job import KEPT_WORKER
+from ..setup.installation import KEPT, Installation
+from ..setup.pytorch import extension_is_there, probe_answer, probe_command
+from ..setup.steps import Steps
+from .failure_card import FailureCard
+from .running.log_part import LogPart
+from .widgets import confirmed
 
 # Set while Slicer restarts for the PyTorch extension.
 CONTINUE_SETTING = "GTVAutoSeg/ContinueInstallingPyTorch"

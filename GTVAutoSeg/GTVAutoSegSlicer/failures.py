@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
 
 from GTVAutoSegLib.errors import GTVAutoSegError, RunError
-
-from .job import Ended
 
 EXIT_CODES = {
     "input": 2,
@@ -24,11 +21,6 @@ EXIT_CODES = {
 NAMING_CODES = {"input", "transform", "segment", "no-dicom", "export"}
 
 CANCELLED = "The run was cancelled; the scene is as it was."
-
-# From here on an exit code means that a signal, or Windows, ended the process.
-FIRST_SIGNAL_CODE = 128
-# An installed PythonSlicer is a launcher: when the Python below it is ended from outside it says so and ends with 1.
-LAUNCHERS_WORDS, LAUNCHERS_CODE = "exit abnormally", 1
 
 
 class Failure(GTVAutoSegError):
@@ -64,46 +56,6 @@ class Failure(GTVAutoSegError):
         return cls("internal", message, details="".join(traceback.format_exception(error)))
 
 
-def failure_of(ended: Ended) -> Failure | None:
-    """Why a child process gave no result; None when it gave one.
-
-    A result counts only together with exit code 0.
-    """
-    if ended.cancelled:
-        return Failure("cancelled", CANCELLED)
-    details = _details(ended)
-    if ended.error is not None:
-        return Failure(ended.error["code"], ended.error["message"], details=details)
-    if ended.exit_code == 0 and ended.result is not None:
-        return None
-    if was_killed(ended):
-        return Failure(
-            "killed",
-            "The operating system ended the run before it was done, most often because memory ran out; "
-            "close other programs and run again.",
-            details=details,
-        )
-    return Failure(
-        "internal",
-        f"The run ended with exit code {ended.exit_code} and without a result; expected a result and exit code 0.",
-        details=details,
-    )
-
-
-def was_killed(ended: Ended) -> bool:
-    """Whether a child process was ended from outside, as by an operating system that is short of memory."""
-    if ended.exit_code < 0 or ended.exit_code >= FIRST_SIGNAL_CODE:
-        return True
-    has_launchers_words = any(LAUNCHERS_WORDS in line for line in ended.lines)
-    return ended.exit_code == LAUNCHERS_CODE and ended.result is None and has_launchers_words
-
-
 def not_valid(reason: str) -> RunError:
     """The error for a result file that does not hold what the run reported."""
     return RunError(f"the result cannot be used: {reason}; run again, and report it if it happens again")
-
-
-def _details(ended: Ended) -> str:
-    error: dict[str, Any] = ended.error or {}
-    parts = [error.get("details", ""), "\n".join(ended.lines), f"exit code {ended.exit_code}"]
-    return "\n\n".join(part for part in parts if part)
