@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from ..images.masks.structure import ALGORITHMS
+from ..system.names import counted
 from .options import add_contours
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _say(
         taken = f" (called so because {one.segment.name} is there already)" if name != one.segment.name else ""
         how = f", {one.algorithm}" if one.algorithm else ""
         changed = f"; {describe_edit(edit)}" if edit else ""
-        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {count} slices{how}{changed}")
+        print(f"{name}{taken}: {volume_ml(one.mask, volume):.2f} mL on {counted(count, 'slice')}{how}{changed}")
     if kept:
         print(f"kept as they are: {', '.join(roi.name for roi in kept)}")
     size = arguments.output.stat().st_size / 1024

@@ -24,6 +24,7 @@ from ..model.info import NetworkInfo
 from ..networks import COMPLETERS, build_network
 from ..system.files import make_folder, sha256_of, write_json
 from ..system.json_text import read_json
+from ..system.names import counted
 from ..system.resources import read_json_settings, resource_folders
 from .checkpoint import check_untouched, is_finished, load_state, write_halved
 from .configuration import comparable
@@ -139,7 +140,8 @@ def train_completer(
     with engine.rank_zero_first():
         _begin(task, data, folder, resume)
     for part in data:
-        reporter.say(f"{part.name}: {len(part.training)} tumours to learn from, {len(part.validation)} to choose on")
+        taught = counted(len(part.training), "tumour")
+        reporter.say(f"{part.name}: {taught} to learn from, {len(part.validation)} to choose on")
     arguments = {"in_channels": CHANNELS, "width": task.width}
     job = Job(
         stage=Stage(KIND, FIGURE, pixel_target),

@@ -16,6 +16,7 @@ from ..model.stages import CascadeStage
 from ..system.files import make_folder
 from ..system.leftovers import FILE_PREFIX
 from ..system.lock import locked
+from ..system.names import counted
 from ..system.progress import stopping
 from .checkpoint import check_untouched
 from .configuration import FILE as CONFIGURATION
@@ -63,7 +64,8 @@ def train(run: Run, engine: Engine, reporter: Reporter) -> Path | None:
         {case.name for case in stored} - {name for fold in folds for name in fold.training + fold.validation}
     )
     if left_out:
-        reporter.say(f"{len(left_out)} cases are in none of the folds that {run.dataset} brings: {', '.join(left_out)}")
+        count = counted(len(left_out), "case")
+        reporter.say(f"{count} in none of the folds that {run.dataset} brings: {', '.join(left_out)}")
     cases = {case.name: case for case in stored}
     plans = plan_networks(run, chosen_folds(run, folds), {case.name: case.abnormal for case in stored})
     reporter.begin(plans)
@@ -191,5 +193,5 @@ def _describe(stored: Sequence[StoredCase]) -> str:
     empty = sum(not any(case.abnormal) for case in stored)
     slices = sum(len(case.abnormal) for case in stored)
     abnormal = sum(sum(case.abnormal) for case in stored)
-    text = f"{len(stored)} cases, {slices} slices, {abnormal} of them with tumour"
-    return text + (f"; {empty} cases without any tumour" if empty else "")
+    text = f"{counted(len(stored), 'case')}, {counted(slices, 'slice')}, {abnormal} of them with tumour"
+    return text + (f"; {counted(empty, 'case')} without any tumour" if empty else "")

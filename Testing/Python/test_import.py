@@ -152,7 +152,7 @@ def test_a_bad_patient_is_reported_and_the_others_go_on(tmp_path, capsys):
 
     assert [path.name for path in (tmp_path / "set").glob("[!.]*")] == [case_of(good)]
     output = capsys.readouterr()
-    assert output.out.splitlines()[-1] == f"1 cases in {tmp_path / 'set'}, 5 failed"
+    assert output.out.splitlines()[-1] == f"1 case in {tmp_path / 'set'}, 5 failed"
     assert "failed: P2: " in output.err and "lacks slices" in output.err
     assert "of which no image is below" in output.err
     assert "matches 'GTVp'; expected one of those there: 'Lung_L', 'Heart'" in output.err

@@ -253,7 +253,7 @@ def train(raw: Path, out: Path, *options: object) -> int:
 def test_several_structures_train_a_model_each_in_the_folds_of_nnunet(raw, tmp_path, capsys):
     split(raw, ("12", "0"), ("0", "12"))
     assert train(raw, tmp_path / "run", "--label", "GTVp", "--label", "2=GTVn") == 0
-    assert "1 cases are in none of the folds that" in capsys.readouterr().err
+    assert "1 case in none of the folds that" in capsys.readouterr().err
     for word, roi in (("GTVp", "GTVp"), ("GTVn", "GTVn")):
         bundle = read_bundle(tmp_path / "run" / word / f"phantom-{word.lower()}")
         assert bundle.info.task.roi == roi and bundle.info.training_data.cases == 3

@@ -197,6 +197,7 @@ def conclude(
     from ...evaluation.report import FOLDS, cases_csv, summarise_evaluation, table
     from ...model.store import record_metrics
     from ...system.files import write_json, write_text
+    from ...system.names import counted
 
     split = arguments.dataset.resolve().name
     if arguments.run is None:
@@ -204,17 +205,19 @@ def conclude(
     else:
         split += ", each case by the fold that did not learn from it"
         summary = summarise_evaluation(measurements, split, FOLDS)
+    cases = counted(summary["cases"], "case")
     written = [arguments.output / name for name in FILES]
     write_text(written[0], cases_csv(measurements))
     origin = {"bundles": {name: bundle.identity for name, bundle in bundles.items()}, "remarks": remarks}
     told = {key: value for key, value in origin.items() if value}
     write_json(written[1], {"gtvautoseg": __version__, **told, "failed": failed, **summary})
-    write_text(written[2], plot(measurements, f"{split}: {summary['cases']} cases"))
+    write_text(written[2], plot(measurements, f"{split}: {cases}"))
     if arguments.record and failed:
-        print(f"warning: {len(failed)} cases failed, so nothing was recorded in the model", file=sys.stderr)
+        what = counted(len(failed), "case")
+        print(f"warning: {what} failed, so nothing was recorded in the model", file=sys.stderr)
     elif arguments.record:
         written.append(record_metrics(arguments.model[0], summary["metrics"]))
-    print(f"{split}: {summary['cases']} cases, mean and standard deviation")
+    print(f"{split}: {cases}, mean and standard deviation")
     print(table(summary))
     for remark in remarks:
         print(f"note: {remark}")

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...system.names import counted
 from ..options import SOME_FAILED
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def conclude(outcomes: Sequence[Outcome], tree: DicomTree, dataset: Path) -> int
     """Print the sum and give the exit code."""
     done = [outcome for outcome in outcomes if outcome.case is not None]
     failed = len(outcomes) - len(done) + len(tree.problems)
-    parts = [f"{len(done)} cases in {dataset}"]
+    parts = [f"{counted(len(done), 'case')} in {dataset}"]
     empty = sum(outcome.empty for outcome in done)
     if empty:
         parts.append(f"{empty} of them with an empty label (normal patients)")

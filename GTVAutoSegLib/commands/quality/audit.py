@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ...errors import InputError
+from ...system.names import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,4 +35,4 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{path} has no record with the hash {arguments.head}; expected it, so records were taken off its end"
         )
-    print(f"{len(trail.records)} records, none altered; hash of the last: {trail.head}")
+    print(f"{counted(len(trail.records), 'record')}, none altered; hash of the last: {trail.head}")

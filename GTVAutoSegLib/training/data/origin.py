@@ -18,6 +18,7 @@ from ...model.completer import CompleterBundle
 from ...model.info import ModelInfo
 from ...system.files import sha256_of
 from ...system.json_text import read_json
+from ...system.names import counted
 from ...system.resources import resource_folders
 from .collected.case import read_collected
 from .dataset import read_patients
@@ -101,7 +102,8 @@ def _counted(dataset: Path) -> str:
     names = [case.name for case in read_dataset(dataset)[0]]
     patients = len(set(read_patients(dataset, names).values()))
     root = _root(dataset)
-    text = f"{len(names)} cases of {patients} patients in the data set '{root.resolve().name}'"
+    cases, people = counted(len(names), "case"), counted(patients, "patient")
+    text = f"{cases} of {people} in the data set '{root.resolve().name}'"
     collected = len(read_collected(root).keys() & set(names))
     return text + (f", {collected} of them collected from outlines that people approved or accepted" * bool(collected))
 
