@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pydicom
 import pytest
@@ -12,6 +14,8 @@ from structure_sets import GTV, SEGMENT, blobs, ct, read_back, write_rtstruct
 from GTVAutoSegLib.errors import InputError
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
 from GTVAutoSegLib.images.dicom.series import read_dicom_series
+from GTVAutoSegLib.images.dicom.structures.writer import review_set
+from GTVAutoSegLib.images.masks.structure import Review
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 
@@ -55,6 +59,31 @@ def test_names_in_a_structure_set_survive_a_change_of_its_character_set(tmp_path
     write_rtstruct(blobs(1), volume, tmp_path / "new.dcm", SegmentInfo("肿瘤"), base=tmp_path / "base.dcm")
     assert [roi.name for roi in read_structure_set(tmp_path / "new.dcm").rois] == ["Herz größer", "肿瘤"]
     assert pydicom.dcmread(tmp_path / "new.dcm").PatientName == "Müller^Jörg"
+
+
+@pytest.mark.parametrize(
+    ("element", "damaged"),
+    [
+        (b"\x06\x30\x82\x00\x02\x00\x00\x001 ", b"\x06\x30\x82\x00\x02\x00\x00\x00x "),  # ObservationNumber
+        (b"\x06\x30\x02\x00", b"\x02\x00\x02\x00"),  # StructureSetLabel as a group that only begins a file
+    ],
+)
+def test_a_structure_set_whose_damage_shows_late_is_refused_and_nothing_is_left(tmp_path, element, damaged):
+    volume, base = ct(tmp_path / "ct"), tmp_path / "base.dcm"
+    write_rtstruct(blobs(), volume, base, SEGMENT)
+    content = base.read_bytes()
+    assert content.count(element) == 1
+    base.write_bytes(content.replace(element, damaged))
+    with pytest.raises(InputError, match="damaged"):
+        write_rtstruct(blobs(1), volume, tmp_path / "new.dcm", SEGMENT, base=base)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base.dcm", "ct"]
+
+
+@pytest.mark.parametrize("review", [None, Review("Meyer^Anna", datetime(2026, 11, 28, 10))])
+def test_a_disk_that_refuses_a_reviewed_set_is_no_fault_of_the_set(tmp_path, review):
+    write_rtstruct(blobs(), ct(tmp_path / "ct"), tmp_path / "rt.dcm", SEGMENT)
+    with pytest.raises(FileNotFoundError):
+        review_set(tmp_path / "rt.dcm", tmp_path / "missing" / "rt.dcm", review)
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path):

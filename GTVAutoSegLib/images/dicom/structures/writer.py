@@ -71,9 +71,11 @@ def save(data: Dataset, path: Path, structures: Sequence[Structure], source: Dic
     """Save what `make_rtstruct` made, and read it back: a contour one slice off must never leave the house.
 
     Raises:
+        OSError: it cannot be written.
+        InputError: it holds values, of a set that was added to, that cannot be written.
         RunError: the regions that were added, read and filled, are not the masks voxel for voxel.
     """
-    data.save_as(path, enforce_file_format=True)
+    _write(data, path)
     rois = read_structure_set(path).rois[-len(structures) :]
     for one, roi in zip(structures, rois):
         found, _ = roi_mask([roi], source.volume)
@@ -102,7 +104,7 @@ def make_rtstruct(structures: Sequence[Structure], source: DicomSource, base: Pa
         if one.mask.shape != source.volume.array.shape:
             raise ValueError(f"the mask has shape {one.mask.shape}, expected the volume's {source.volume.array.shape}")
         check_name(one.segment.name)
-    with quiet_pydicom():
+    with quiet_pydicom() if base is None else reading(base, "RTSTRUCT"):
         data = _empty_set(source) if base is None else read_base(base, source)
         _identify(data, structures[0].segment)
         _judge(data, _review(structures) if base is None else None)
@@ -124,6 +126,7 @@ def review_set(path: Path, target: Path, review: Review | None) -> None:
 
     Raises:
         InputError: ``path`` is no structure set, or is damaged.
+        OSError: ``target`` cannot be written.
     """
     with reading(path, "RTSTRUCT"):
         data = open_structure_set(path)
@@ -137,7 +140,20 @@ def review_set(path: Path, target: Path, review: Review | None) -> None:
                 del region.ROIDescription
         for observation in data.get("RTROIObservationsSequence") or ():
             observation.ROIInterpreter = review.reviewer if review else None
-        data.save_as(target, enforce_file_format=True)
+    _write(data, target)
+
+
+def _write(data: Dataset, path: Path) -> None:
+    try:
+        with quiet_pydicom():
+            data.save_as(path, enforce_file_format=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # what pydicom raises over values of a damaged set is of many kinds
+        raise InputError(
+            "the structure set that is to be changed or added to is damaged: it holds values that cannot be written; "
+            "export or copy it again"
+        ) from error
 
 
 def check_name(name: str) -> None:
