@@ -15,6 +15,7 @@ from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..report.record.audit import now
 from ..system.lock import locked
+from ..system.names import counted
 from .case import Outcome, failure, read_case, refuse_doubts, write_or_fail
 from .cohort import Cohort
 from .correction import correct
@@ -197,8 +198,8 @@ def _one_ahead(reader: ThreadPoolExecutor, plans: Iterable[Plan]) -> Iterator[tu
 
 
 def _log_start(batch: Batch, log: IO[str]) -> None:
-    info = batch.bundle.info
-    _write(log, f"start: model {info.id} {info.version}, {len(batch.todo)} cases to do, {batch.finished} finished")
+    info, todo = batch.bundle.info, counted(len(batch.todo), "case")
+    _write(log, f"start: model {info.id} {info.version}, {todo} to do, {batch.finished} finished")
     for skipped in batch.cohort.skipped:
         _write(log, f"skipped: {skipped.what}: {skipped.reason}")
     for name, reason in batch.todo.items():

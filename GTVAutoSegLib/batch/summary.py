@@ -15,6 +15,7 @@ from ..report.record.approval import taken_back
 from ..report.record.edits import describe_edit
 from ..system.csv_text import to_csv
 from ..system.files import write_text
+from ..system.names import counted
 from .cohort import Skipped
 from .earlier import look
 from .plan import REPORT, THUMBNAIL, Plan
@@ -155,8 +156,9 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
     by_status = {status: [row for row in rows if row["status"] == status] for status in MEANING}
     badges = " ".join(badge(status, f"{len(found)} {status}") for status, found in by_status.items() if found)
     info = bundle.info
+    title = f"{info.task.roi}: {counted(len(rows), 'case')}"
     parts = [
-        f"<h1>{escape(info.task.roi)}: {len(rows)} cases</h1>",
+        f"<h1>{escape(title)}</h1>",
         *paragraphs([RESEARCH_ONLY], "notice"),
         f'<p class="counts">{badges}</p>',
         f"<p>Model {escape(info.id)}, version {escape(info.version)}. "
@@ -167,7 +169,7 @@ def _page(rows: Sequence[Row], skipped: Sequence[Skipped], bundle: Bundle) -> st
             parts += [f"<h2>{badge(status, status)} {MEANING[status]}</h2>", *_section(status, found)]
     if skipped:
         parts += ["<h2>Left aside</h2>", table([(one.what, one.reason) for one in skipped], ("what", "why"))]
-    return page(f"{info.task.roi}: {len(rows)} cases", parts, width="80em")
+    return page(title, parts, width="80em")
 
 
 def _section(status: str, rows: Sequence[Row]) -> list[str]:

@@ -24,6 +24,7 @@ from ..images.segment_info import SegmentInfo
 from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system import tags
+from ..system.names import span
 from ..system.settings import as_json, parse_settings
 
 
@@ -202,11 +203,9 @@ def sentence(record: ResultRecord) -> str:
     """What was found, in one line."""
     if record.reason:
         return f"No tumour found: {record.reason}."
-    slices = record.tumour_slices
-    where = f"{len(slices)} slices ({slices[0]} to {slices[-1]})" if len(slices) > 1 else f"slice {slices[0]}"
     extent = " x ".join(f"{length:.0f}" for length in record.extent_mm)
     return (
-        f"{record.roi}: {record.volume_ml:.1f} mL on {where}, extent {extent} mm; "
+        f"{record.roi}: {record.volume_ml:.1f} mL on {span(record.tumour_slices)}, extent {extent} mm; "
         f"{record.timings['total']:.1f} s on {record.device}"
     )
 

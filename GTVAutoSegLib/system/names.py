@@ -98,6 +98,11 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+def span(slices: Sequence[int]) -> str:
+    """Some slices as "3 slices (4 to 9)", or "slice 4"."""
+    return f"{len(slices)} slices ({slices[0]} to {slices[-1]})" if len(slices) > 1 else f"slice {slices[0]}"
+
+
 def some_of(values: Iterable[object]) -> str:
     """The first five of some values in writing, as "3, 5" or "1, 2, 3, 4, 5, ..."; a list that is cut says so."""
     first = [str(value) for value in islice(values, MOST_NAMED + 1)]

@@ -19,7 +19,16 @@ from GTVAutoSegLib.images.dicom.tree import scan
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import check_outputs
 from GTVAutoSegLib.system.files import check_writable
-from GTVAutoSegLib.system.names import LONGEST, safe_name, short_hash, some_of, tell_apart, without_paths
+from GTVAutoSegLib.system.names import (
+    LONGEST,
+    counted,
+    safe_name,
+    short_hash,
+    some_of,
+    span,
+    tell_apart,
+    without_paths,
+)
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
 CT = patient_array((6, 20, 24))
@@ -290,3 +299,8 @@ def test_sentences_are_freed_of_files_and_folders():
     assert without_paths(text, files, "case_1") == (
         "file 2 of case_1 has another size than file 1 of case_1; case_1 lacks 3 slices"
     )
+
+
+def test_one_thing_is_said_in_the_singular():
+    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
+    assert (span([4]), span((4, 7, 9))) == ("slice 4", "3 slices (4 to 9)")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ...images.segment_info import SegmentInfo
 from ...images.volume import Volume
 from ...system import tags
+from ...system.names import counted, span
 from ..result import MaskRecord, ModelRecord, measured
 from .complete import COMPLETER, Completion
 
@@ -25,13 +26,11 @@ class CompletionRecord(MaskRecord):
     @property
     def sentence(self) -> str:
         """What was completed, in one line."""
-        slices = "1 drawn slice" if len(self.drawn) == 1 else f"{len(self.drawn)} drawn slices"
         how = "by the completer" if self.method == COMPLETER else "by shape interpolation"
-        count = self.last - self.first + 1
         found = {0: "", 1: "; the {} one was found, check it", 2: "; both ends were found, check them"}[len(self.found)]
         return (
-            f"Completed from {slices} {how}: {self.volume_ml:.1f} mL on {count} slices ({self.first} to {self.last})"
-            f"{found.format(*self.found)}"
+            f"Completed from {counted(len(self.drawn), 'drawn slice')} {how}: {self.volume_ml:.1f} mL on "
+            f"{span(range(self.first, self.last + 1))}{found.format(*self.found)}"
         )
 
 

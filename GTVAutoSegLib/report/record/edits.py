@@ -12,6 +12,7 @@ from ...images.masks.structure import Structure
 from ...images.metrics import added_path_length, compare
 from ...images.placement import voxels_ml
 from ...images.volume import Volume
+from ...system.names import span
 from ...system.tags import AUTOMATIC_TAG
 
 NO_EDIT = "not edited"
@@ -100,8 +101,7 @@ def describe_edit(edit: Edit) -> str:
     """What was edited, in one line."""
     if not edit.slices:
         return NO_EDIT
-    numbers = [one.slice for one in edit.slices]
-    where = f"{len(numbers)} slices ({numbers[0]} to {numbers[-1]})" if len(numbers) > 1 else f"slice {numbers[0]}"
+    where = span([one.slice for one in edit.slices])
     return (
         f"edited on {where}: {edit.volume_before_ml:.2f} to {edit.volume_after_ml:.2f} mL, DSC {edit.dsc:.3f}, surface "
         f"Dice (2 mm) {edit.surface_dice_2mm:.3f}, {edit.added_path_length_mm:.0f} mm of outline drawn anew"
