@@ -40,7 +40,7 @@ class Difference:
         mean: over cases, of each case's mean over the folds in which both are defined.
         low: of the 95 % confidence interval, paired bootstrap (percentiles) over patients, each with all their cases.
         high: the same.
-        p: of the Wilcoxon signed-rank test of the patients' means, two-sided; 1 when no case differs.
+        p: of the Wilcoxon signed-rank test of the patients' means, two-sided; 1 when none of them differs.
         cases: that are compared.
         patients: whose they are.
     """
@@ -95,7 +95,7 @@ def compare_systems(ours: np.ndarray, theirs: np.ndarray, patients: Sequence[str
         edges = np.array([1 - CONFIDENCE, 1 + CONFIDENCE]) / 2
         means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
         low, high = (float(edge) for edge in np.quantile(means, edges))
-        p = float(stats.wilcoxon(sums / counts).pvalue) if cases.any() else 1.0
+        p = float(stats.wilcoxon(sums / counts).pvalue) if sums.any() else 1.0
     return Difference(float(cases.mean()), low=low, high=high, p=p, cases=len(cases), patients=len(sums))
 
 

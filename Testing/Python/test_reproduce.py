@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,11 @@ def test_differences_are_paired_by_case():
     same = compare_systems(theirs, theirs)
     assert (same.mean, same.low, same.high, same.p) == (0, 0, 0, 1)
     assert compare_systems(np.array([[math.nan]]), np.array([[1.0]])) is None
+    # Two patients whose CTs differ, one up and one down by as much: no warning of an undefined statistic.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        even = compare_systems(np.array([[1.0, -1.0, 2.0, -2.0]]), np.zeros((1, 4)), patients="aabb")
+    assert (even.patients, even.mean, even.p) == (2, 0, 1)
 
 
 def test_a_plan_lasts_as_long_as_its_busiest_place():
