@@ -7,6 +7,7 @@ import ast
 import re
 from functools import lru_cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -121,12 +122,18 @@ def test_every_target_of_the_makefile_that_a_page_names_is_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_imports_from_the_library_can_be_imported(page):
+def test_what_a_page_takes_from_the_library_is_there(page):
     for block in re.findall(r"^```python\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL):
-        for node in ast.walk(ast.parse(block)):
+        tree, taken = list(ast.walk(ast.parse(block))), {}
+        for node in tree:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("GTVAutoSegLib"):
-                module = import_module(node.module)
-                assert not [one.name for one in node.names if not hasattr(module, one.name)], node.module
+                taken |= {one.name: getattr(import_module(node.module), one.name) for one in node.names}
+        for node in tree:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in taken:
+                assert hasattr(taken[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in taken:
+                values = [ast.Constant(None)] * len(node.args)
+                signature(taken[node.func.id]).bind(*values, **{one.arg: None for one in node.keywords})
 
 
 def test_every_command_has_a_place_in_the_documentation():

@@ -94,6 +94,8 @@ def test_a_version_that_does_not_exist_is_named_with_those_that_do(bundles, stor
     install_model(bundles["1.0.0"])
     with pytest.raises(ModelError, match=r"has no version '3'; expected one of: 1\.0\.0 \([0-9a-f]{8}\)"):
         use_version("lung", "3")
+    with pytest.raises(ModelError, match="has no version"):  # too little of a digest to name one by
+        use_version("lung", read_bundle(bundles["1.0.0"]).digest[:3])
 
 
 def test_two_versions_of_one_number_are_told_apart_by_their_digests(bundles, store, tmp_path):

@@ -85,8 +85,10 @@ def test_a_withdrawal_given_twice_is_one_and_keeps_its_reason(capsys, approved):
     folder, _, _ = approved
     main(["approve", str(folder), *WHY])
     before = structure_set(folder).SOPInstanceUID
+    capsys.readouterr()
     assert main(["approve", str(folder), "--withdraw", "another reason"]) == 0
     assert WHY[1] in capsys.readouterr().out and structure_set(folder).SOPInstanceUID == before
+    assert json.loads((folder / "result.json").read_text())["withdrawn"]["withdrawn"]["reason"] == WHY[1]
     assert kinds(folder.parent / "audit.jsonl") == ["run", "approval", "withdrawal"]
     assert not (folder / "outdated-2.zip").exists()
 
