@@ -93,6 +93,18 @@ def test_a_segment_without_a_code_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
 
 
+@pytest.mark.parametrize("name", ["gtv.seg.dcm", "gtv.dcm"])
+def test_a_header_whose_damage_shows_late_is_said_in_a_sentence(tmp_path, name):
+    volume = ct(tmp_path / "ct", PatientSex="F")
+    first, sex = volume.dicom_files[0], b"\x10\x00\x40\x00CS"
+    content = first.read_bytes()
+    assert content.count(sex) == 1
+    first.write_bytes(content.replace(sex, b"\x10\x00\x40\x00C "))
+    with pytest.raises(InputError, match="damaged|not as the standard says"):
+        write_mask(tumour(), volume, tmp_path / name, SEGMENT)
+    assert [path.name for path in tmp_path.iterdir()] == ["ct"]
+
+
 def test_a_header_that_highdicom_refuses_is_said_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"ct cannot be the source of a DICOM segmentation: .*write \.seg\.nrrd"):
         write_mask(tumour(), ct(tmp_path / "ct", PatientSex="X"), tmp_path / "gtv.seg.dcm", SEGMENT)

@@ -11,7 +11,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
-from ...errors import InputError
+from ...errors import GTVAutoSegError, InputError
 from ...system.tags import VERSION_TAG
 from ..masks.structure import Structure
 from .codes import ARTIFICIAL_INTELLIGENCE, Code, segment_codes
@@ -59,12 +59,12 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
     described = [_description(number, one) for number, one in enumerate(structures, start=1)]
     masks = [(one.mask > 0).astype(np.uint8) for one in structures]
     versions: Any = software_versions(segment)  # highdicom wants a tuple, which pydicom refuses
-    # Texts are put in afterwards as they are: highdicom takes not all character sets that there are.
-    images = [without_texts(read_without_pixels(header.path)) for header in source.slices]
-    for image in images:
-        fill_empty(image)
     try:
         with quiet_pydicom():
+            # Texts are put in afterwards as they are: highdicom takes not all character sets that there are.
+            images = [without_texts(read_without_pixels(header.path)) for header in source.slices]
+            for image in images:
+                fill_empty(image)
             data: Dataset = highdicom.seg.Segmentation(
                 source_images=images,
                 pixel_array=masks[0] if len(masks) == 1 else np.stack(masks, axis=-1),
@@ -81,7 +81,9 @@ def make_dicom_seg(structures: Sequence[Structure], source: DicomSource) -> Data
                 content_label="SEGMENTATION",
                 series_description=series_description(segment),
             )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (GTVAutoSegError, MemoryError):
+        raise
+    except Exception as error:  # what pydicom and highdicom raise over damaged values is of many kinds
         raise InputError(
             f"{source} cannot be the source of a DICOM segmentation: something that it takes from the CT's headers is "
             "missing there, or is not as the standard says; export the series again, or write .seg.nrrd"

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ...system.tags import MODEL_TAG, VERSION_TAG
 from ..segment_info import SegmentInfo
 from ..volume import Volume
-from .dataset import open_dataset, quiet_pydicom, reading
+from .dataset import open_dataset, reading
 from .headers import SliceHeader, read_header
 from .series import DIRECTION_TOLERANCE, POSITION_TOLERANCE_MM, SPACING_TOLERANCE
 from .text import carried_over
@@ -81,10 +81,10 @@ class DicomSource:
         return self.volume.source
 
     def patient_and_study(self) -> Dataset:
-        """Attributes of patient and study, as the first slice has them, with its character set."""
+        """Attributes of patient and study, as the first slice has them, with its character set; raises InputError."""
         header = read_without_pixels(self.slices[0].path)
         data = Dataset()
-        with quiet_pydicom():
+        with reading(self.slices[0].path):
             for name in _COPIED:
                 if name in header:
                     data[name] = carried_over(header, name)
