@@ -1,4 +1,4 @@
-"""Finding the CTs of a batch: folders, DICOM trees, tables; what is skipped and why; names that fit and hide."""
+"""Finding the CTs of a batch: folders, DICOM trees, tables; what is skipped and why."""
 
 from __future__ import annotations
 
@@ -20,14 +20,7 @@ from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import check_outputs
 from GTVAutoSegLib.system.files import check_writable
 from GTVAutoSegLib.system.names import (
-    LONGEST,
-    counted,
-    safe_name,
     short_hash,
-    some_of,
-    span,
-    tell_apart,
-    without_paths,
 )
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
@@ -258,49 +251,3 @@ def test_a_table_that_is_none_is_refused(tmp_path, content, words):
 def test_an_input_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(InputError, match="neither a folder nor a .csv table"):
         find_cohort(tmp_path / "gone")
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ('a/b:c*?"<>|d\\e\n', "a_b_c_d_e"),
-        ("..", ""),
-        ("con", "_con"),
-        ("LPT1.nrrd", "_LPT1.nrrd"),
-        ("-rf +x. ", "rf_+x"),
-        ("空 间", "空_间"),
-        ("Mu\u0308ller", "Müller"),
-        ("bad\udcff", "bad"),
-    ],
-)
-def test_names_are_safe_on_every_file_system(text, name):
-    assert safe_name(text) == name
-
-
-def test_a_long_name_is_cut_and_stays_unique():
-    one, other = safe_name("空" * 200 + "a"), safe_name("空" * 200 + "b")
-    assert one != other and len(one.encode()) <= LONGEST and one.startswith("空空")
-
-
-def test_names_that_differ_by_case_only_are_told_apart_whatever_else_is_there():
-    names = tell_apart(["P1", "p1", "q"], ["x", "y", "z"])
-    assert len({name.casefold() for name in names}) == 3 and names[2] == "q"
-    assert tell_apart(["p1", "P1"], ["y", "x"]) == [names[1], names[0]]
-
-
-def test_a_list_in_a_sentence_that_is_cut_short_says_so():
-    assert (some_of([]), some_of([3, 5]), some_of("abcde")) == ("", "3, 5", "a, b, c, d, e")
-    assert some_of(iter(range(6))) == "0, 1, 2, 3, 4, ..."
-
-
-def test_sentences_are_freed_of_files_and_folders():
-    files = ("/in/Müller^Hans/ct/IM_0001.dcm", "/in/Müller^Hans/ct/IM_0002.dcm", "/in/Müller^Hans/ct/3")
-    text = "/in/Müller^Hans/ct/IM_0002.dcm has another size than IM_0001.dcm; /in/Müller^Hans/ct lacks 3 slices"
-    assert without_paths(text, files, "case_1") == (
-        "file 2 of case_1 has another size than file 1 of case_1; case_1 lacks 3 slices"
-    )
-
-
-def test_one_thing_is_said_in_the_singular():
-    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
-    assert (span([4]), span((4, 7, 9))) == ("slice 4", "3 slices (4 to 9)")
