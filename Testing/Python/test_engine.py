@@ -17,7 +17,7 @@ from GTVAutoSegLib.system.settings import PreprocessSettings
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.slice_store import build_store
 from GTVAutoSegLib.training.data.slices import SliceSet
-from GTVAutoSegLib.training.engine.engine import PRECISIONS, make_engine
+from GTVAutoSegLib.training.engine.engine import PRECISIONS, make_engine, resolve_precision
 from GTVAutoSegLib.training.loop import Job, fit
 from GTVAutoSegLib.training.presets import TrainSettings
 from GTVAutoSegLib.training.progress.monitor import Monitor
@@ -137,3 +137,8 @@ def test_with_what_slicer_brings_a_model_is_trained_resumed_and_evaluated(data, 
     assert (tmp_path / "evaluation" / "metrics.json").is_file()
     assert (tmp_path / "evaluation" / "evaluation.svg").is_file()
     assert slicer("samples", task, data, tmp_path / "out.png").returncode == 0
+
+
+def test_nobody_who_did_not_ask_trains_in_bfloat16_on_a_cpu():
+    cpu = torch.device("cpu")
+    assert [resolve_precision(cpu, one) for one in ("auto", "fp32", "bf16")] == ["fp32", "fp32", "bf16"]
