@@ -207,7 +207,7 @@ def read_probability(path: str | Path) -> Probability:
     path = Path(path)
     try:
         with reading_image():
-            image = opened(str(path)).Execute()
+            image = opened(str(path), "NrrdImageIO").Execute()
         facts = parse_json(image.GetMetaData(HEADER))
         values = sitk.GetArrayFromImage(image)
         found = Probability(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,12 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
         RunError: it is damaged.
     """
     path = folder / LOG
+    if not os.path.lexists(path):
+        return []
     try:
-        return [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    except ValueError as error:
+        history = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if not all(isinstance(record, dict) for record in history):
+            raise ValueError("a line of it is no JSON object")
+        return history
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged ({error}); delete {folder} to train this network anew") from error

@@ -7,6 +7,7 @@ bundle, named as the completer.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -212,8 +213,8 @@ def _begin(task: CompleterTask, data: Sequence[DividedData], folder: Path, resum
         check_untouched(folder / FOLDER, folder)
     path = folder / RUN
     try:
-        before = read_json(path) if path.exists() else ours
-    except ValueError as error:
+        before = read_json(path) if os.path.lexists(path) else ours
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); train into another folder") from error
     if comparable(before) != comparable(ours):
         raise InputError(f"{folder} belongs to another training; give another folder, or the same data and settings")

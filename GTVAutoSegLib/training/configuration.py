@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -100,7 +101,7 @@ def check_configuration(folder: Path, ours: Configuration) -> None:
     Raises:
         InputError: it has another one, the first difference named, or a damaged one.
     """
-    if not (folder / FILE).exists():
+    if not os.path.lexists(folder / FILE):
         return
     difference = _difference(comparable(asdict(read_configuration(folder))), comparable(asdict(ours)))
     if difference is not None:

@@ -185,6 +185,18 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing_half(tmp_path):
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["hashes.json"]
 
 
+@pytest.mark.parametrize("damaged", ["{", "[1]", '{"PATH": 1}', '{"PATH": [1, 2]}', '{"PATH": [SIZE, TIME]}'])
+def test_a_damaged_note_of_the_files_hashes_only_costs_time(tmp_path, damaged):
+    cases = find_cases(write_dataset(tmp_path / "data", 1))
+    (first,) = build_store(cases, SETTINGS, tmp_path / "store")
+    status = cases[0].image.stat()
+    for word, value in (("PATH", cases[0].image.resolve()), ("SIZE", status.st_size), ("TIME", status.st_mtime_ns)):
+        damaged = damaged.replace(word, str(value))
+    (tmp_path / "store" / "hashes.json").write_text(damaged)
+    (again,) = build_store(cases, SETTINGS, tmp_path / "store")
+    assert again.folder == first.folder
+
+
 def test_a_label_on_another_grid_is_named(tmp_path):
     folder = write_case(tmp_path / "data" / "shifted", 0)
     array = sitk.GetArrayFromImage(sitk.ReadImage(folder / "label.nii.gz"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +98,12 @@ def keep_split(folder: Path, test: Sequence[StoredCase], folds: Sequence[Fold], 
     }
     ours = json.loads(json.dumps(content))
     path = folder / FILE
-    if path.is_file():
+    if os.path.lexists(path):
         try:
             theirs = read_json(path)
             shared = theirs["folds"].keys() & ours["folds"].keys()
             same = theirs["test"] == ours["test"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged ({error!r}); put back a copy of it, or give another folder") from error
         if not same or any(theirs["folds"][name] != ours["folds"][name] for name in shared):
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,11 +62,11 @@ class LogMonitor(Monitor):
         self.last = self.clock()
 
     def _spent(self) -> float:
-        if not self.file.is_file():
+        if not os.path.lexists(self.file):
             return 0.0
         try:
             return float(self.file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.file} is damaged ({error}); delete it, and the table tells only the time from now on, or "
                 f"delete {self.file.parent} to train this network anew"

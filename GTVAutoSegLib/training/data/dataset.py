@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_patients(root: Path, names: Iterable[str]) -> dict[str, str]:
     patients = {name: name for name in names}
     raw = raw_folder(root)
     path = (root if raw is None else raw.root) / PATIENTS
-    if not path.is_file():
+    if not os.path.lexists(path):
         return patients
     listed = read_patient_list(path)
     if raw is not None:  # of its training and test cases

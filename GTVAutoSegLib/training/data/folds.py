@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,14 +133,14 @@ def load_folds(folder: Path, abnormal: Abnormal, count: int, seed: int, patients
     """The folds of a run: those of ``folds.json`` if it is there (users may put their own), else new ones.
 
     Raises:
-        InputError: the file's folds do not hold every case once, or divide a patient.
+        InputError: the file cannot be read, or its folds do not hold every case once, or divide a patient.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return as_folds(make_folds(abnormal, count, seed, patients), abnormal)
     try:
         folds = [[str(name) for name in fold] for fold in read_json(path)["folds"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a list of folds ({error}); expected {{'folds': [[case, ...], ...]}}"
         ) from error

@@ -168,7 +168,7 @@ def _file_hashes(cases: Sequence[Case], folder: Path) -> dict[Path, str]:
         known = read_json(notes)
     except (OSError, ValueError):  # not there yet, or damaged: it only saves time
         known = None
-    if not isinstance(known, dict) or not all(isinstance(entry, list) for entry in known.values()):
+    if not isinstance(known, dict) or not all(isinstance(one, list) and len(one) == 3 for one in known.values()):
         known = {}
     hashes, changed = {}, False
     for path in (path for case in cases for path in (case.image, case.label)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def read_collected(dataset: Path) -> dict[str, CollectedCase]:
         InputError: one is damaged.
     """
     found = {}
-    for path in sorted(dataset.glob(f"[!.]*/{RECORD}")):
+    for path in (folder / RECORD for folder in sorted(dataset.glob("[!.]*"))):
+        if not os.path.lexists(path):
+            continue
         try:
             found[path.parent.name] = parse_settings(CollectedCase, read_json(path), path.name, others=True)
         except (OSError, ValueError) as error:

@@ -228,4 +228,4 @@ def _write_lists(dataset: Path, cases: Mapping[str, CollectedCase]) -> None:
 
 def _read_patients(dataset: Path) -> dict[str, str]:
     path = dataset / PATIENTS
-    return read_patient_list(path) if path.is_file() else {}
+    return read_patient_list(path) if os.path.lexists(path) else {}

@@ -144,7 +144,7 @@ def raw_splits(raw: RawFolder) -> tuple[Path, list[tuple[tuple[str, ...], tuple[
     places = [raw.root, raw.root.resolve().parent.parent / PREPROCESSED / name]
     if os.environ.get(PREPROCESSED):
         places.insert(1, Path(os.environ[PREPROCESSED]) / name)
-    path = next((place / SPLITS for place in places if (place / SPLITS).is_file()), None)
+    path = next((place / SPLITS for place in places if os.path.lexists(place / SPLITS)), None)
     if path is None:
         return None
     try:
