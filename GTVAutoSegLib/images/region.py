@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..system.json_text import read_json
+from ..system.names import counted
 from .volume import RIGHT_ANGLE_TOLERANCE, Volume, bounding_box, triple
 
 Point = tuple[float, float, float]
@@ -22,6 +23,7 @@ UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 # Of a voxel: a box drawn along the borders of voxels has the voxels inside, whatever rounding does.
 TOLERANCE = 1e-3
 MARKUPS = ".json"
+EXPECTED = "expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups file (.mrk.json)"
 FLIPPED = np.array([-1.0, -1.0, 1.0])
 
 
@@ -71,6 +73,14 @@ class Region:
                 )
 
     @classmethod
+    def of_numbers(cls, numbers: Sequence[float]) -> Region:
+        """From XMIN XMAX YMIN YMAX ZMIN ZMAX, LPS, mm; raises InputError where these are not six."""
+        if len(numbers) != 6:
+            raise InputError(f"the box has {counted(len(numbers), 'number')}; {EXPECTED}")
+        x0, x1, y0, y1, z0, z1 = (float(number) for number in numbers)
+        return cls((x0, y0, z0), (x1, y1, z1))
+
+    @classmethod
     def of_words(cls, words: Sequence[str], folder: Path | None = None) -> Region:
         """From what a person writes: XMIN XMAX YMIN YMAX ZMIN ZMAX, or the path of a Markups file.
 
@@ -81,13 +91,10 @@ class Region:
         if len(words) == 1 and words[0].lower().endswith(MARKUPS):
             return cls.read(Path(words[0]) if folder is None else folder / words[0])
         try:
-            x0, x1, y0, y1, z0, z1 = (float(word) for word in words)
+            numbers = [float(word) for word in words]
         except ValueError:
-            raise InputError(
-                f"the box is '{' '.join(words)}'; expected XMIN XMAX YMIN YMAX ZMIN ZMAX in mm (LPS), or a Markups "
-                "file (.mrk.json)"
-            ) from None
-        return cls((x0, y0, z0), (x1, y1, z1))
+            raise InputError(f"the box is '{' '.join(words)}'; {EXPECTED}") from None
+        return cls.of_numbers(numbers)
 
     @classmethod
     def turned(cls, center: Sequence[float], size: Sequence[float], orientation: Sequence[float]) -> Region:

@@ -13,10 +13,6 @@ TURNED_30 = tuple(np.round([np.cos(0.5236), -np.sin(0.5236), 0, np.sin(0.5236), 
 TILTED_GANTRY = (1, 0, 0, 0, 1, 0.342, 0, 0, 0.94)
 
 
-def box_of(numbers) -> Region:
-    return Region.of_words([str(number) for number in numbers])
-
-
 def ct(direction=(1, 0, 0, 0, 1, 0, 0, 0, 1), shape=(10, 20, 30)) -> Volume:
     return Volume(np.zeros(shape, np.int16), (2.0, 1.0, 3.0), (-10.0, 5.0, 100.0), tuple(map(float, direction)), "ct")
 
@@ -28,12 +24,20 @@ def roi(path, **changes):
 
 
 def test_a_box_holds_the_voxels_whose_centres_lie_in_it():
-    box = box_of([-6.5, -1.5, 7, 9.4, 103, 106]).index_box(ct())
+    box = Region.of_numbers([-6.5, -1.5, 7, 9.4, 103, 106]).index_box(ct())
     assert box == IndexBox((1, 2, 2), (3, 5, 5))
 
 
+def test_a_box_is_six_numbers_wherever_they_come_from():
+    assert Region.of_words(["-1", "2", "3", "4", "5", "6.5"]) == Region.of_numbers([-1, 2, 3, 4, 5, 6.5])
+    with pytest.raises(InputError, match="the box has 5 numbers; expected XMIN XMAX"):
+        Region.of_numbers([1, 2, 3, 4, 5])
+    with pytest.raises(InputError, match="the box is '1 2 left'; expected XMIN XMAX"):
+        Region.of_words(["1", "2", "left"])
+
+
 def test_a_box_is_cut_to_the_ct():
-    assert box_of([-500, 500, 6, 7, -500, 101]).index_box(ct()) == IndexBox((0, 1, 0), (1, 3, 30))
+    assert Region.of_numbers([-500, 500, 6, 7, -500, 101]).index_box(ct()) == IndexBox((0, 1, 0), (1, 3, 30))
 
 
 @pytest.mark.parametrize(
@@ -77,19 +81,19 @@ def test_slicers_markups_in_either_coordinate_system_are_the_same_box(tmp_path):
 
 
 def test_a_wider_box_is_wider_on_every_side():
-    wide = box_of([0, 1, 2, 3, 4, 5]).widened(10)
+    wide = Region.of_numbers([0, 1, 2, 3, 4, 5]).widened(10)
     assert (wide.lower, wide.upper) == ((-10.0, -8.0, -6.0), (11.0, 13.0, 15.0))
 
 
 @pytest.mark.parametrize("numbers", [[0, 0, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1], [0, 1, 0, float("nan"), 0, 1], [0, 1, 2]])
 def test_a_box_of_no_size_is_refused(numbers):
     with pytest.raises(InputError, match="expected"):
-        box_of(numbers)
+        Region.of_numbers(numbers)
 
 
 def test_a_box_beside_the_ct_is_refused_and_both_places_are_named():
     with pytest.raises(InputError, match="x 900 to 950.*x -11 to 49.*overlaps"):
-        box_of([900, 950, 7, 9, 103, 106]).index_box(ct())
+        Region.of_numbers([900, 950, 7, 9, 103, 106]).index_box(ct())
 
 
 @pytest.mark.parametrize(
