@@ -209,8 +209,9 @@ def _box(row: Row, folder: Path) -> Region | None:
     """The box of a row; whose file it is stays out of the sentence when it cannot be used."""
     if not row.box:
         return None
+    is_file = row.box.lower().endswith(".json")
     try:
-        return Region.of_words(row.box.split() if not row.box.lower().endswith(".json") else [row.box], folder)
+        return Region.of_words([row.box] if is_file else row.box.split(), folder)
     except InputError as error:
-        why = str(error).replace(str(folder / row.box), "its box")
+        why = str(error).replace(str(folder / row.box), "its box") if is_file else str(error)
         raise InputError(f"row {row.number}: {why}") from error

@@ -33,7 +33,8 @@ def check_box(volume: Volume, info: ModelInfo, region: Region | None) -> None:
         known = " x ".join(f"{high:.0f}" for _, high in info.training_data.extent_mm)
         raise InputError(
             f"{info.id} looks for a tumour inside a box of up to {known} mm, and the CT is {size} mm large; draw a box "
-            "around the tumour with one to three centimetres to spare, and give it (--box)"
+            "around the tumour with one to three centimetres to spare, and give it (--box, or the column box of a "
+            "batch's table)"
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError, ModelError
 from ..model.bundle import id_of, iterate_bundles, model_folders, read_bundle, verify_model
+from ..model.kept import kept_versions
 from ..model.store import (
     check_recordable,
     displaced_model,
@@ -145,7 +146,10 @@ def use(arguments: argparse.Namespace) -> None:
 
 def remove(arguments: argparse.Namespace) -> None:
     """Delete an installed bundle; shipped ones are refused."""
-    print(f"removed: {remove_model(arguments.model)}")
+    path = remove_model(arguments.model)
+    print(f"removed: {path}")
+    for kept in kept_versions(path.name, path.parent):
+        print(f"a copy that was kept as a version is still there: {kept}")
 
 
 def export(arguments: argparse.Namespace) -> None:

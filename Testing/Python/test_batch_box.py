@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,15 +62,17 @@ def test_a_model_trained_on_boxes_doubts_the_box_and_not_the_ct_around_it(folder
     assert json.loads((output / "fits" / "result.json").read_text())["check"] is False
 
 
-def test_a_box_that_cannot_be_used_fails_its_row_without_naming_its_file(folder):
-    table = folder / "cases.csv"
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_box_that_cannot_be_used_fails_its_row_without_naming_its_file(folder, monkeypatch, relative):
+    monkeypatch.chdir(folder)
+    table = Path("cases.csv") if relative else folder / "cases.csv"
     (folder / "Doe Jane.mrk.json").write_text("{}")
     table.write_text(
-        "name,path,box\na,ct.nrrd,1 2 3\nb,ct.nrrd,Doe Jane.mrk.json\nc,ct.nrrd,gone.mrk.json\nd,ct.nrrd,\n"
+        "name,path,box\na,ct.nrrd,1 2 x\nb,ct.nrrd,Doe Jane.mrk.json\nc,ct.nrrd,gone.mrk.json\nd,ct.nrrd,\n"
     )
     cohort = find_cohort(table)
     assert [case.name for case in cohort.cases] == ["d"]
     failed = dict(cohort.failed)
-    assert "row 2" in failed["a"] and "expected XMIN XMAX" in failed["a"]
+    assert "row 2: the box is '1 2 x'; expected XMIN XMAX" in failed["a"]
     assert "row 3: its box holds no box" in failed["b"] and "Doe" not in failed["b"]
     assert "row 4: its box cannot be read" in failed["c"]

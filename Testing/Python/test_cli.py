@@ -281,7 +281,8 @@ def test_a_model_goes_out_as_a_zip_and_in_again(capsys, tmp_path, monkeypatch, b
     code, out, _ = run(capsys, "model", "install", tmp_path / "handed-on.zip")
     assert code == 0 and "installed: random 1.0.0" in out
     assert run(capsys, "model", "verify", "random")[0] == 0
-    assert run(capsys, "model", "remove", "random")[0] == 0
+    code, out, _ = run(capsys, "model", "remove", "random")
+    assert code == 0 and out.startswith("removed: ") and "still there" not in out
     assert "does not exist" in refused(capsys, tmp_path, 3, "model", "verify", "random")
     assert ".zip" in refused(capsys, tmp_path, 2, "model", "export", bundle, tmp_path / "out.tar")
 

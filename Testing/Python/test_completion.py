@@ -160,6 +160,18 @@ def test_the_ends_are_where_the_completer_outlines_nothing_any_more(greedy, shy)
     assert (result.first, result.last, result.found) == (3, 11, ("last",))
 
 
+def test_a_slice_drawn_without_tumour_beyond_the_others_is_where_the_tumour_has_ended(greedy):
+    drawn = only(cone(), 5)
+    result = complete(phantom(SHAPE), drawn, drawn=[2, 5, 8, 10], find_ends=True, completer=greedy)
+    assert (result.first, result.last) == (3, 7)
+    assert np.flatnonzero(result.mask.any((1, 2))).tolist() == [3, 4, 5, 6, 7]
+    result = complete(phantom(SHAPE), drawn, drawn=[5, 6], find_ends=True, completer=greedy)
+    assert (result.first, result.last) == (0, 5)
+    likely = np.ones(SHAPE[0], bool)
+    result = complete(phantom(SHAPE), drawn, drawn=[3, 5, 9], find_ends=True, completer=greedy, likely=likely)
+    assert (result.first, result.last) == (4, 8)
+
+
 def test_an_outline_that_has_faded_to_a_third_is_the_end_of_the_tumour(tmp_path):
     # Beyond the drawn slices shapes shrink by themselves: the tiny completer only follows them.
     drawn = only(cone(), 4)

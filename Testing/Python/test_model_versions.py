@@ -212,3 +212,9 @@ def test_the_command_shows_versions_and_results_name_the_one_in_use(bundles, sto
     first, second = capsys.readouterr().out.splitlines()
     assert first.split()[:4] == ["1.0.0", digests[1][:12], "in", "use"]
     assert second.split()[:3] == ["1.1.0", digests[0][:12], "kept"]
+    assert main(["model", "use", "lung", "1.1.0"]) == 0
+    capsys.readouterr()
+    assert main(["model", "remove", "lung"]) == 0
+    removed, *kept = capsys.readouterr().out.splitlines()
+    assert removed == f"removed: {(store / 'lung').resolve()}" and len(kept) == 2
+    assert all("is still there" in line and ".versions" in line for line in kept)

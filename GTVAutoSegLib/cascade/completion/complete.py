@@ -162,7 +162,10 @@ class _Work:
         ends = [None if end is None else self._other(end) for end in (self.request.first, self.request.last)]
         low, high = ends[::-1] if self.turned else ends
         if likely is not None:
-            run = run_around(likely[::-1] if self.turned else likely, shown)
+            empty = list(set(self.drawing.masks) - set(shown))  # drawn without tumour, whatever the classifier sees
+            likely = np.array(likely[::-1] if self.turned else likely)
+            likely[empty] = False
+            run = run_around(likely, shown)
             low, high = (seen if end is None else end for end, seen in zip((low, high), run))
         if find_ends and self.completer is not None:
             ask = partial(end_of, self.completer, self.drawing, named=(low, high), done=self._stop)

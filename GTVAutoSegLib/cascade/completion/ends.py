@@ -62,6 +62,8 @@ def end_of(
     largest = max(int(np.count_nonzero(drawing.masks[index])) for index in shown)
     farthest = start + step * int(FARTHEST_MM / drawing.spacing[0])
     farthest = min(max(farthest, 0), len(drawing.hu) - 1)
+    empty = [index for index in drawing.masks if (index - start) * step > 0]  # drawn without tumour: it ends before
+    farthest = min([farthest, *(index - step for index in empty)], key=lambda index: index * step)
     stride = max(1, round(STRIDE_MM / drawing.spacing[0]))
     for begin in range(start + step, farthest + step, step * stride):
         some = [i for i in range(begin, begin + step * stride, step) if (farthest - i) * step >= 0]
