@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from GTVAutoSegLib.errors import InputError
+from GTVAutoSegLib.images.dicom.outline import filling
 from GTVAutoSegLib.images.dicom.outline.filling import fill_polygons, rasterise, to_index
 from GTVAutoSegLib.images.volume import Volume
 
@@ -179,6 +180,19 @@ def test_a_contour_that_comes_twice_does_not_cancel_itself():
     contour = placed(circle((20, 20), 8), 3, volume)
 
     assert np.array_equal(rasterise([contour, contour.copy()], volume).mask, rasterise([contour], volume).mask)
+
+
+def test_pairs_of_contours_that_lie_apart_are_not_compared_pixel_by_pixel(monkeypatch):
+    """Of many parts on a plane there are more pairs than anybody wants to wait for."""
+    looks = []
+    look = filling.cut_out
+    monkeypatch.setattr(filling, "cut_out", lambda *given: (looks.append(given), look(*given))[1])
+    volume = ct()
+    corners = [(x, y) for x in range(3, 40, 8) for y in range(3, 30, 8)]
+    apart = [placed(box(x, y, x + 4, y + 4), 3, volume) for x, y in corners]
+    assert rasterise(apart, volume).mask.sum() == 16 * len(corners) and looks == []
+    raster = rasterise([*apart, placed(box(5, 5, 9, 9), 3, volume)], volume)
+    assert raster.joined == 2 and looks
 
 
 def test_contours_beyond_the_scan_are_counted():

@@ -130,6 +130,8 @@ class _Patch:
 
     def crosses(self, other: _Patch) -> bool:
         """Whether two polygons overlap, and neither lies within the other as a hole or an island would."""
+        if not all(one.start < two.stop and two.start < one.stop for one, two in zip(self.place, other.place)):
+            return False  # at once: all pairs of a plane are asked, and most lie apart
         small, large = sorted((self, other), key=lambda one: one.mask.size)
         shared = int((small.mask & cut_out(large.mask, large.place, small.place)).sum())
         sizes = {int(self.mask.sum()), int(other.mask.sum())}
