@@ -101,6 +101,7 @@ def evaluate(
     if subject.predictions is not None:
         for case in cases:
             find_prediction(subject.predictions, case)
+    _measurer.cache_clear()  # since an earlier call a model may have changed on disk
     _measurer(subject)  # what is wrong with a model or device is said before a case is read, or a process started
     do = partial(_measure, subject=subject)
     results = in_order(do, cases, workers, networks=bool(subject.models))

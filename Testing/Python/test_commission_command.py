@@ -190,3 +190,11 @@ def test_wrong_usage_is_a_sentence(tmp_path, clinic, everywhere, monkeypatch, ca
     assert main(["commission", *words]) in (2, 3)
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+def test_a_model_that_has_changed_on_disk_is_tested_as_it_is_now(tmp_path, clinic):
+    for bias, found_somewhere in ((50.0, True), (-50.0, False)):
+        model = make_bundle(tmp_path / "model", size=32, bias=bias)
+        assert run(clinic, "--model", model, "--output", tmp_path / "out", "--replace") == 1
+        assert all((one["volume_ml"] > 0) == found_somewhere for one in read(tmp_path / "out")["cases"])
+        shutil.rmtree(model)

@@ -77,6 +77,15 @@ def test_a_cascade_is_measured_as_it_is_on_all_slices_and_on_the_true_ones(datas
     assert found[1].slices is None
 
 
+def test_a_model_that_has_changed_on_disk_is_measured_as_it_is_now(dataset, tmp_path):
+    case = find_cases(dataset)[0]
+    for bias, found_somewhere in ((50.0, True), (-50.0, False)):
+        bundle = make_bundle(tmp_path / "model", size=32, bias=bias)
+        (result,) = evaluate([case], Subject((bundle,), device="cpu"))
+        assert (result[0].agreement.dsc > 0) == found_somewhere
+        shutil.rmtree(bundle)
+
+
 def test_slices_are_counted_along_the_head_feet_axis_of_the_file(tmp_path, bundle):
     # Stored sagittally: the first array axis is not the axial one.
     write_case(tmp_path / "val" / "patient0", 0)

@@ -121,6 +121,7 @@ def commission(
     cases = find_cases(request.dataset)
     region = check_region(request.dataset, cases, request.roi, request.region)
     patients = read_patients(request.dataset, (case.name for case in cases))
+    outliner.cache_clear()  # since an earlier commission the model may have changed on disk
     outliner(request.how)  # what is wrong with it is said before a case is read, or a process started
     seen: dict[str, str] = {}
     results = in_order(partial(measure, how=request.how, patients=patients), cases, workers)
