@@ -13,6 +13,7 @@ from typing import NoReturn
 import slicer
 
 from GTVAutoSegLib.errors import GTVAutoSegError, InputError
+from GTVAutoSegLib.system.names import counted
 
 from .models import find_bundle
 from .run.child import Child
@@ -99,7 +100,7 @@ def _how_far(lines: Sequence[str]) -> str:
     """What the last line about a case, such as ``[3/20] ct_3: ...``, says about the progress."""
     for line in reversed(lines):
         if found := re.match(r"\[(\d+)/(\d+)\] ", line):
-            return "after {} of {} cases".format(*found.groups())
+            return f"after {found[1]} of {counted(int(found[2]), 'case')}"
     return "before the first case was done"
 
 

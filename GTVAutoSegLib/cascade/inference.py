@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import Cancelled, OutOfMemoryError, RunError
+from ..system.names import counted
 from ..system.progress import Progress
 from .device import describe, is_out_of_memory
 
@@ -189,7 +190,9 @@ class BatchRunner:
             torch.cuda.empty_cache()
         if self._batch > 1:
             self._batch //= 2
-            self.notes.append(f"memory ran out on {describe(self.device)}: went on with {self._batch} slices at a time")
+            self.notes.append(
+                f"memory ran out on {describe(self.device)}: went on with {counted(self._batch, 'slice')} at a time"
+            )
         elif self.device.type != "cpu":
             self.notes.append(f"memory ran out on {describe(self.device)} with a single slice: went on on the CPU")
             for network in networks:

@@ -24,7 +24,7 @@ from ..images.segment_info import SegmentInfo
 from ..images.volume import Volume
 from ..model.bundle import Bundle
 from ..system import tags
-from ..system.names import span
+from ..system.names import counted, span
 from ..system.settings import as_json, parse_settings
 
 
@@ -175,9 +175,9 @@ def reason_for_nothing(mask: np.ndarray, probability: np.ndarray, picked: int, t
     if mask.any():
         return ""
     if np.isnan(probability).all():
-        return f"the segmenter outlined nothing on the {picked} slices it was given"
+        return f"the segmenter outlined nothing on the {counted(picked, 'slice')} it was given"
     if picked:
-        return f"the classifier picked {picked} slices, but the segmenter outlined nothing on them"
+        return f"the classifier picked {counted(picked, 'slice')}, and the segmenter outlined nothing there"
     best = int(np.nanargmax(probability))
     return (
         f"no slice reaches the threshold {threshold:.2f}: the highest slice probability is "

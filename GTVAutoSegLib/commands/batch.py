@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..system.names import counted
 from .options import SOME_FAILED, add_contours, add_device, add_model, at_least
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     make_folder(arguments.output)
     engine = choose_engine(arguments, bundle, bool(batch.todo))
     if batch.finished:
-        print(f"{batch.finished} of {len(batch.plans)} cases are finished already", flush=True)
+        print(f"{batch.finished} of {counted(len(batch.plans), 'case')} finished already", flush=True)
     for name, text in batch.changed.items():
         print(f"warning: {name}: {text}", file=sys.stderr, flush=True)
     say = _sayer(len(batch.todo) + len(cohort.failed) + len(batch.to_correct))
@@ -168,7 +169,7 @@ def preview(batch: Batch) -> None:
         masks = ", ".join(path.name for path in plan.masks)
         print(f"{plan.case.name}: {_state(batch.earlier[plan.case.name])}: {shown(where)} -> {masks}")
     todo = len(batch.todo)
-    print(f"{todo} case{'' if todo == 1 else 's'} to do, {batch.finished} finished; nothing was written")
+    print(f"{counted(todo, 'case')} to do, {batch.finished} finished; nothing was written")
 
 
 def _state(earlier: Earlier) -> str:

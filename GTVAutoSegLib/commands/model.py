@@ -21,6 +21,7 @@ from ..model.store import (
     remove_model,
 )
 from ..model.versions import use_version, versions
+from ..system.names import counted
 from .cli import add_command
 
 
@@ -87,7 +88,8 @@ def verify(arguments: argparse.Namespace) -> None:
     """Check every file; raises ModelError naming the first that is wrong."""
     bundle = verify_model(arguments.model)
     print(
-        f"{bundle.info.id} {bundle.info.version}: {len(bundle.info.weight_files)} weight files are whole and unchanged"
+        f"{bundle.info.id} {bundle.info.version}: {counted(len(bundle.info.weight_files), 'weight file')}, whole and "
+        "unchanged"
     )
 
 
@@ -123,7 +125,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     path = record(arguments.model, "calibration", asdict(calibration))
     found = calibration.agreement
     print(
-        f"{found.split}: {found.cases} cases, DSC of int8 and fp32 masks {found.dsc_mean:.4f} (worst "
+        f"{found.split}: {counted(found.cases, 'case')}, DSC of int8 and fp32 masks {found.dsc_mean:.4f} (worst "
         f"{found.dsc_worst:.4f}), {found.slices_equal:.2%} of {found.slices} slice decisions equal, slice recall "
         f"{found.recall_fp32:.4f} in fp32, {found.recall_int8:.4f} in int8"
     )

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, check, write, and say what was written."""
     from ..images.dicom.segmentation import make_dicom_seg
     from ..images.dicom.source import read_source
-    from ..images.dicom.structures.writer import check_target, write_rtstruct
+    from ..images.dicom.structures.writer import check_not_base, write_rtstruct
     from ..images.read import read_volume
     from ..images.write import check_outputs
     from ..report.record.edits import edit_of
@@ -89,16 +89,15 @@ def run(arguments: argparse.Namespace) -> None:
 
     is_seg = _is_seg(arguments)
     volume = read_volume(arguments.ct, series=arguments.series)
-    if not is_seg:
-        check_target(arguments.output, arguments.add_to)
     check_outputs([arguments.output], volume)
+    check_not_base(arguments.output, arguments.add_to)
     structures = read_all(arguments, volume)
     if is_seg:
         data = make_dicom_seg(structures, read_source(volume, arguments.output))
         with whole_file(arguments.output) as temporary:
             data.save_as(temporary, enforce_file_format=True)
     else:
-        write_rtstruct(structures, volume, arguments.output, base=arguments.add_to)
+        write_rtstruct(structures, volume, arguments.output, base=arguments.add_to, checked=True)
     edits = [edit_of(one, volume) for one in structures]
     _say(arguments, structures, volume, edits)
     _note(arguments, structures, volume, edits)
@@ -208,8 +207,8 @@ def _check_apart(structures: list[Structure], allowed: bool) -> None:
         shared = int(np.count_nonzero((one.mask > 0) & (other.mask > 0)))
         if shared and one.interpreted_type == other.interpreted_type and not allowed:
             raise InputError(
-                f"'{one.segment.name}' and '{other.segment.name}' share {shared} voxels; expected regions of one type "
-                "apart from each other, so erase them from one, or add --allow-overlap"
+                f"'{one.segment.name}' and '{other.segment.name}' share {counted(shared, 'voxel')}; expected regions "
+                "of one type apart from each other, so erase them from one, or add --allow-overlap"
             )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import InputError
+from ..system.names import counted
 
 T = TypeVar("T")
 
@@ -259,5 +260,6 @@ def check_finite(source: str | Path, array: np.ndarray) -> None:
     bad = array.size - int(np.count_nonzero(np.isfinite(array))) if array.dtype.kind == "f" else 0
     if bad:
         raise InputError(
-            f"{source} holds {bad} voxels that are NaN or infinite; expected HU everywhere, so export it again"
+            f"{source} holds {counted(bad, 'voxel')} with NaN or an infinite number; expected HU everywhere, so export "
+            "it again"
         )

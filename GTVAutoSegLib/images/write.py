@@ -84,8 +84,9 @@ def check_outputs(paths: Iterable[str | Path], volume: Volume, others: Iterable[
     inputs = [file for file in (Path(volume.source), *volume.dicom_files, *others) if file.exists()]
     seen: set[Path] = set()
     for path in map(Path, paths):
-        mask_format(path)[1].check(volume, path)
+        chosen = mask_format(path)[1]
         check_writable(path)
+        chosen.check(volume, path)
         if path.resolve() in seen:
             raise InputError(f"{path} is asked for twice; expected every result in a file of its own")
         seen.add(path.resolve())

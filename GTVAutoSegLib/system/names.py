@@ -93,9 +93,15 @@ def without_paths(text: str, files: Sequence[str], name: str) -> str:
     return re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda match: replaced[match[0]], text) if pattern else text
 
 
-def counted(count: int, what: str) -> str:
-    """A number of things, as "1 week" or "3 weeks"."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def counted(count: int, what: str, several: str = "") -> str:
+    """A number of things, as "1 week" or "3 weeks".
+
+    Args:
+        count: how many there are.
+        what: one of them, and what is said of it.
+        several: the same of any other number; by default ``what`` with an s.
+    """
+    return f"{count} {what if count == 1 else several or f'{what}s'}"
 
 
 def span(slices: Sequence[int]) -> str:

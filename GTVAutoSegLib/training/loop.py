@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from ..cascade.device import describe, is_out_of_memory
 from ..errors import Cancelled, InputError, OutOfMemoryError, RunError
 from ..networks.blocks import channels_last
+from ..system.names import counted
 from .checkpoint import load_state, remove_leftovers, save_log, save_state, save_weights
 from .data.augmentation import augment, draw
 from .data.batches import as_input, cut, packed, read_ahead
@@ -225,13 +226,13 @@ class _Training:
         if self.part <= SMALLEST_BATCH or self.engine.world_size > 1:
             # A process cannot take another number of parts than the others, which wait for its gradients.
             raise OutOfMemoryError(
-                f"memory ran out on {describe(self.engine.device)} with {self.part} slices at a time; lower 'batch' or "
-                "'size' in the preset"
+                f"memory ran out on {describe(self.engine.device)} with {counted(self.part, 'slice')} at a time; lower "
+                "'batch' or 'size' in the preset"
             )
         self.part = max(SMALLEST_BATCH, self.part // 2)
         if self.engine.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.monitor.note(f"memory is short: each batch is now taken in parts of {self.part} slices")
+        self.monitor.note(f"memory is short: each batch is now taken in parts of {counted(self.part, 'slice')}")
 
     @torch.inference_mode()
     def _validate(self) -> float:

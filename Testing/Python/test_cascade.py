@@ -137,7 +137,7 @@ def test_no_tumour_is_a_result_with_its_reason(tmp_path):
 def test_an_empty_outline_on_picked_slices_says_so(tmp_path):
     bundle = make_bundle(tmp_path / "unsure", thresholds={"slice": 0.0, "mask": 1.0})
     result = load_model(bundle, device="cpu").segment(phantom())
-    assert result.reason == "the classifier picked 10 slices, but the segmenter outlined nothing on them"
+    assert result.reason == "the classifier picked 10 slices, and the segmenter outlined nothing there"
 
 
 def test_progress_counts_every_slice_of_both_stages(everywhere):

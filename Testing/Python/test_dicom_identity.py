@@ -78,7 +78,7 @@ def test_copies_are_read_once_and_said_everywhere(tmp_path):
         change(path, InstitutionName="as an archive adds on the way")
     volume = read_volume(tmp_path)
     np.testing.assert_array_equal(volume.array, ARRAY)
-    assert len(volume.notes) == 1 and "5 files" in volume.notes[0] and "are copies" in volume.notes[0]
+    assert len(volume.notes) == 1 and volume.notes[0].startswith("left aside: 5 copies such as ")
     (series,) = scan(tmp_path).series.values()
     assert (len(series.slices), len(series.copies)) == (5, 5)
     cohort = find_cohort(tmp_path)
@@ -183,7 +183,7 @@ def test_an_image_that_lost_its_place_beside_a_ct_is_said_by_segment_and_batch(t
     files = write_series(tmp_path, patient_array((7, 20, 24)))
     change(files[6], ImagePositionPatient=[], SeriesInstanceUID="")
     (note,) = read_volume(tmp_path).notes
-    assert "1 images without a place in space, such as 042_6.dcm, were left aside; slices may be missing" in note
+    assert "left aside: 1 image without a place in space, such as 042_6.dcm; slices may be missing" in note
     (case,) = find_cohort(tmp_path).cases
     assert "no place in space" in case.notes[0]
 
@@ -196,7 +196,7 @@ def test_a_patient_without_a_structure_set_is_not_left_out_in_silence(tmp_path, 
     assert main(["import", str(tmp_path / "in"), str(tmp_path / "out"), "--roi", "GTV"]) == 1
     error = capsys.readouterr().err
     assert "failed: P2: " in error and "has no structure set" in error
-    assert "empty.dcm are empty (0 bytes)" in error
+    assert "1 empty file (0 bytes) such as" in error
 
 
 def test_a_list_of_a_tree_that_cannot_all_be_read_says_so_by_its_exit_code(tmp_path, capsys):

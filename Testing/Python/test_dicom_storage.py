@@ -119,7 +119,7 @@ def test_big_endian_and_ges_private_syntax_are_read(tmp_path):
 def test_what_is_likely_but_not_certain_is_named_by_its_tag(tmp_path, change, tag):
     volume = read_volume(changed(tmp_path, change))
     assert len(volume.doubts) == 1
-    assert volume.doubts[0].startswith("5 slices such as 000_0.dcm ")
+    assert volume.doubts[0].startswith("5 slices such as 000_0.dcm: ")
     assert tag in volume.doubts[0]
     assert volume.notes == volume.doubts
 
@@ -132,7 +132,7 @@ def test_a_table_of_hu_and_rescaling_within_a_sequence_are_named_not_applied(tmp
         data.RealWorldValueMappingSequence = [item]
 
     (doubt,) = read_volume(changed(tmp_path / "nested", nest)).doubts
-    assert "RealWorldValueMappingSequence beside them was not applied" in doubt
+    assert "RealWorldValueMappingSequence is there, and was not applied" in doubt
 
 
 @pytest.mark.parametrize(

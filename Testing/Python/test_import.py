@@ -129,7 +129,7 @@ def test_list_shows_everything_and_writes_nothing(tmp_path, capsys):
     assert lines[0] == "patient P1"
     assert f"  CT 'Planning CT', 5 slices of 24 x 20, UID {uid}" in lines
     assert any(line.split() == ["GTVp", "2", "contours", "<-", "matches"] for line in lines)
-    assert any(line.split() == ["Lung_L", "1", "contours"] for line in lines)
+    assert any(line.split() == ["Lung_L", "1", "contour"] for line in lines)
     assert any(line.startswith("  PT 'PET', 5 slices") for line in lines)
     assert "    no structure set" in lines
     assert "structure sets whose CT is not here" in lines
@@ -168,7 +168,7 @@ def test_hu_that_are_no_whole_numbers_are_rounded_and_those_beyond_int16_clipped
     stored = read_volume(find_cases(tmp_path / "set")[0].image).array
     assert stored.dtype == np.int16
     assert np.array_equal(stored, np.rint(exact).clip(-32768, 32767))
-    assert "voxels beyond -32768 to 32767 HU were clipped" in capsys.readouterr().err
+    assert "voxels beyond -32768 to 32767 HU clipped" in capsys.readouterr().err
 
 
 def test_several_cts_of_a_patient_are_written_down_without_naming_it(tmp_path, capsys):

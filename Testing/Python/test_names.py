@@ -58,4 +58,5 @@ def test_sentences_are_freed_of_files_and_folders():
 
 def test_one_thing_is_said_in_the_singular():
     assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
+    assert [counted(number, "copy", "copies") for number in (0, 1, 2)] == ["0 copies", "1 copy", "2 copies"]
     assert (span([4]), span((4, 7, 9))) == ("slice 4", "3 slices (4 to 9)")

@@ -333,7 +333,7 @@ def wait_for(condition, seconds: float = 300):
     ("options", "sentence"),
     [
         (["--folds", "9"], r"--folds is 9; expected 1 to 5"),
-        (["--cases", "2"], r"gives 1 cases to learn from and 1 to test on; expected at least two and one"),
+        (["--cases", "2"], r"gives 1 case to learn from and 1 to test on; expected at least two and one"),
         (["--folds", "none"], r"'none' is not a whole number from 1 upwards"),
         (["--budget", "-1"], r"'-1' is not a number of hours above 0"),
         (["--epochs", "1", "--budget", "1"], r"not allowed with argument"),

@@ -86,13 +86,13 @@ def test_points_and_open_lines_are_left_out_and_said(tmp_path, ct):
     mask, notes = roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
     assert mask.any()
-    assert notes == ("ROI 'GTV': 1 contours that enclose nothing (points, open lines) were left out",)
+    assert notes == ("ROI 'GTV': 1 contour left out, enclosing nothing (points, open lines)",)
 
 
 def test_a_roi_of_nothing_but_points_is_refused(tmp_path, ct):
     path = write_rtstruct(tmp_path / "rs.dcm", ct, {"Iso": [np.array([[0.0, 0, -24]])]}, kind="POINT")
 
-    with pytest.raises(InputError, match="1 contours of ROI 'Iso' that give no voxel: they enclose nothing"):
+    with pytest.raises(InputError, match="ROI 'Iso' with 1 contour and no voxel inside .points and open lines"):
         roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
 
@@ -102,8 +102,8 @@ def test_what_is_not_drawn_as_it_is_is_said(tmp_path, ct):
     _, notes = roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
     assert notes == (
-        "ROI 'GTVp': 1 contours lie outside the CT and were left out",
-        "ROI 'GTVp': 1 contours lie between slices that others are closer to, and were left out",
+        "ROI 'GTVp': 1 contour left out, outside the CT",
+        "ROI 'GTVp': 1 contour left out, between slices that others are closer to",
         "ROI 'GTVp': only every 2. slice has contours; those between stay empty",
     )
 
@@ -111,14 +111,14 @@ def test_what_is_not_drawn_as_it_is_is_said(tmp_path, ct):
 def test_contours_too_small_for_a_voxel_are_refused(tmp_path, ct):
     path = write_rtstruct(tmp_path / "rs.dcm", ct, {"GTVp": [square(0.1, 0.1, 0.3, 0.3, -24)]})
 
-    with pytest.raises(InputError, match="give no voxel: they are too small to hold a voxel's centre"):
+    with pytest.raises(InputError, match="and no voxel inside .too small to hold a voxel's centre"):
         roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
 
 def test_a_roi_wholly_outside_the_ct_is_refused(tmp_path, ct):
     path = write_rtstruct(tmp_path / "rs.dcm", ct, {"GTVp": [square(0, 0, 9, 9, 300), square(0, 0, 9, 9, 303)]})
 
-    with pytest.raises(InputError, match="all 2 contours of ROI 'GTVp' outside the CT"):
+    with pytest.raises(InputError, match="ROI 'GTVp' with 2 contours wholly outside the CT"):
         roi_mask(read_structure_set(path).rois, read_volume(tmp_path / "ct"))
 
 

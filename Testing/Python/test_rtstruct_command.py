@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import signal
 import time
@@ -16,15 +17,18 @@ import SimpleITK as sitk
 from scipy import ndimage
 from structure_sets import GTV, ORIGIN, SHAPE, blobs, ct, read_back, write_rtstruct
 
+from GTVAutoSegLib.commands import rtstruct
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.dicom.rtstruct import read_structure_set
 from GTVAutoSegLib.images.dicom.source import read_source
+from GTVAutoSegLib.images.dicom.structures import existing
 from GTVAutoSegLib.images.dicom.structures.writer import write_rtstruct as write_set
 from GTVAutoSegLib.images.masks.structure import Review, Structure
 from GTVAutoSegLib.images.probability import following, probability_of
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.images.volume import Volume
 from GTVAutoSegLib.images.write import write_mask
+from GTVAutoSegLib.system import files
 from GTVAutoSegLib.system.tags import MINE_TAG
 
 
@@ -275,6 +279,21 @@ def test_a_set_that_cannot_be_added_to_is_named_and_stays(tmp_path, volume, caps
     assert not (tmp_path / "rs.dcm").exists() and not (tmp_path / "rs.seg.dcm").exists()
     assert run(tmp_path, mask, name="GTVn", add_to=locked) == 0  # to read it is enough
     assert pydicom.dcmread(tmp_path / "rs.dcm").ApprovalStatus == "UNAPPROVED"
+
+
+def counted_call(calls: list[str], wanted, *values, **options):
+    calls.append(wanted.__name__)
+    return wanted(*values, **options)
+
+
+def test_an_output_is_checked_once_before_the_masks_are_read(tmp_path, volume, monkeypatch):
+    mask = write(tmp_path, "drawn.nrrd", blobs(), volume)
+    assert run(tmp_path, mask, name="GTVp") == 0
+    calls = []
+    for module, name in ((files, "_check_takes_files"), (existing, "open_dataset"), (rtstruct, "read_all")):
+        monkeypatch.setattr(module, name, functools.partial(counted_call, calls, getattr(module, name)))
+    assert run(tmp_path, mask, name="GTVp") == 0
+    assert calls == ["_check_takes_files", "open_dataset", "read_all"]
 
 
 def test_a_result_of_a_model_is_automatic_until_a_voxel_differs(tmp_path, volume):

@@ -161,7 +161,7 @@ def test_a_model_is_installed_verified_and_removed_from_the_panel(panel, shelf, 
     assert panel.ui.modelStatus.text == "Random cascade for tests 1.0.0 is installed."
     assert panel.models.selected == user / "new-model"
     panel.ui.verifyModelButton.click()
-    assert panel.ui.modelStatus.text == "new-model: 2 weight files are whole and unchanged."
+    assert panel.ui.modelStatus.text == "new-model: 2 weight files, whole and unchanged."
     panel.ui.removeModelButton.click()
     assert "was removed" in panel.ui.modelStatus.text
     assert list(user.iterdir()) == []

@@ -61,10 +61,10 @@ def plain(tmp_path):
         ("CLOSED PLANAR", ""),
         ("closed_planar", ""),
         ("CLOSEDPLANAR", ""),
-        ("INTERPOLATED_PLANAR", "5 contours were interpolated"),
-        ("OPEN_PLANAR", "5 contours are called open, end where they begin and were taken as closed"),
-        ("", "5 contours have no type and were taken as closed"),
-        (None, "5 contours have no type"),
+        ("INTERPOLATED_PLANAR", "5 contours interpolated"),
+        ("OPEN_PLANAR", "5 contours called open, but ending where begun: taken as closed"),
+        ("", "5 contours without a type, taken as closed"),
+        (None, "5 contours without a type"),
     ],
 )
 def test_contours_that_are_closed_are_read_whatever_they_are_called(tmp_path, plain, kind, remark, capsys):
@@ -84,7 +84,7 @@ def test_contours_that_are_closed_are_read_whatever_they_are_called(tmp_path, pl
 def test_open_lines_and_points_alone_are_a_failure_not_a_normal_patient(tmp_path, kind, capsys):
     study = Study(tmp_path, {"GTV": [ring(height)[:20] for height in HEIGHTS]}, kind=kind)
     assert study.imported() == (2, None)
-    assert "5 contours of ROI 'GTV' that give no voxel: they enclose nothing" in capsys.readouterr().err
+    assert "ROI 'GTV' with 5 contours and no voxel inside (points and open lines" in capsys.readouterr().err
 
 
 def test_of_a_template_only_what_was_drawn_counts(tmp_path, plain, capsys):
@@ -112,7 +112,7 @@ def test_contours_of_a_number_that_comes_twice_are_refused_and_those_without_a_n
     assert "2 sets of contours have its number 7" in capsys.readouterr().err
     study.data.ROIContourSequence[1].ReferencedROINumber = 99
     assert study.imported()[0] == 0
-    assert "has contours of 1 ROIs that it does not name" in capsys.readouterr().err
+    assert "has contours of 1 ROI that it does not name" in capsys.readouterr().err
 
 
 def test_gaps_shifts_and_twins_are_said_in_numbers(tmp_path, plain, capsys):
@@ -120,7 +120,7 @@ def test_gaps_shifts_and_twins_are_said_in_numbers(tmp_path, plain, capsys):
     del study.contours()[2]
     code, label = study.imported()
     assert code == 0 and not label[2].any()
-    assert "1 slices inside it have no contour (2, counted from 0) and stay empty" in capsys.readouterr().err
+    assert "1 slice inside it without contour (2, counted from 0), empty unless" in capsys.readouterr().err
 
     study = Study(tmp_path / "shifted", {"GTV": [np.add(points, (0, 0, 0.9)) for points in GTV]})
     assert np.array_equal(study.imported()[1], plain)
@@ -128,7 +128,7 @@ def test_gaps_shifts_and_twins_are_said_in_numbers(tmp_path, plain, capsys):
 
     study = Study(tmp_path / "twice", {"GTV": [*GTV, *(points[::-1] for points in GTV)]})
     assert np.array_equal(study.imported()[1], plain)
-    assert "5 contours are drawn twice and were taken once" in capsys.readouterr().err
+    assert "5 contours drawn twice and taken once" in capsys.readouterr().err
 
 
 def test_missing_slices_are_filled_on_wish(tmp_path, plain, capsys):
@@ -137,14 +137,14 @@ def test_missing_slices_are_filled_on_wish(tmp_path, plain, capsys):
     code, label = study.imported("--fill-between")
     assert code == 0
     assert np.array_equal(label, plain)
-    assert "1 slices between contours were filled by interpolation" in capsys.readouterr().err
+    assert "1 slice between contours filled by interpolation" in capsys.readouterr().err
 
 
 def test_a_wrong_number_of_points_is_said(tmp_path, capsys):
     study = Study(tmp_path)
     study.contours()[0].NumberOfContourPoints = 7
     assert study.imported()[0] == 0
-    assert "1 contours have another number of points than NumberOfContourPoints says" in capsys.readouterr().err
+    assert "1 contour with another number of points than NumberOfContourPoints says" in capsys.readouterr().err
 
 
 def in_frames(study: Study, *frames: str) -> None:
@@ -236,7 +236,7 @@ def test_a_ct_whose_hu_are_in_doubt_is_not_imported(tmp_path, capsys):
         del data.RescaleSlope, data.RescaleIntercept
         data.save_as(path)
     assert study.imported() == (2, None)
-    assert "lack RescaleSlope (0028,1053) and RescaleIntercept (0028,1052)" in capsys.readouterr().err
+    assert "lacking RescaleSlope (0028,1053) and RescaleIntercept (0028,1052)" in capsys.readouterr().err
 
 
 def test_a_contour_across_the_slices_is_named_with_its_roi(tmp_path, capsys):

@@ -99,7 +99,7 @@ def spoilt(array, **values):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (spoilt(patient_array(), first=[np.nan, np.inf, -np.inf]), "3 voxels that are NaN or infinite"),
+        (spoilt(patient_array(), first=[np.nan, np.inf, -np.inf]), "3 voxels with NaN or an infinite number"),
         (np.full((5, 20, 24), -1000, np.int16), "-1000 everywhere"),
         (np.full((5, 20, 24), np.nan, np.float32), "2400 voxels"),
         (patient_array().clip(-1024, -600), "all air"),

@@ -13,6 +13,7 @@ from GTVAutoSegLib.errors import ModelError
 from GTVAutoSegLib.images.segment_info import SegmentInfo
 from GTVAutoSegLib.model.bundle import id_of, read_bundle
 from GTVAutoSegLib.model.info import ModelInfo
+from GTVAutoSegLib.system.names import counted
 
 from ..models import bundle_paths
 from .widgets import fill, quiet
@@ -95,8 +96,9 @@ def describe(info: ModelInfo) -> str:
     if dsc is None:
         parts.append(_("no measured DSC"))
     else:
-        cases, split = info.metrics.get("cases"), info.metrics.get("split")
-        parts.append(_("measured DSC {dsc:.2f} ({split}, {cases} patients)").format(dsc=dsc, split=split, cases=cases))
+        patients = counted(info.metrics.get("cases"), _("patient"), _("patients"))
+        split = info.metrics.get("split")
+        parts.append(_("measured DSC {dsc:.2f} ({split}, {patients})").format(dsc=dsc, split=split, patients=patients))
     parts.append(_("version {version}, {licence}").format(version=info.version, licence=info.licence))
     return " \u00b7 ".join(parts)
 

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from GTVAutoSegLib.errors import GTVAutoSegError
 from GTVAutoSegLib.model.bundle import DESCRIPTION, verify_model
 from GTVAutoSegLib.model.store import displaced_model, install_model, remove_model
+from GTVAutoSegLib.system.names import counted
 
 from ..models import choose_folder, chosen_folder
 from .model_part import ModelPart
@@ -80,7 +81,9 @@ class ModelsSection:
         def work() -> str:
             bundle = verify_model(self._selected())
             count = len(bundle.info.weight_files)
-            return _("{id}: {count} weight files are whole and unchanged.").format(id=bundle.info.id, count=count)
+            return _("{id}: {files}, whole and unchanged.").format(
+                id=bundle.info.id, files=counted(count, _("weight file"), _("weight files"))
+            )
 
         self._report(work)
 

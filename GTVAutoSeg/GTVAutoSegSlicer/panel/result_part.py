@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from GTVAutoSegLib.cascade.completion.complete import COMPLETER
 from GTVAutoSegLib.cascade.completion.record import CompletionRecord
+from GTVAutoSegLib.system.names import counted
 
 from ..failures import Failure
 from ..run.run import Outcome
@@ -58,11 +59,11 @@ def describe_result(outcome: Outcome) -> str:
             ct=name, slices=_asked(outcome), change=describe_change(outcome.undo.name, outcome.change)
         )
     slices = report.tumour_slices
-    return _("{ct}: {roi} {volume:.1f} mL on {count} slices ({numbers}), {x:.0f} x {y:.0f} x {z:.0f} mm").format(
+    return _("{ct}: {roi} {volume:.1f} mL on {slices} ({numbers}), {x:.0f} x {y:.0f} x {z:.0f} mm").format(
         ct=name,
         roi=outcome.request.bundle.info.task.roi,
         volume=report.volume_ml,
-        count=len(slices),
+        slices=counted(len(slices), _("slice"), _("slices")),
         numbers=ranges(slices),
         **dict(zip("xyz", report.extent_mm)),
     )
@@ -130,14 +131,14 @@ def describe_change(name: str, change: Change) -> str:
     """What a segment is after a step, and what the step has changed."""
     if not change.changed:
         return _("{name} is as it was: {volume:.1f} mL.").format(name=name, volume=change.after_ml)
-    now = _("{name} is gone") if not change.slices else _("{name} is now {after:.1f} mL on {count} slices ({slices})")
-    text = now + _("; {changed_count} slices changed ({changed}), {difference:+.1f} mL.")
+    now = _("{name} is gone") if not change.slices else _("{name} is now {after:.1f} mL on {count} ({slices})")
+    text = now + _("; {changed_count} changed ({changed}), {difference:+.1f} mL.")
     return text.format(
         name=name,
         after=change.after_ml,
-        count=len(change.slices),
+        count=counted(len(change.slices), _("slice"), _("slices")),
         slices=ranges(change.slices) if change.slices else "",
-        changed_count=len(change.changed),
+        changed_count=counted(len(change.changed), _("slice"), _("slices")),
         changed=ranges(change.changed),
         difference=change.after_ml - change.before_ml,
     )

@@ -86,7 +86,7 @@ def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
             send("warning", message=f"{failure.case}: {failure.reason}")
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not pairs:
-        raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be compared; see above")
+        raise InputError(f"no case of {arguments.dataset} could be compared; see above")
     _conclude(arguments, pairs=pairs, failures=failures, sides=sides, patients=patients, send=send)
     return SOME_FAILED if failures else 0
 

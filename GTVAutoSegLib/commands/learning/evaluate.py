@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     for failure in failures:
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not measurements:
-        raise InputError(f"none of the {len(failures)} cases of {arguments.dataset} could be measured; see above")
+        raise InputError(f"no case of {arguments.dataset} could be measured; see above")
     if arguments.run is None:
         remarks = [*remarks, *learned_remarks(bundles, measurements)]
     conclude(arguments, measurements, bundles, remarks, failed=[failure.case for failure in failures])

@@ -102,10 +102,12 @@ def remarks(tree: DicomTree) -> list[str]:
     """What of a tree cannot be read, or is left aside, a sentence each."""
     found = [problem.text for problem in tree.problems]
     if tree.empty:
-        found.append(f"{len(tree.empty)} files such as {tree.empty[0]} are empty (0 bytes); slices may be missing")
+        found.append(
+            f"{counted(len(tree.empty), 'empty file')} (0 bytes) such as {tree.empty[0]}; slices may be missing"
+        )
     copies = [path for series in tree.series.values() for path in series.copies]
     if copies:
-        found.append(f"{len(copies)} files such as {copies[0]} are copies and were left aside")
+        found.append(f"left aside: {counted(len(copies), 'copy', 'copies')} such as {copies[0]}")
     return found
 
 
@@ -155,7 +157,7 @@ def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:
         lines = [f"    structure set {structure_set}"]
         for roi in structure_set.rois:
             match = "  <- matches" if pattern is not None and pattern.fullmatch(roi.name) else ""
-            lines.append(f"      {roi.name:<24} {len(roi.items):>4} contours{match}")
+            lines.append(f"      {roi.name:<24} {counted(len(roi.items), 'contour'):>13}{match}")
         try:
             placed[referenced_series(structure_set, tree).uid] += lines
         except InputError as error:
@@ -168,7 +170,7 @@ def show(tree: DicomTree, pattern: re.Pattern[str] | None) -> None:
                 print("\n".join([f"  {one}", *(placed[one.uid] or ["    no structure set"])]))
     if lost:
         print("\n".join(["structure sets whose CT is not here", *lost]))
-    print(f"{len(series)} series, {len(tree.structure_sets)} structure sets")
+    print(f"{len(series)} series, {counted(len(tree.structure_sets), 'structure set')}")
 
 
 def report(outcome: Outcome) -> None:

@@ -38,13 +38,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _approve(arguments: argparse.Namespace) -> None:
     from ...batch.approving import approve_case, check_case
     from ...batch.trail import case_figures
-    from ...report.record.approval import approve, approve_file, voxels_sha256
+    from ...report.record.approval import approve, approve_file, mask_file_sha256
     from ...report.record.audit import APPROVAL, append, trail_for
     from ...report.record.figures import file_figures
 
     approve(arguments.reviewer, "")  # a name that does not fit is said before anything is written
     for target in arguments.targets:
-        check_case(target) if target.is_dir() else voxels_sha256(_existing(target))
+        check_case(target) if target.is_dir() else mask_file_sha256(_existing(target))
         _check_trail(trail_for(_inside(target)))
     for target in arguments.targets:
         approval = (approve_case if target.is_dir() else approve_file)(target, arguments.reviewer)

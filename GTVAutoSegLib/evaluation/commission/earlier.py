@@ -49,8 +49,8 @@ def check_comparable(earlier: Commission, roi: str, drawn: int) -> None:
     """Raise InputError for a commission of another structure, or one with another number of drawn slices."""
     if earlier.subject.drawn != drawn:
         raise InputError(
-            f"the earlier commission is with {earlier.subject.drawn} drawn slices, and this one with {drawn}; expected "
-            "the same number, so give --drawn as then"
+            f"the earlier commission is with {counted(earlier.subject.drawn, 'drawn slice')}, and this one with "
+            f"{drawn}; expected the same number, so give --drawn as then"
         )
     if earlier.subject.roi != roi:
         raise InputError(

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 
 from ...errors import InputError
-from ...system.names import some_of
+from ...system.names import counted, some_of
 from ..volume import Volume
 from .dataset import open_structure_set, reading
 from .headers import Patient, read_patient
@@ -112,30 +112,26 @@ def _check_drawn(roi: Roi, raster: Raster, volume: Volume) -> None:
         return
     if roi.contours and raster.outside == len(roi.contours):
         raise InputError(
-            f"{roi.source} has all {len(roi.contours)} contours of ROI '{roi.name}' outside the CT in "
+            f"{roi.source} has ROI '{roi.name}' with {counted(len(roi.contours), 'contour')} wholly outside the CT in "
             f"{volume.source}; expected contours drawn on this CT, so export both together"
         )
-    why = (
-        "are too small to hold a voxel's centre"
-        if roi.contours
-        else "enclose nothing (points, open lines), all of them"
-    )
+    why = "too small to hold a voxel's centre" if roi.contours else "points and open lines, which enclose nothing"
     raise InputError(
-        f"{roi.source} has {len(roi.items)} contours of ROI '{roi.name}' that give no voxel: they {why}; expected "
-        "closed contours, so draw it anew or choose other ROIs"
+        f"{roi.source} has ROI '{roi.name}' with {counted(len(roi.items), 'contour')} and no voxel inside ({why}); "
+        "expected closed contours, so draw it anew or choose other ROIs"
     )
 
 
 def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
     """What of a region could not be drawn as it is."""
     notes = [
-        f"{count} {text}"
+        f"{counted(count, 'contour')} {text}"
         for count, text in (
-            (roi.left_out, "contours that enclose nothing (points, open lines) were left out"),
-            (raster.outside, "contours lie outside the CT and were left out"),
-            (raster.unused, "contours lie between slices that others are closer to, and were left out"),
-            (raster.twice, "contours are drawn twice and were taken once"),
-            (raster.joined, "contours overlap others of their slice; they were joined, not cut from each other"),
+            (roi.left_out, "left out, enclosing nothing (points, open lines)"),
+            (raster.outside, "left out, outside the CT"),
+            (raster.unused, "left out, between slices that others are closer to"),
+            (raster.twice, "drawn twice and taken once"),
+            (raster.joined, "overlapping others of the same slice: joined, not cut from each other"),
         )
         if count
     ]
@@ -147,8 +143,8 @@ def _notes(roi: Roi, raster: Raster, volume: Volume) -> list[str]:
         notes.append(f"only every {raster.step}. slice has contours; those between stay empty")
     if raster.gaps:
         notes.append(
-            f"{len(raster.gaps)} slices inside it have no contour ({some_of(raster.gaps)}, counted from 0) and stay "
-            "empty, unless import --fill-between fills them"
+            f"{counted(len(raster.gaps), 'slice')} inside it without contour ({some_of(raster.gaps)}, counted from 0), "
+            "empty unless import --fill-between fills them"
         )
     return [f"ROI '{roi.name}': {note}" for note in notes]
 
@@ -186,5 +182,5 @@ def _rois(data: pydicom.Dataset, path: Path) -> tuple[tuple[Roi, ...], tuple[str
             )
         )
     nameless = sum(bool(one.get("ContourSequence")) for number in drawn if number not in uses for one in drawn[number])
-    remark = f"{path} has contours of {nameless} ROIs that it does not name; they belong to nothing"
+    remark = f"{path} has contours of {counted(nameless, 'ROI')} that it does not name; they belong to nothing"
     return tuple(rois), (remark,) if nameless else ()

@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.uid import CTImageStorage
 
 from ...errors import InputError
+from ...system.names import counted
 from ..headers import HEADER_READERS
 from ..volume import Volume, check_geometry
 from .headers import SliceHeader
@@ -51,16 +52,16 @@ def read_dicom_series(folder: Path, series: str | None = None) -> Volume:
     notes = []
     if tree.empty:
         notes.append(
-            f"{len(tree.empty)} empty files such as {tree.empty[0].name} were left aside; slices may be missing"
+            f"left aside: {counted(len(tree.empty), 'empty file')} such as {tree.empty[0].name}; slices may be missing"
         )
     lost = [header for one in tree.series.values() for header in one.slices if _may_belong(header, one, chosen)]
     if lost:
         notes.append(
-            f"{len(lost)} images without a place in space, such as {lost[0].path.name}, were left aside; slices may be "
-            "missing"
+            f"left aside: {counted(len(lost), 'image')} without a place in space, such as {lost[0].path.name}; slices "
+            "may be missing"
         )
     if chosen.copies:
-        notes.append(f"{len(chosen.copies)} files such as {chosen.copies[0]} are copies and were left aside")
+        notes.append(f"left aside: {counted(len(chosen.copies), 'copy', 'copies')} such as {chosen.copies[0]}")
     return replace(volume, notes=(*volume.notes, *notes))
 
 
@@ -96,7 +97,9 @@ def stack(slices: Sequence[SliceHeader], source: str) -> Volume:
     spacing, direction, notes = _geometry(slices)
     instances = [header.instance for header in slices if header.instance]
     if len(set(instances)) < len(instances):
-        notes = (*notes, f"{len(instances) - len(set(instances))} slices share their SOPInstanceUID with another one")
+        shared = len(instances) - len(set(instances))
+        both = "slice shares its SOPInstanceUID", "slices share their SOPInstanceUID"
+        notes = (*notes, f"{counted(shared, *both)} with another one")
     paths = tuple(header.path for header in slices)
     hu, doubts = read_hu(paths)
     volume = Volume(
@@ -135,8 +138,8 @@ def _choose(folder: Path, groups: dict[str, ImageSeries], series: str | None) ->
 
 def _listed(series: Iterable[ImageSeries]) -> str:
     return "; ".join(
-        f"{one.slices[0].modality or 'no modality'} '{one.slices[0].description}', {len(one.slices)} slices, UID "
-        f"{one.uid or 'missing'}"
+        f"{one.slices[0].modality or 'no modality'} '{one.slices[0].description}', "
+        f"{counted(len(one.slices), 'slice')}, UID {one.uid or 'missing'}"
         for one in series
     )
 

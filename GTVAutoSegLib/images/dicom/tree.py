@@ -11,6 +11,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...system.files import files_below, unreadable
 from ...system.lock import LOCK
+from ...system.names import counted
 from ...system.progress import Progress, followed
 from .dataset import open_dataset, reading
 from .headers import Patient, SliceHeader, read_header, read_modality
@@ -54,8 +55,8 @@ class ImageSeries:
         """Modality, description, size and UID."""
         first = self.slices[0]
         return (
-            f"{first.modality or 'no modality'} '{first.description}', {len(self.slices)} slices of {first.columns} x "
-            f"{first.rows}, UID {self.uid}"
+            f"{first.modality or 'no modality'} '{first.description}', {counted(len(self.slices), 'slice')} of "
+            f"{first.columns} x {first.rows}, UID {self.uid}"
         )
 
 

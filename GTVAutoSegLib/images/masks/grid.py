@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import InputError
+from ...system.names import counted
 from ..volume import GRID_TOLERANCE_MM, Volume, box_at, cut_out
 
 
@@ -41,8 +42,8 @@ def onto(mask: Volume, ct: Volume, cropped: bool = False) -> np.ndarray:
         lost = int(np.count_nonzero(own.array) - np.count_nonzero(voxels))
         if lost:
             raise InputError(
-                f"{mask.source} has {lost} voxels outside {ct.source}; expected a mask drawn on this CT, so erase them "
-                "or give the CT it was drawn on"
+                f"{mask.source} has {counted(lost, 'voxel')} outside {ct.source}; expected a mask drawn on this CT, so "
+                "erase them or give the CT it was drawn on"
             )
     return np.ascontiguousarray(ct.axial.undo(voxels))
 

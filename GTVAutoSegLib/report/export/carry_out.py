@@ -67,8 +67,8 @@ def carry_out(
         volume = dicom_volume(order.ct, step)
         source = read_source(volume, path)
     with _failing_as("export"):
-        check_place(path, volume)
         check_target(path, base)
+        check_place(path, volume)
         made = scratch / f"made{SEG_SUFFIX}"
         step("writing", 0, 0)
         with written(scratch):

@@ -10,7 +10,6 @@ import numpy as np
 from ...errors import InputError
 from ...images.dicom.headers import SliceHeader, read_header
 from ...images.volume import Volume
-from ...system.files import check_writable
 from ...system.progress import Progress, followed
 from .order import OrderedCT
 
@@ -66,8 +65,7 @@ def _header(file: Path, instance: str) -> SliceHeader:
 
 
 def check_place(path: Path, volume: Volume) -> None:
-    """Raise unless the file can be written without harm to the CT."""
-    check_writable(path)
+    """Raise where the file would take the place of one of the CT's."""
     if path.exists() and any(path.samefile(file) for file in volume.dicom_files):
         raise InputError(
             f"{path} is a slice of the CT, expected another file for the structure set; choose another name"

@@ -111,7 +111,7 @@ def approve_file(path: Path, reviewer: str) -> Approval:
         InputError: the file is no mask, or the name does not fit.
         DiskError: writing failed.
     """
-    approval = approve(reviewer, voxels_sha256(path))
+    approval = approve(reviewer, mask_file_sha256(path))
     write_json(_beside(path), as_json(approval))
     return approval
 
@@ -147,7 +147,7 @@ def approval_of_file(path: Path) -> tuple[Approval | None, str]:
         return None, ""
     if approval.withdrawn is not None:
         return None, taken_back(approval, path.name)
-    if approval.mask_sha256 != voxels_sha256(path):
+    if approval.mask_sha256 != mask_file_sha256(path):
         return None, lapsed(approval, path.name)
     return approval, ""
 
@@ -164,8 +164,8 @@ def lapsed(approval: Approval, name: str) -> str:
     return f"the approval of {name} by {approval} has lapsed: voxels changed since, so look again and approve again"
 
 
-def voxels_sha256(path: Path) -> str:
-    """SHA-256 of a mask file's voxels, their type aside, and of where they lie."""
+def mask_file_sha256(path: Path) -> str:
+    """SHA-256 of the voxels of a mask's file, their type aside, and of where they lie."""
     digest = hashlib.sha256()
     for layer in voxels_of(path):
         place = [*layer.array.shape, *(f"{value:.4f}" for value in (*layer.spacing, *layer.origin, *layer.direction))]

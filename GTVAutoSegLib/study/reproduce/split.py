@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import InputError
 from ...system.files import write_text
 from ...system.json_text import read_json
+from ...system.names import counted
 from ...training.data.dataset import Case, read_patients
 from ...training.data.folds import Fold, as_folds, check_fold, make_folds, read_dataset
 from ...training.data.slices import StoredCase
@@ -61,8 +62,8 @@ def read_split(dataset: Path, count: int | None, seed: int) -> Split:
         test = _draw(test, tested, patients, generator)
     if len(training) < 2 or not test:
         raise InputError(
-            f"{dataset} gives {len(training)} cases to learn from and {len(test)} to test on; expected at least two "
-            "and one: add cases, or raise --cases"
+            f"{dataset} gives {counted(len(training), 'case')} to learn from and {len(test)} to test on; expected at "
+            "least two and one: add cases, or raise --cases"
         )
     return Split(_by_name(training), _by_name(test), patients)
 

@@ -31,6 +31,7 @@ from ...images.read import read_volume
 from ...images.volume import Volume, check_ct
 from ...system.files import make_folder, sha256_of, whole_folder, write_text
 from ...system.json_text import read_json
+from ...system.names import counted
 from ...system.progress import Progress
 from ...system.settings import PreprocessSettings
 from .dataset import Case, read_label
@@ -206,8 +207,8 @@ def _check_room(missing: Sequence[Case], settings: PreprocessSettings, folder: P
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DiskError(
-            f"the slice store {folder} needs {needed / 1e9:.1f} GB for {len(missing)} cases and the disk has "
-            f"{free / 1e9:.1f} GB free; free space or choose another folder"
+            f"the slice store {folder} needs {needed / 1e9:.1f} GB for {counted(len(missing), 'case')} and the disk "
+            f"has {free / 1e9:.1f} GB free; free space or choose another folder"
         )
 
 

@@ -20,6 +20,7 @@ from ...model.info import ModelInfo, NetworkInfo, TaskInfo, Thresholds, Training
 from ...model.stages import CascadeStage
 from ...system.files import restore_folder, sha256_of, whole_folder, write_json
 from ...system.lock import locked
+from ...system.names import counted
 from ..checkpoint import is_finished, load_state, load_weights, write_halved
 from ..configuration import Run
 from ..data.crop_set import samples_of, slack_box
@@ -256,7 +257,7 @@ def _describe(
 
 def _metrics(folder: Path, folds: Sequence[Fold]) -> dict[str, Any]:
     """The training's validation figures, by stage; those of the whole cascade come from ``evaluate``."""
-    split = "val" if folds[0].name == SPLIT else f"validation part of {len(folds)} fold(s)"
+    split = "val" if folds[0].name == SPLIT else f"validation part of {counted(len(folds), 'fold')}"
     states = {stage: [load_state(folder / fold.name / stage) for fold in folds] for stage in STAGES}
     best = {stage: [state["best"] for state in found if state is not None] for stage, found in states.items()}
     figures = {f"{stage}_validation": round(mean(values), 4) for stage, values in best.items()}

@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.report.record.audit import COLLECT
+from GTVAutoSegLib.system.names import counted
 from GTVAutoSegLib.training.data.collected.collect import ADDED, REPLACED
 
 from ...failures import Failure
@@ -97,8 +98,10 @@ def describe_collected(outcome: Outcome) -> str:
     if edited is not None:
         change = edited.volume_after_ml - edited.volume_before_ml
         lines.append(
-            _("Edited on {slices} slices: {length:.0f} mm of outline drawn anew, {change:+.1f} mL.").format(
-                slices=edited.slices, length=edited.added_path_length_mm, change=change
+            _("Edited on {slices}: {length:.0f} mm of outline drawn anew, {change:+.1f} mL.").format(
+                slices=counted(edited.slices, _("slice"), _("slices")),
+                length=edited.added_path_length_mm,
+                change=change,
             )
         )
     if not record.case.patient:

@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.system.names import counted
 from GTVAutoSegLib.training.data.collected.summary import DatasetSummary, summarise_dataset
 
 from ...training.places import choose_dataset, chosen_dataset
@@ -62,7 +63,10 @@ def describe_summary(summary: DatasetSummary) -> str:
     """The figures of a data set, for people."""
     if not summary.cases:
         return _("No case yet. Correct an outline, approve it, and click 'Add to training set'.")
-    text = _("{cases} cases of {patients} patients").format(cases=summary.cases, patients=summary.patients)
+    text = _("{cases} of {patients}").format(
+        cases=counted(summary.cases, _("case"), _("cases")),
+        patients=counted(summary.patients, _("patient"), _("patients")),
+    )
     if not summary.measured:
         return text + _("; how much was edited is not known.")
     return text + _("; edited on average {length:.0f} mm of outline and {change:.1f} mL ({measured} known).").format(

@@ -7,6 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from GTVAutoSegLib.errors import GTVAutoSegError
+from GTVAutoSegLib.system.names import counted
 
 from ...training.folder import TrainingFolder, TrainingPlan
 
@@ -27,16 +28,16 @@ def describe_estimate(estimate: dict[str, Any], plan: TrainingPlan) -> str:
     """How large a training is, and how long it takes at most."""
     networks = estimate["networks"]
     lines = [
-        _("{title}, on {cases} cases of {patients} patients: {slices} slices, {tumour} of them with tumour.").format(
+        _("{title}, on {cases} of {patients}: {slices}, {tumour} of them with tumour.").format(
             title=plan.title,
-            cases=estimate["cases"],
-            patients=estimate["patients"],
-            slices=estimate["slices"],
+            cases=counted(estimate["cases"], _("case"), _("cases")),
+            patients=counted(estimate["patients"], _("patient"), _("patients")),
+            slices=counted(estimate["slices"], _("slice"), _("slices")),
             tumour=estimate["tumour_slices"],
         ),
-        _("{count} networks, {steps} steps in all, with the preset '{preset}' on {device}.").format(
-            count=len(networks),
-            steps=sum(one["epochs"] * one["steps"] for one in networks),
+        _("{count}, {steps} in all, with the preset '{preset}' on {device}.").format(
+            count=counted(len(networks), _("network"), _("networks")),
+            steps=counted(sum(one["epochs"] * one["steps"] for one in networks), _("step"), _("steps")),
             preset=estimate["preset"],
             device=estimate["device"],
         ),

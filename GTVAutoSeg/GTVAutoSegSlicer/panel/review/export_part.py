@@ -15,6 +15,7 @@ from GTVAutoSegLib.report.export.carry_out import RTSTRUCT
 from GTVAutoSegLib.report.export.exported import Exported, Region
 from GTVAutoSegLib.report.record.audit import EXPORT
 from GTVAutoSegLib.report.record.edits import describe_edit
+from GTVAutoSegLib.system.names import counted
 
 from ...failures import Failure
 from ...run.work import Outcome
@@ -112,7 +113,7 @@ class ExportPart:
         for one in exported.regions:
             how = one.algorithm or "not ours"
             checked = ", read back with DSC 1.0" if exported.kind == RTSTRUCT else ""
-            self._log(f"export: {exported.kind}, {how}, {one.slices} slices{checked}")
+            self._log(f"export: {exported.kind}, {how}, {counted(one.slices, 'slice')}{checked}")
         regions = [one.figures for one in exported.regions]
         note(EXPORT, file=exported.path.name, regions=regions, approved=exported.approved, **exported.ct)
         self._say("\n".join([describe_export(exported), *remarks]), str(exported.path))

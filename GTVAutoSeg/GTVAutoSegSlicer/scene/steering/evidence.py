@@ -24,7 +24,6 @@ from GTVAutoSegLib.system.tags import (
 )
 
 from ..ownership import tags_of
-from .mine import by_slice
 
 # Beyond it a segment's tags would make its file slow to read everywhere.
 LARGEST = 8_000_000
@@ -109,7 +108,8 @@ def _joined(before: Probability, new: Probability, slices: range, volume: Volume
     levels, found = (cut_out(one.values, one.box, region) for one in (before, new))
     first = region[volume.axial.axes[0]].start
     taken = slice(max(slices.start - first, 0), max(slices.stop - first, 0))
-    by_slice(levels, volume)[taken] = by_slice(found, volume)[taken]
+    by_slice = volume.axial.by_slice
+    by_slice(levels)[taken] = by_slice(found)[taken]
     joined = probability_of(levels, new.threshold, new.keep_components)
     z, y, x = (side.start + start for side, start in zip(region, joined.start))
     return replace(joined, start=(z, y, x), shape=new.shape)

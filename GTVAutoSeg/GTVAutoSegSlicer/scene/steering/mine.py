@@ -17,16 +17,11 @@ from ..ownership import tag, tags_of
 DIGITS = 12
 
 
-def by_slice(array: np.ndarray, volume: Volume) -> np.ndarray:
-    """A view of an array (z, y, x) with the slices in front: those along the stored axis closest to head-feet."""
-    return np.moveaxis(array, volume.axial.axes[0], 0)
-
-
 def areas(box: Box, volume: Volume) -> np.ndarray:
-    """How many voxels of each slice of the CT are set in a box, along the axis of `by_slice`."""
+    """How many voxels of each slice of the CT are set in a box, along the stored axis closest to head-feet."""
     axis = volume.axial.axes[0]
     counts = np.zeros(box.shape[axis], int)
-    counts[box.region[axis]] = by_slice(box.voxels, volume).sum(axis=(1, 2), dtype=int)
+    counts[box.region[axis]] = volume.axial.by_slice(box.voxels).sum(axis=(1, 2), dtype=int)
     return counts
 
 
@@ -36,7 +31,7 @@ def fingerprints(box: Box, volume: Volume) -> dict[int, str]:
     sides = [side for other, side in enumerate(box.region) if other != axis]
     slice_mask = np.zeros([count for other, count in enumerate(box.shape) if other != axis], bool)
     prints = {}
-    for index, part in enumerate(by_slice(box.voxels, volume), start=box.start[axis]):
+    for index, part in enumerate(volume.axial.by_slice(box.voxels), start=box.start[axis]):
         if part.any():
             slice_mask[sides[0], sides[1]] = part
             prints[index] = hashlib.sha256(np.packbits(slice_mask).tobytes()).hexdigest()[:DIGITS]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....errors import InputError
 from ....system.allocator import give_back_freed_memory
+from ....system.names import counted
 from ..dataset import open_dataset, reading
 from .compressed import decoded_hu
 from .storage import TAGS, Storage, check_end, read_storage, stored_values
@@ -45,7 +46,9 @@ def read_hu(paths: Sequence[Path]) -> tuple[np.ndarray, tuple[str, ...]]:
     if compressed:
         give_back_freed_memory()  # GDCM's copies
     assert hu is not None  # noqa: S101 - a series has slices
-    return hu, tuple(doubt.format(f"{len(where)} slices such as {where[0].name}") for doubt, where in doubts.items())
+    return hu, tuple(
+        f"{counted(len(where), 'slice')} such as {where[0].name}: {doubt}" for doubt, where in doubts.items()
+    )
 
 
 def _read_slice(path: Path) -> tuple[np.ndarray, Storage, tuple[str, ...]]:

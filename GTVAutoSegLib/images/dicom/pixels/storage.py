@@ -68,7 +68,7 @@ class Storage:
         intercept: from values to HU.
         syntax: TransferSyntaxUID, or "".
         overlays: whether overlays lie in bits that are no value.
-        doubts: why the HU are not certain; "{}" stands for the slices.
+        doubts: why the HU are not certain.
     """
 
     path: Path
@@ -121,7 +121,7 @@ def read_storage(data: pydicom.FileDataset, path: Path) -> Storage:
         raise _unfit(path, f"PixelRepresentation (0028,0103) {representation}", "0 or 1")
     slope, intercept, doubts = _rescale(data, path)
     if representation is None:
-        doubts = (*doubts, "{} lack PixelRepresentation (0028,0103); their values were taken as unsigned")
+        doubts = (*doubts, "PixelRepresentation (0028,0103) is missing, and the values were taken as unsigned")
     syntax = str(data.file_meta.get("TransferSyntaxUID", ""))
     little = data.original_encoding[1]
     return Storage(
@@ -165,13 +165,13 @@ def _rescale(data: pydicom.Dataset, path: Path) -> tuple[float, float, tuple[str
     missing = [NUMBERS[tag] for tag, value in values.items() if value is None]
     if missing and str(data.get("Modality") or "CT") == "CT":
         nested = ("ModalityLUTSequence", "SharedFunctionalGroupsSequence", "RealWorldValueMappingSequence")
-        instead = next((f"; {tag} beside them was not applied" for tag in nested if data.get(tag)), "")
-        doubts.append(f"{{}} lack {' and '.join(missing)}, so their values may be no HU{instead}")
+        instead = next((f"; {tag} is there, and was not applied" for tag in nested if data.get(tag)), "")
+        doubts.append(f"lacking {' and '.join(missing)}, so the values may be no HU{instead}")
     elif data.get("ModalityLUTSequence"):
-        doubts.append("{} have ModalityLUTSequence (0028,3000) beside RescaleSlope, which was not applied")
+        doubts.append("ModalityLUTSequence (0028,3000) stands beside RescaleSlope, and was not applied")
     kind = str(data.get("RescaleType") or "HU").strip()
     if kind != "HU":
-        doubts.append(f"{{}} have the RescaleType (0028,1054) {kind!r}, so their values may be no HU")
+        doubts.append(f"of the RescaleType (0028,1054) {kind!r}, so the values may be no HU")
     return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept), tuple(doubts)
 
 
@@ -248,8 +248,8 @@ def _bit_doubts(storage: Storage, bits: np.ndarray, sign: np.ndarray) -> tuple[s
     below = bits & ((1 << (storage.high + 1 - storage.stored)) - 1)
     if not storage.overlays and not (fits.all() and not below.any()):
         doubts.append(
-            f"{{}} use more bits than BitsStored (0028,0101) {storage.stored} and HighBit (0028,0102) {storage.high} "
-            "say"
+            f"more bits in use than BitsStored (0028,0101) {storage.stored} and HighBit (0028,0102) {storage.high} "
+            "allow"
         )
     if storage.stored == storage.allocated == 16:
         # Values of a patient begin near 0 or -1024, whichever way they are stored: none are in the middle.
@@ -257,5 +257,5 @@ def _bit_doubts(storage: Storage, bits: np.ndarray, sign: np.ndarray) -> tuple[s
         wrong = middle & (bits > 0x8000) if storage.signed else bits >= 0xC000
         if wrong.any() and (storage.signed or not middle.any()):
             said = "signed" if storage.signed else "unsigned"
-            doubts.append(f"{{}} say that their values are {said} (PixelRepresentation, 0028,0103), but do not look so")
+            doubts.append(f"the values are said to be {said} (PixelRepresentation, 0028,0103), but do not look so")
     return tuple(doubts)

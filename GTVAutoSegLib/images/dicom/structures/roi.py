@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 
 from ....errors import InputError
+from ....system.names import counted
 from ..dataset import reading
 
 # Types of contours as letters only, so that spellings such as "CLOSED PLANAR" are read; PS3.3 C.8.8.6.3.
@@ -69,14 +70,14 @@ class Roi:
     def remarks(self) -> tuple[str, ...]:
         """How it departs from the standard, a sentence each."""
         texts = {
-            OPEN: "contours are called open, end where they begin and were taken as closed",
-            INTERPOLATED: "contours were interpolated by the system that wrote them",
-            "": "contours have no type and were taken as closed",
+            OPEN: "called open, but ending where begun: taken as closed",
+            INTERPOLATED: "interpolated by the system that wrote the file",
+            "": "without a type, taken as closed",
         }
         counts = {how: sum(one == how for _, one in self._drawn) for how in texts}
-        found = [f"{counts[how]} {text}" for how, text in texts.items() if counts[how]]
+        found = [f"{counted(counts[how], 'contour')} {text}" for how, text in texts.items() if counts[how]]
         if wrong := sum(_miscounted(item, len(points)) for item, (points, _) in zip(self.items, self._drawn)):
-            found.append(f"{wrong} contours have another number of points than NumberOfContourPoints says")
+            found.append(f"{counted(wrong, 'contour')} with another number of points than NumberOfContourPoints says")
         return tuple(f"ROI '{self.name}': {text}" for text in found)
 
     @cached_property

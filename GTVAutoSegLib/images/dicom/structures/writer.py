@@ -40,7 +40,12 @@ STUDY_CLASS = UID("1.2.840.10008.3.1.2.3.1")
 
 
 def write_rtstruct(
-    structures: Sequence[Structure], volume: Volume, path: str | Path, *, base: Path | None = None
+    structures: Sequence[Structure],
+    volume: Volume,
+    path: str | Path,
+    *,
+    base: Path | None = None,
+    checked: bool = False,
 ) -> None:
     """Write regions of interest as a structure set, whole or not at all.
 
@@ -51,6 +56,7 @@ def write_rtstruct(
         base: a structure set of this CT to add the regions to; ``path`` then holds all its regions and the new ones,
             under identifiers of its own and unapproved, and ``base`` stays as it is. A name that is taken gets a
             number.
+        checked: whether `check_target`, or `images.write.check_outputs` and `check_not_base`, have passed the path.
 
     Raises:
         InputError: the volume was not read from DICOM, a name does not fit, ``base`` is for another CT, or ``path``
@@ -60,7 +66,8 @@ def write_rtstruct(
         ValueError: a mask has another shape than the volume.
     """
     path = Path(path)
-    check_target(path, base)
+    if not checked:
+        check_target(path, base)
     source = read_source(volume, path)
     data = make_rtstruct(structures, source, base)
     with whole_file(path) as temporary:
@@ -94,6 +101,11 @@ def check_target(path: Path, base: Path | None = None) -> None:
     """Raise InputError unless a structure set can be written to a path without harm to one that is there."""
     check_writable(path)
     check_not_approved(path)
+    check_not_base(path, base)
+
+
+def check_not_base(path: Path, base: Path | None) -> None:
+    """Raise InputError where a structure set would take the place of the one that its regions are added to."""
     if base is not None and path.exists() and path.samefile(base):
         raise InputError(f"{path} is the structure set to add to; expected another file for the result")
 

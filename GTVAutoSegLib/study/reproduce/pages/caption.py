@@ -35,10 +35,10 @@ class Caption:
         learning = len(setup.cases) - len(setup.test)
         parts = setup.fold_count
         tests = f"{counted(len(setup.test), 'test case')}"
-        folds = f"{parts} folds" if len(setup.folds) == parts else f"{parts} folds, {len(setup.folds)} of them run"
+        folds = counted(parts, "fold") + ("" if len(setup.folds) == parts else f", {len(setup.folds)} of them run")
         return (
-            f"{setup.task.title}, data set {self.request.dataset.resolve().name}: {learning} cases to learn from in "
-            f"{folds}, {tests}, on which nothing was chosen"
+            f"{setup.task.title}, data set {self.request.dataset.resolve().name}: {counted(learning, 'case')} to learn "
+            f"from in {folds}, {tests}, on which nothing was chosen"
         )
 
     @property

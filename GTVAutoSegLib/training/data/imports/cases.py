@@ -19,6 +19,7 @@ from ....images.placement import volume_ml
 from ....images.volume import Volume
 from ....system.files import make_folder, whole_folder, write_json
 from ....system.json_text import read_json
+from ....system.names import counted
 from ..dataset import PATIENTS, check_certain, find_cases, read_patients, write_pair
 from .plan import Outcome, Plan
 from .voxels import rounded_hu
@@ -142,7 +143,7 @@ def _filled(rois: Sequence[Roi], volume: Volume) -> tuple[np.ndarray, tuple[str,
         mask = complete(volume, drawn).mask
         between = int(mask.any(axis=(1, 2)).sum()) - int(drawn.any(axis=(1, 2)).sum())
         if between:
-            notes.append(f"ROI '{roi.name}': {between} slices between contours were filled by interpolation")
+            notes.append(f"ROI '{roi.name}': {counted(between, 'slice')} between contours filled by interpolation")
         union |= mask
     return union, tuple(notes)
 
@@ -176,7 +177,7 @@ def as_int16(hu: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     limits = np.iinfo(np.int16)
     rounded = np.rint(hu)
     beyond = int(((rounded < limits.min) | (rounded > limits.max)).sum())
-    notes = (f"{beyond} voxels beyond {limits.min} to {limits.max} HU were clipped",) if beyond else ()
+    notes = (f"{counted(beyond, 'voxel')} beyond {limits.min} to {limits.max} HU clipped",) if beyond else ()
     return rounded_hu(hu), notes
 
 
