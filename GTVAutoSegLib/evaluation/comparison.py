@@ -136,15 +136,20 @@ def measure_pairs(
         return load_model(path, device, "fp32")
 
     for case in followed(ordered, COMPARING, progress, len(ordered)):
-        models = [load(sides[key].bundles[case.name]) for key in (OLD, NEW)]
-        try:
-            volume = read_volume(case.image)
-            reference = read_label(case, volume)
-            region = None if slack_mm is None else simulated_box(reference, volume, slack_mm, case.name)
-            masks = [model.segment(volume, region=region, cancelled=cancelled).mask for model in models]
-            yield Pair(case.name, voxels_sha256(volume), *(_outlined(mask, reference, volume) for mask in masks))
-        except InputError as error:
-            yield Failure(case.name, str(error))
+        yield _compared(case, [load(sides[key].bundles[case.name]) for key in (OLD, NEW)], slack_mm, cancelled)
+
+
+def _compared(
+    case: Case, models: Sequence[Cascade], slack_mm: float | None, cancelled: Callable[[], bool] | None
+) -> Pair | Failure:
+    try:
+        volume = read_volume(case.image)
+        reference = read_label(case, volume)
+        region = None if slack_mm is None else simulated_box(reference, volume, slack_mm, case.name)
+        masks = [model.segment(volume, region=region, cancelled=cancelled).mask for model in models]
+        return Pair(case.name, voxels_sha256(volume), *(_outlined(mask, reference, volume) for mask in masks))
+    except InputError as error:
+        return Failure(case.name, str(error))
 
 
 def _outlined(mask: np.ndarray, reference: np.ndarray, volume: Volume) -> Outlined:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from phantoms import body_ct
+
+from GTVAutoSegLib.images.volume import Volume
 
 SIDE = 40
 
@@ -64,3 +67,17 @@ def write_preset(path: Path, **changes) -> Path:
     preset = {"classifier": {**stage, "loss": "ce"}, "segmenter": stage, "choose_threshold": True}
     path.write_text(json.dumps(preset))
     return path
+
+
+def watched(monkeypatch, module) -> list[int]:
+    """How many volumes that a module has read are held each time when it reads the next one."""
+    read, volumes, held = module.read_volume, [], []
+
+    def watch(path: Path) -> Volume:
+        held.append(sum(volume() is not None for volume in volumes))
+        volume = read(path)
+        volumes.append(weakref.ref(volume))
+        return volume
+
+    monkeypatch.setattr(module, "read_volume", watch)
+    return held

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import make_bundle
-from datasets import write_dataset, write_preset, write_task
+from datasets import watched, write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.cascade.person import simulated_box
@@ -106,6 +106,13 @@ def test_both_are_computed_in_the_reference_precision(data, run, present, tmp_pa
     monkeypatch.setattr(comparison, "load_model", lambda *given: (asked.append(given[1:]), load(*given))[1])
     assert compared(data, present, run / "phantom", tmp_path) == 0
     assert asked == [("cpu", "fp32")] * 2
+
+
+def test_no_volume_of_a_case_is_held_while_the_next_is_read(data, run, present, monkeypatch):
+    held = watched(monkeypatch, comparison)
+    cases, sides = comparison.plan_comparison(data, str(present), str(run))
+    assert len(list(comparison.measure_pairs(cases, sides, device="cpu"))) == 4
+    assert held == [0] * 4
 
 
 def test_the_same_model_twice_and_a_wrong_box_are_refused(data, run, present, tmp_path, capsys):

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 from bundles import make_bundle
-from datasets import write_case, write_dataset, write_task
+from datasets import watched, write_case, write_dataset, write_task
 from trainings import command, followed
 
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.training.checkpoint import LOG, STATE
 from GTVAutoSegLib.training.configuration import FILE
+from GTVAutoSegLib.training.progress import estimate
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,12 @@ def test_an_estimate_that_was_stopped_is_nothing_to_resume(data, tmp_path, way):
     code, events = followed(command(tmp_path, data, "--dry-run", "--cancel-file", tmp_path / "stop"), stop)
     assert (code, events[-1]["message"]) == (Cancelled.exit_code, "the estimate was stopped; nothing was written")
     assert not (tmp_path / "run").exists()
+
+
+def test_no_label_is_held_while_the_next_is_read(data, tmp_path, monkeypatch):
+    held = watched(monkeypatch, estimate)
+    estimated(command(tmp_path, data))
+    assert held == [0] * 4
 
 
 @pytest.fixture

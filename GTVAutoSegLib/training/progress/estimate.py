@@ -172,6 +172,7 @@ def _look(cases: Iterable[Case], settings: PreprocessSettings) -> tuple[dict[str
         axial = label.axial.of(label_mask(case, label))
         abnormal[case.name] = [bool(plane.any()) for plane in axial]
         store_bytes += stored_bytes(axial.shape, settings)
+        del label, axial  # before the next one is read
     return abnormal, store_bytes
 
 
