@@ -15,6 +15,10 @@ SPACING_TOLERANCE = (1.1, 1.1, 1.25)
 SPACING_IN_A_BOX = (2.0, 2.0, 1.25)
 EXTENT_TOLERANCE = (1.25, 1.25, 1.25)
 HU_TOLERANCE = 300.0
+NO_BOX = (
+    "no box was given, so all of the CT is taken as one: the looser a box, the larger and the worse the outline; draw "
+    "one around the tumour"
+)
 AXES = ("left-right", "front-back", "head-feet")
 
 
@@ -39,7 +43,7 @@ def check_box(volume: Volume, info: ModelInfo, region: Region | None) -> None:
 
 
 def applicability_warnings(volume: Volume, info: ModelInfo, region: Region | None = None) -> list[str]:
-    """What `geometry_warnings` says of what the model sees, and how the HU range compares with the training data.
+    """What `geometry_warnings` says of what the model sees, how the HU range compares, and whether a box is missing.
 
     Args:
         volume: the CT.
@@ -53,7 +57,8 @@ def applicability_warnings(volume: Volume, info: ModelInfo, region: Region | Non
     if info.preprocessing.crops is not None:
         box = whole(volume.axial.of(volume.array).shape) if region is None else region.index_box(volume)
     training = info.training_data
-    return geometry_warnings(volume, training, box) + _hu_warnings(volume, training.hu_percentiles)
+    loose = [NO_BOX] * (box is not None and region is None)
+    return loose + geometry_warnings(volume, training, box) + _hu_warnings(volume, training.hu_percentiles)
 
 
 def geometry_warnings(volume: Volume, training: TrainingData, box: IndexBox | None = None) -> list[str]:

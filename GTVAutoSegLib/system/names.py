@@ -89,8 +89,14 @@ def without_paths(text: str, files: Sequence[str], name: str) -> str:
         if len(path.name) >= SHORTEST_FILE_NAME:
             replaced[path.name] = called
         replaced[str(path.parent)] = name
-    pattern = "|".join(re.escape(found) for found in sorted(replaced, key=len, reverse=True))
+    pattern = "|".join(map(_in_a_sentence, sorted(replaced, key=len, reverse=True)))
     return re.sub(rf"(?<![\w.])(?:{pattern})(?!\w)", lambda match: replaced[match[0]], text) if pattern else text
+
+
+def _in_a_sentence(path: str) -> str:
+    """Matches a path; one without folders that may be a word of the sentence, "CT" or "data", at its beginning only."""
+    is_word = Path(path).name == path and (len(path) < SHORTEST_FILE_NAME or (path.isalpha() and path.islower()))
+    return ("^" if is_word else "") + re.escape(path)
 
 
 def counted(count: int, what: str, several: str = "") -> str:

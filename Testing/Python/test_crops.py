@@ -8,7 +8,7 @@ from bundles import make_bundle
 from datasets import write_case, write_dataset, write_preset, write_task
 from phantoms import body_ct
 
-from GTVAutoSegLib.cascade.applicability import needs_box
+from GTVAutoSegLib.cascade.applicability import NO_BOX, needs_box
 from GTVAutoSegLib.cascade.crops import crop_input, crop_rectangle, loosened, random_slack
 from GTVAutoSegLib.cascade.load import load_model
 from GTVAutoSegLib.commands.cli import main
@@ -135,7 +135,15 @@ def test_a_model_trained_on_crops_asks_for_a_box_when_the_ct_is_larger_than_what
         boxed.segment(volume())
     small = Volume(body_ct((10, 40, 44)))
     assert not needs_box(small, boxed.bundle.info)
-    assert boxed.segment(small).mask.all()
+    found = boxed.segment(small)
+    assert found.mask.all() and NO_BOX in found.warnings
+    everywhere = Region.of_indices(IndexBox((0, 0, 0), (10, 40, 44)), small)
+    assert NO_BOX not in boxed.segment(small, region=everywhere).warnings
+
+
+def test_a_model_trained_on_whole_slices_misses_no_box(tmp_path):
+    found = load_model(make_bundle(tmp_path / "whole", bias=50.0), "cpu").segment(volume())
+    assert found.mask.any() and NO_BOX not in found.warnings
 
 
 def test_slices_beside_the_box_are_refused(boxed):

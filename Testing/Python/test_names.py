@@ -56,6 +56,13 @@ def test_sentences_are_freed_of_files_and_folders():
     )
 
 
+@pytest.mark.parametrize("folder", ["CT", "one", "data", "slices"])
+def test_a_folder_whose_name_is_a_word_changes_no_sentence(folder):
+    files, said = (f"{folder}/Doe_1.nrrd",), "one CT, its slices and data"
+    assert without_paths(f"{folder} lacks {said}; {folder}/Doe_1.nrrd too", files, "a") == f"a lacks {said}; a too"
+    assert without_paths("see MEYER, and Meyer_A", ("MEYER/1", "Meyer_A/2"), "a") == "see a, and a"
+
+
 def test_one_thing_is_said_in_the_singular():
     assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]
     assert [counted(number, "copy", "copies") for number in (0, 1, 2)] == ["0 copies", "1 copy", "2 copies"]
