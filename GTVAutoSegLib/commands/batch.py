@@ -203,7 +203,9 @@ def choose_engine(arguments: argparse.Namespace, bundle: Bundle, needed: bool) -
         model = load_model(bundle, arguments.device, arguments.precision)
         return partial(run_here, model=model, threshold=arguments.threshold, cancelled=cancelled)
     from ..batch.dask import Work, run_on_cluster
+    from ..system.processes import check_installed
 
+    check_installed()
     verify_model(bundle.path)
     work = Work(
         bundle.path.resolve(),

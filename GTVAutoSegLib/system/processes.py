@@ -174,6 +174,7 @@ def connect(address: str, security: Any = None) -> Any:
 
 def processors_each(workers: int) -> int:
     """How many of this machine's processors each of so many processes may use."""
+    check_installed()
     from dask.system import CPU_COUNT
 
     return max(1, int(CPU_COUNT) // max(1, workers))

@@ -16,6 +16,7 @@ from GTVAutoSegLib.batch import dask as batch_dask
 from GTVAutoSegLib.batch.find import find_cohort
 from GTVAutoSegLib.batch.run import plan_batch, run_batch
 from GTVAutoSegLib.cascade.cascade import Cascade
+from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.errors import Cancelled
 from GTVAutoSegLib.model.bundle import read_bundle
 from GTVAutoSegLib.system import processes as cluster_jobs
@@ -24,6 +25,14 @@ from GTVAutoSegLib.system import processes as cluster_jobs
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return make_bundle(tmp_path_factory.mktemp("models") / "random", bias=50.0)
+
+
+def test_a_missing_package_is_said_before_the_run_begins(tmp_path, bundle, monkeypatch, capsys):
+    monkeypatch.setattr(cluster_jobs, "NEEDED", ("not_there",))
+    write_cts(tmp_path / "in", 1)
+    assert main(["batch", str(tmp_path / "in"), str(tmp_path / "out"), "--model", str(bundle), "--workers", "2"]) == 2
+    assert "pip install 'gtvautoseg[cohort]'" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def workers_of(child):

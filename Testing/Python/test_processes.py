@@ -84,3 +84,5 @@ def test_missing_packages_are_said(monkeypatch):
         InputError, match=r"needs not_there, which is not installed; run: pip install 'gtvautoseg\[cohort\]'"
     ):
         next(run_jobs(where, [1]))
+    with pytest.raises(InputError, match="needs not_there, which is not installed"):
+        processes.processors_each(2)
