@@ -129,6 +129,8 @@ def run_batch(batch: Batch, engine: Engine | None, say: Callable[[Outcome], None
             for outcome in _removed(batch.plans, {outcome.case for outcome in outcomes if outcome.failed}):
                 tell(outcome)
         finally:
+            told = {outcome.case for outcome in outcomes}
+            _note_untold([plan for name, plan in plans.items() if name not in told], log)
             failures = {outcome.case: outcome.text for outcome in outcomes if outcome.failed}
             done = write_summary(
                 batch.output, plans=batch.plans, failures=failures, skipped=batch.cohort.skipped, bundle=batch.bundle
@@ -148,6 +150,14 @@ def _set_aside(batch: Batch) -> list[Outcome]:
             except Exception as error:
                 stuck.append(failure(plan, error))
     return stuck
+
+
+def _note_untold(plans: Sequence[Plan], log: IO[str]) -> None:
+    """Put cases that are done, and that a cancelled run did not come to tell of, into audit trail and log."""
+    for plan in plans:
+        if not look(plan).todo:
+            note_run(plan)
+            _write(log, f"done: {plan.case.name}, as the run was ended")
 
 
 def _removed(plans: Sequence[Plan], failed: Collection[str]) -> Iterator[Outcome]:

@@ -252,6 +252,9 @@ def test_cancelling_keeps_what_is_finished_and_writes_the_summary(tmp_path, bund
         run_batch(batch, engine, lambda outcome: None)
     states = [row["status"] for row in rows(output).values()]
     assert states.count("check") == len(stamps(output)) >= 2 and "not done" in states
+    trail = [json.loads(line) for line in (output / "audit.jsonl").read_text().splitlines()]
+    assert sorted(record["case"] for record in trail) == sorted(stamps(output))
+    assert (output / "batch.log").read_text().count(" done: ") == len(trail)
 
 
 def test_what_another_run_finished_since_the_plan_is_neither_done_again_nor_packed_away(tmp_path, bundle):

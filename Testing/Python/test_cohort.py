@@ -19,9 +19,7 @@ from GTVAutoSegLib.images.dicom.tree import scan
 from GTVAutoSegLib.images.read import read_volume
 from GTVAutoSegLib.images.write import check_outputs
 from GTVAutoSegLib.system.files import check_writable
-from GTVAutoSegLib.system.names import (
-    short_hash,
-)
+from GTVAutoSegLib.system.names import short_hash
 
 SERIES = "1.2.826.0.1.3680043.8.498.77"
 CT = patient_array((6, 20, 24))
