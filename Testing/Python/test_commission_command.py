@@ -17,6 +17,7 @@ from GTVAutoSegLib.cascade.person import inside
 from GTVAutoSegLib.commands.cli import main
 from GTVAutoSegLib.images.metrics import compare
 from GTVAutoSegLib.images.read import read_volume
+from GTVAutoSegLib.system.lock import locked
 
 
 def test_several_processes_find_the_same(filed, clinic, everywhere, tmp_path):
@@ -157,6 +158,21 @@ def test_a_device_that_is_not_there_is_told_before_a_case_is_read(tmp_path, clin
     assert main(["commission", *arguments]) == 2
     said = capsys.readouterr().err
     assert "cuda" in said and said.count("\n") == 1
+
+
+def test_a_commission_is_a_record_that_is_replaced_only_when_asked_and_by_one_run_at_a_time(
+    tmp_path, clinic, everywhere, filed, capsys
+):
+    folder = tmp_path / "q3"
+    shutil.copytree(filed, folder)
+    wanted = (clinic, "--model", everywhere, "--output", folder)
+    assert run(*wanted) == 2
+    assert "holds a commission already, which is a record" in capsys.readouterr().err
+    with locked(folder):
+        assert run(*wanted, "--replace") == 2
+    assert f"another run is writing to {folder}" in capsys.readouterr().err
+    assert read(folder) == read(filed)
+    assert run(*wanted, "--replace") == 1 and read(folder) != read(filed)
 
 
 def test_a_full_disk_leaves_no_commission(tmp_path, clinic, everywhere, monkeypatch, capsys):

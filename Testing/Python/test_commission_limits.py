@@ -94,6 +94,9 @@ def test_limits_are_a_file_whose_defaults_can_be_written(tmp_path, clinic, every
     file = tmp_path / "limits.json"
     assert run("--write-limits", file) == 0
     assert load_limits(file) == Limits()
+    written = file.read_bytes()
+    assert run("--write-limits", file) == 2
+    assert file.read_bytes() == written
 
     lenient = {**dict.fromkeys(as_json(Limits())), "surface_tolerance_mm": 3, "cases_failed_at_most": 0}
     file.write_text(json.dumps(lenient))

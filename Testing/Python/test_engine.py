@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -117,6 +118,18 @@ def test_several_processes_without_fabric_are_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(InputError, match="2 processes were started, which train together through lightning-fabric"):
         make_engine("cpu")
+
+
+def test_the_processes_of_several_machines_are_one_training(monkeypatch):
+    for name, value in (("WORLD_SIZE", "6"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    made = MagicMock()
+    monkeypatch.setattr("lightning_fabric.Fabric", made)
+    assert make_engine("cpu", "bf16") is made.return_value
+    made.assert_called_once_with(
+        accelerator="cpu", strategy="ddp", devices=2, num_nodes=3, precision=PRECISIONS["bf16"]
+    )
+    made.return_value.launch.assert_called_once_with()
 
 
 def test_with_what_slicer_brings_a_model_is_trained_resumed_and_evaluated(data, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from GTVAutoSegLib.cascade.assembly import load_cascade
 from GTVAutoSegLib.cascade.inference import ensemble_probabilities
 from GTVAutoSegLib.commands.cli import main as command
 from GTVAutoSegLib.model.bundle import read_bundle
+from GTVAutoSegLib.model.info import Thresholds
 from GTVAutoSegLib.study.thresholds import main
 from GTVAutoSegLib.training.data.batches import as_input
 from GTVAutoSegLib.training.data.crop_set import samples_of
 from GTVAutoSegLib.training.data.dataset import find_cases
 from GTVAutoSegLib.training.data.slice_store import build_store
+from GTVAutoSegLib.training.results.bundles import _unvoted
 from GTVAutoSegLib.training.results.threshold import (
     MASKS,
     SliceFigures,
@@ -127,3 +130,10 @@ def test_a_training_asks_its_networks_as_the_task_s_model_will(tmp_path, monkeyp
     arguments = [task, data, tmp_path / "run", "--preset", preset, "--fold", "0", "--device", "cpu"]
     assert command(["train", *map(str, arguments)]) == 0
     assert set(asked) == {(False, True)}
+
+
+def test_networks_that_vote_win_by_half_whatever_was_chosen_for_one_of_them():
+    ways = {stage: SimpleNamespace(combine=way) for stage, way in (("classifier", "vote"), ("segmenter", "mean"))}
+    assert _unvoted(SimpleNamespace(**ways), Thresholds(0.2, 0.3)) == Thresholds(0.5, 0.3)
+    ways["classifier"], ways["segmenter"] = ways["segmenter"], ways["classifier"]
+    assert _unvoted(SimpleNamespace(**ways), Thresholds(0.2, 0.3)) == Thresholds(0.2, 0.5)
