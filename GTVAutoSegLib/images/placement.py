@@ -36,16 +36,16 @@ def extent_mm(mask: np.ndarray, volume: Volume) -> list[float]:
 
 
 def range_warnings(mask: np.ndarray, volume: Volume, slices: range | None) -> list[str]:
-    """One sentence for each end of the range looked at that a mask (z, y, x) reaches, other than the scan's own."""
+    """One sentence for each end of the range looked at where a mask (z, y, x) stops, other than the scan's own."""
     if slices is None:
         return []
     reached = tumour_slices(mask, volume)
-    ends = {min(slices), max(slices)} - {0, len(reached) - 1}
+    first, last = min(slices), max(slices)
     return [
-        f"the outline reaches slice {end}, an end of the slices looked at ({min(slices)} to {max(slices)}): it may go "
-        "on outside, so look at more slices"
-        for end in sorted(ends)
-        if reached[end]
+        f"the outline reaches slice {end}, an end of the slices looked at ({first} to {last}): it may go on outside, "
+        "so look at more slices"
+        for end, outside in sorted({(first, first - 1), (last, last + 1)})
+        if 0 <= outside < len(reached) and reached[end] and not reached[outside]
     ]
 
 

@@ -150,7 +150,7 @@ def test_a_run_on_some_slices_goes_into_the_earlier_mask_and_leaves_what_a_perso
     output = tmp_path / "m.seg.nrrd"
     options = ("--slices", "3:7", "--into", drawn, "--mine", "5")
     code, out, err = run(capsys, "segment", ct, "--model", bundle, "--output", output, *options)
-    assert code == 0, err
+    assert code == 0 and "an end of the slices" not in err, err  # beside both ends the earlier mask goes on
     mask = read(output)
     assert all(np.array_equal(mask[i], earlier[i]) for i in (0, 1, 2, 5, 7, 8, 9))
     assert all(mask[i].sum() > 100 for i in (3, 4, 6)) and "8 slices (1 to 8)" in out
@@ -159,6 +159,13 @@ def test_a_run_on_some_slices_goes_into_the_earlier_mask_and_leaves_what_a_perso
     again = tmp_path / "again.seg.nrrd"
     assert run(capsys, "segment", ct, "--model", bundle, "--output", again, "--into", output)[0] == 0
     assert np.array_equal(read(again)[5], earlier[5]) and read(again)[8].sum() > 100 and mine_in(again, ct) == (5,)
+
+
+def test_an_end_at_which_the_earlier_mask_stops_too_is_warned_of(capsys, ct, bundle, tmp_path):
+    drawn = write(tmp_path / "earlier.nrrd", np.pad(np.ones((8, 4, 4), np.uint8), ((1, 1), (0, 60), (0, 68))))
+    options = ("--slices", "2:9", "--into", drawn)
+    code, _, err = run(capsys, "segment", ct, "--model", bundle, "--output", tmp_path / "m.nrrd", *options)
+    assert code == 0 and err.count("an end of the slices") == 1 and "reaches slice 8, an end" in err
 
 
 def test_the_earlier_mask_is_never_written_over(capsys, ct, bundle, tmp_path):

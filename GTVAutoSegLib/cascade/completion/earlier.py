@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
+from ...images.placement import range_warnings
 from ...system.tags import MINE_TAG, mine_text
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Earlier:
         from .merge import merge
 
         mask = merge(self.mask, result.mask, volume, slices=slices, mine=self.mine)
-        return replace(result, mask=mask, reason="" if mask.any() else result.reason)
+        alone = range_warnings(result.mask, volume, slices)  # an end beside which the mask goes on is none
+        warnings = [text for text in result.warnings if text not in alone] + range_warnings(mask, volume, slices)
+        return replace(result, mask=mask, reason="" if mask.any() else result.reason, warnings=tuple(warnings))
 
     def tagged(self, segment: SegmentInfo) -> SegmentInfo:
         """A segment that says which of its slices a person drew."""
