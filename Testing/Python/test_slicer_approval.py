@@ -193,9 +193,8 @@ def test_an_approval_is_withdrawn_for_a_reason_and_the_panel_shows_none_then(
     assert panel.ui.approvalLabel.text.startswith("Approved by Huber")
 
 
-def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
-    panel, slicer_runtime, scan, names, tmp_path, capsys
-):
+def withdrawn_on_the_command_line(panel, scan, names, path):
+    """A result's node that was approved in the panel and saved, and whose approval was then withdrawn outside."""
     import slicer
 
     load_dicom(scan)
@@ -203,9 +202,15 @@ def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
     names.append("Meyer^Anna")
     approve(panel)
     node = panel.ui.outputSelector.currentNode()
-    path = tmp_path / "gtv.seg.nrrd"
     assert slicer.util.saveNode(node, str(path))
     assert main(["approve", str(path), "--withdraw", "the wrong phase"]) == 0
+    return node
+
+
+def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
+    panel, slicer_runtime, scan, names, tmp_path, capsys
+):
+    node = withdrawn_on_the_command_line(panel, scan, names, tmp_path / "gtv.seg.nrrd")
     assert "by Meyer^Anna" in capsys.readouterr().out
     data = export(panel, slicer_runtime, tmp_path / "rt.dcm")
     assert data.ApprovalStatus == "UNAPPROVED" and "ReviewerName" not in data
@@ -218,16 +223,7 @@ def test_an_approval_withdrawn_on_the_command_line_is_none_in_slicer(
 def test_an_approval_stays_where_the_record_beside_its_file_withdraws_none_or_another(
     panel, scan, names, tmp_path, beside
 ):
-    import slicer
-
-    load_dicom(scan)
-    run(panel)
-    names.append("Meyer^Anna")
-    approve(panel)
-    node = panel.ui.outputSelector.currentNode()
-    path = tmp_path / "gtv.seg.nrrd"
-    assert slicer.util.saveNode(node, str(path))
-    assert main(["approve", str(path), "--withdraw", "the wrong phase"]) == 0
+    withdrawn_on_the_command_line(panel, scan, names, tmp_path / "gtv.seg.nrrd")
     (record,) = tmp_path.glob("gtv*approval*")
     if beside == "damaged":
         record.write_text("{")

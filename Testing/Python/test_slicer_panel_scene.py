@@ -133,3 +133,19 @@ def test_a_double_click_starts_a_run_and_does_not_cancel_it(panel, until, monkey
     panel.ui.segmentButton.click()
     assert panel.runs.run._job.cancelled
     until(lambda: not panel.running, timeout=2)
+
+
+@pytest.mark.parametrize(
+    ("slices", "changed", "said"),
+    [
+        ((4,), (4,), "GTVp is now 0.5 mL on 1 slice (4); 1 slice changed (4), +0.2 mL."),
+        ((3, 4), (4,), "GTVp is now 0.5 mL on 2 slices (3-4); 1 slice changed (4), +0.2 mL."),
+        ((), (3, 4), "GTVp is gone; 2 slices changed (3-4), +0.2 mL."),
+        ((3,), (), "GTVp is as it was: 0.5 mL."),
+    ],
+)
+def test_what_a_step_changed_is_said_in_the_singular_and_the_plural(logic, slices, changed, said):
+    from GTVAutoSegSlicer.panel.result_part import describe_change
+    from GTVAutoSegSlicer.scene.steering.change import Change
+
+    assert describe_change("GTVp", Change(0.3, 0.5, slices, changed)) == said
