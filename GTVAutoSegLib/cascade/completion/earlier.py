@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import InputError
-from ...images.placement import range_warnings
 from ...system.tags import MINE_TAG, mine_text
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ class Earlier:
 
     def with_run(self, result: CascadeResult, volume: Volume, slices: range | None) -> CascadeResult:
         """A run's result with everything of before that it was not to change."""
+        from ...images.placement import range_warnings
         from .merge import merge
 
         mask = merge(self.mask, result.mask, volume, slices=slices, mine=self.mine)
