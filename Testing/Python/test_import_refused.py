@@ -150,6 +150,14 @@ def test_wrong_usage_is_a_sentence(tmp_path, monkeypatch, capsys, arguments, mes
     assert message in capsys.readouterr().err
 
 
+def test_where_no_patient_has_such_a_roi_no_folder_is_made(tmp_path, capsys):
+    patient(tmp_path / "dicom", "P1")
+
+    assert run(tmp_path / "dicom", tmp_path / "set", "--roi", "heart") == 2
+    assert "failed: P1: no ROI of " in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
 def test_a_broken_regular_expression_is_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run(tmp_path, tmp_path, "--roi", "gtv(")

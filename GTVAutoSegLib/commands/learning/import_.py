@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,8 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
         return SOME_FAILED if tree.problems else 0
     if not tree.structure_sets:
         raise InputError(f"{arguments.dicom} holds no RTSTRUCT; expected the structure sets beside the CT series")
-    make_folder(arguments.dataset)
-    check_is_dataset(arguments.dataset)
     plans, failed = plan_import(
         tree,
         dataset=arguments.dataset,
@@ -89,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         by_patient=arguments.name_by == "patient",
     )
     outcomes = []
-    with locked(arguments.dataset):
+    if plans:  # or a folder would be left with nothing in it
+        make_folder(arguments.dataset)
+        check_is_dataset(arguments.dataset)
+    with locked(arguments.dataset) if plans else nullcontext():
         for outcome in chain(failed, import_cases(plans, arguments.allow_empty, arguments.fill_between)):
             report(outcome)
             outcomes.append(outcome)
