@@ -134,7 +134,7 @@ def test_a_data_set_without_a_usable_case_is_a_sentence(tmp_path, everywhere, ca
     expected = {
         "none": "is not a folder",
         "empty": "holds no case",
-        "no tumour": "none of the 1 labels of",
+        "no tumour": "has 1 label and no tumour in any",
         "no label": "has data but no label",
     }
     assert expected[what] in said and said.count("\n") == 1

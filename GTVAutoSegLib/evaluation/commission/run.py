@@ -16,6 +16,7 @@ from ...model.bundle import Bundle
 from ...model.completer import CompleterBundle
 from ...model.info import ModelInfo
 from ...report.record.audit import now
+from ...system.names import counted
 from ...system.progress import Progress, followed
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
@@ -186,7 +187,9 @@ def _check_tumours(dataset: Path, figures: Sequence[CaseFigures], failed: Sequen
         raise InputError(
             f"no case of {dataset} with a tumour could be measured, the first one failed because {failed[0].reason}"
         )
-    raise InputError(f"none of the {len(figures)} labels of {dataset} shows a tumour; expected at least one that does")
+    raise InputError(
+        f"{dataset} has {counted(len(figures), 'label')} and no tumour in any; expected at least one label with one"
+    )
 
 
 def _name(folder: Path) -> str:
