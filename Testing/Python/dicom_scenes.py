@@ -51,7 +51,7 @@ def draw(node, segment_id, mask, ct):
 def read_back(path: Path, folder: Path) -> np.ndarray:
     """The structure set filled on the CT as the library, without Slicer, reads it."""
     mask, notes = roi_mask(read_structure_set(path).rois, read_dicom_series(folder))
-    assert not [note for note in notes if "inside it have no contour" not in note]
+    assert not [note for note in notes if "inside it without contour" not in note]
     return mask
 
 
