@@ -40,7 +40,7 @@ COMMANDS = {
     "bench": ("study.bench", "measure time and memory on this machine, also beside other systems"),
     "reproduce": ("study.reproduce", "train and compare every system of the paper on a data set"),
     "export-nnunet": ("study.export_nnunet", "write a data set as nnU-Net v2 expects it, same folds"),
-    "model": ("model", "list, show, verify, install, remove and export model bundles"),
+    "model": ("model", "list, show, verify, install, bring back, remove and export model bundles"),
 }
 
 EXIT_CODES = (

@@ -61,21 +61,22 @@ def list_models(_: argparse.Namespace) -> None:
         found.setdefault(id_of(path), []).append(path)
     if not found:
         print("no model found in: " + ", ".join(str(folder) for folder in model_folders()))
+    width = max(map(len, found), default=0)
     for name, (path, *hidden) in found.items():
-        print(_line(name, path))
+        print(f"{name:<{width}}  {_described(path)}")
         for other in hidden:
-            print(f"{'':<12} hides {other}, which has the same id")
+            print(f"{'':<{width}}  hides {other}, which has the same id")
 
 
-def _line(name: str, path: Path) -> str:
+def _described(path: Path) -> str:
     try:
         info = read_bundle(path).info
     except ModelError as error:
-        return f"{name:<12} damaged: {error}"
+        return f"damaged: {error}"
     dsc = info.metrics.get("dsc")
     measured = "" if dsc is None else f"  DSC {dsc:.2f} ({info.metrics.get('split')})"
     place = "" if is_shipped(path) else f"  in {path}"
-    return f"{info.id:<12} {info.version:<8} {info.title}  [{info.task.site}]{measured}{place}"
+    return f"{info.version:<8} {info.title}  [{info.task.site}]{measured}{place}"
 
 
 def show(arguments: argparse.Namespace) -> None:

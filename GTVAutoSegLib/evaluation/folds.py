@@ -75,6 +75,7 @@ def evaluate_folds(
     parts: Sequence[Part],
     device: str = "auto",
     workers: int = 1,
+    boxes: tuple[float, ...] = (),
     progress: Progress | None = None,
 ) -> Iterator[list[Measurement] | Failure]:
     """Measure every fold on its cases; as `cases.evaluate`, with the fold's name as the model's.
@@ -83,12 +84,13 @@ def evaluate_folds(
         parts: folds and cases; the same cases for every fold where these are patients that were kept aside.
         device: for the networks.
         workers: processes.
+        boxes: as of `cases.Subject`.
         progress: called with "evaluating", cases done, and cases in all.
     """
     found = (
         (part.name, result)
         for part in parts
-        for result in evaluate(part.cases, Subject((part.bundle,), device=device), workers)
+        for result in evaluate(part.cases, Subject((part.bundle,), device=device, boxes=boxes), workers)
     )
     for name, result in followed(found, EVALUATING, progress, sum(len(part.cases) for part in parts)):
         yield result if isinstance(result, Failure) else [replace(one, model=name) for one in result]

@@ -56,6 +56,16 @@ def test_the_overlap_is_reported_by_the_slack(dataset, bundle, tmp_path, capsys)
     assert (again / "cases.csv").read_text() == (tmp_path / "out" / "cases.csv").read_text()
 
 
+def test_figures_of_whole_cts_say_so_of_a_model_that_looks_inside_a_box(dataset, bundle, capsys, tmp_path):
+    crops = {"size": 32, "crops": {"margin_mm": 4}}
+    boxes = make_bundle(tmp_path / "boxes", bias=50.0, in_channels=3, preprocessing=crops)
+    for given, told in (((), True), (("--box", 1), False)):
+        assert run(dataset, "--model", boxes, "--output", tmp_path / "out", *given) == 0
+        assert ("boxes: made to look inside a box, and measured here on whole CTs" in capsys.readouterr().out) is told
+    assert run(dataset, "--model", bundle, "--output", tmp_path / "out") == 0
+    assert "whole CTs" not in capsys.readouterr().out
+
+
 def test_a_variant_says_whether_it_was_in_a_box():
     assert unboxed(boxed("true_slices", 12.5)) == ("true_slices", 12.5)
     assert unboxed(boxed("all_slices", None)) == ("all_slices", None)

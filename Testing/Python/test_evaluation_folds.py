@@ -12,6 +12,7 @@ import pytest
 from datasets import SIDE, save, write_case, write_dataset, write_preset, write_task
 
 from GTVAutoSegLib.commands.cli import main
+from GTVAutoSegLib.evaluation.boxes import boxed
 from GTVAutoSegLib.evaluation.cases import CASCADE, Subject, evaluate
 from GTVAutoSegLib.evaluation.folds import Part, evaluate_folds, held_out
 from GTVAutoSegLib.model.bundle import read_bundle
@@ -83,6 +84,16 @@ def test_the_figures_of_a_fold_are_those_of_its_own_networks(data, run):
     alone = [one for result in evaluate(part.cases, Subject((part.bundle,), device="cpu")) for one in result]
     assert [one.agreement for one in found if one.model == "fold_1"] == [one.agreement for one in alone]
     assert read_bundle(part.bundle).info.classifier.files == ("classifier.safetensors",)
+
+
+def test_folds_look_inside_boxes_too(data, run, tmp_path):
+    assert measured(data, run, tmp_path, "--box", "1", "6") == 0
+    figures = json.loads((tmp_path / "metrics.json").read_text())["over_folds"]
+    tight, loose = (figures[boxed(CASCADE, slack)]["dsc"]["mean"] for slack in (1.0, 6.0))
+    assert tight > loose > 0
+    with (tmp_path / "cases.csv").open(newline="") as file:
+        rows = [(row["case"], row["variant"]) for row in csv.DictReader(file) if row["variant"].endswith(CASCADE)]
+    assert len(rows) == len(set(rows)) == 8  # of 4 cases
 
 
 def test_folds_can_be_measured_on_patients_kept_aside(run, tmp_path):

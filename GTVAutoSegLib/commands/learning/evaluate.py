@@ -98,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"failed: {failure.case}: {failure.reason}", file=sys.stderr)
     if not measurements:
         raise InputError(f"no case of {arguments.dataset} could be measured; see above")
+    if not arguments.box:
+        remarks = [*remarks, *box_remarks(bundles)]
     if arguments.run is None:
         remarks = [*remarks, *learned_remarks(bundles, measurements)]
     conclude(arguments, measurements, bundles, remarks, failed=[failure.case for failure in failures])
@@ -156,17 +158,35 @@ def plan_models(arguments: argparse.Namespace) -> Plan:
         raise InputError(f"a model is given twice ({', '.join(map(str, models))}); expected different ones")
     if arguments.predictions is not None and not arguments.predictions.is_dir():
         raise InputError(f"{arguments.predictions} is not a folder; expected one with a mask for each case")
-    boxes = tuple(arguments.box or ())
-    if boxes and not models:
-        raise InputError("--box was given without a model; expected --model, as only models look inside a box")
-    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
-        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
+    if arguments.box and not models:
+        raise InputError("--box was given without a model; expected --model or --run, as only models look inside a box")
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
-    subject = Subject(models, arguments.predictions, arguments.device, boxes)
+    subject = Subject(models, arguments.predictions, arguments.device, boxes_of(arguments))
     bundles = dict(zip(model_names(models), map(read_bundle, models)))
     alike = [f"{name} is {bundle.path}" for name, bundle in bundles.items() if name != bundle.info.id]
     return partial(evaluate, cases, subject, arguments.workers), bundles, alike
+
+
+def boxes_of(arguments: argparse.Namespace) -> tuple[float, ...]:
+    """Slack of the boxes that models look inside, mm.
+
+    Raises:
+        InputError: they make no sense.
+    """
+    from ...errors import InputError
+
+    boxes = tuple(arguments.box or ())
+    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
+        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
+    return boxes
+
+
+def box_remarks(bundles: dict[str, Bundle]) -> list[str]:
+    """A sentence where models that look inside a box were given none."""
+    names = [name for name, bundle in bundles.items() if bundle.info.preprocessing.crops is not None]
+    why = "made to look inside a box, and measured here on whole CTs; give --box 20 for what it is made for"
+    return [f"{', '.join(names)}: {why}"] if names else []
 
 
 def plan_folds(arguments: argparse.Namespace) -> Plan:
@@ -175,13 +195,12 @@ def plan_folds(arguments: argparse.Namespace) -> Plan:
     from ...evaluation.folds import evaluate_folds, held_out
     from ...model.bundle import read_bundle
 
-    if arguments.box:
-        raise InputError("--box was given with a run; expected --model, so give the run's models")
     if arguments.record:
         raise InputError("--record was given with a run; expected exactly one --model")
     parts, remarks = held_out(arguments.run, arguments.dataset)
     bundles = {part.name: read_bundle(part.bundle) for part in parts}
-    return partial(evaluate_folds, parts, arguments.device, arguments.workers), bundles, remarks
+    measure = partial(evaluate_folds, parts, arguments.device, arguments.workers, boxes=boxes_of(arguments))
+    return measure, bundles, remarks
 
 
 def conclude(
