@@ -41,7 +41,7 @@ class Study:
         """Exit code, and the label of the only case or None."""
         self.data.save_as(self.path)
         code = main(["import", str(self.folder / "in"), str(self.folder / "out"), "--roi", roi, *options])
-        cases = [path for path in (self.folder / "out").iterdir() if path.is_dir()]
+        cases = [path for path in (self.folder / "out").glob("*") if path.is_dir()]
         return code, read_volume(cases[0] / "label.nii.gz").array if cases else None
 
     def contours(self, roi=0):
