@@ -64,6 +64,8 @@ svg { width: 100%; height: auto; display: block; }
   .columns { grid-template-columns: repeat(3, 1fr); gap: 0 8mm; font-size: 8.5pt; }
   .columns th, .columns td { padding: .1em .2em; }
   .scroll { overflow: visible; font-size: 8pt; }
+  .results { font-size: 6.5pt; } .results th, .results td { padding-right: .5em; } .results td img { width: 18mm; }
+  .results td:last-child { min-width: 9em; }
   a { color: inherit; text-decoration: none; }
 }
 </style>
