@@ -55,7 +55,7 @@ class GTVAutoSeg(ScriptedLoadableModule):
         if too_old():
             return
         from GTVAutoSegSlicer.sample_data import register_sample_data
-        from GTVAutoSegSlicer.terminology import load_terminology
+        from GTVAutoSegSlicer.scene.terminology import load_terminology
 
         register_sample_data()
         load_terminology()

@@ -29,7 +29,7 @@ class GTVAutoSegLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> Any:
         """The panel's state in the scene, typed."""
-        from .panel.parameters import GTVAutoSegParameterNode
+        from .scene.parameters import GTVAutoSegParameterNode
 
         return GTVAutoSegParameterNode(super().getParameterNode())
 

@@ -91,7 +91,7 @@ def test_every_term_of_ours_is_found_in_its_context(load_module, slicer_runtime)
     import slicer
 
     load_module(MODULE, with_widget=False)
-    from GTVAutoSegSlicer.terminology import load_terminology
+    from GTVAutoSegSlicer.scene.terminology import load_terminology
 
     name = load_terminology()
     logic = slicer.modules.terminologies.logic()

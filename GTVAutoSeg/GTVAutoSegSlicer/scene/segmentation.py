@@ -31,11 +31,11 @@ from GTVAutoSegLib.system.tags import (
     ROI_TAG,
 )
 
-from ..terminology import load_terminology
 from .ct_identity import mark
 from .history import SegmentState, Undo
 from .ownership import disown, is_as_left, our_segments, reference_volume, tag
 from .place import REFERENCE_ROLE, place_beside, same_place
+from .terminology import load_terminology
 
 
 def check_output(node: Any, ct: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from .resources import resource_path
+from ..resources import resource_path
 
 
 def load_terminology() -> str:
