@@ -204,6 +204,21 @@ def test_without_the_extension_it_is_asked_for_and_the_installation_goes_on_afte
     assert "light_the_torch" in pytorch_extension.read_text()
 
 
+@pytest.mark.parametrize("line", ["import gone_for_good", "raise RuntimeError('no')", "1 +"])
+def test_an_extension_that_does_not_load_is_not_installed_once_more(
+    panel, pytorch_extension, slicer_runtime, monkeypatch, tmp_path, line
+):
+    import slicer
+
+    monkeypatch.delitem(sys.modules, "PyTorchUtils")
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "PyTorchUtils.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    panel.ui.installTorchButton.click()
+    assert slicer.app.extensionsManagerModel().asked_for == []
+    assert panel.ui.failureTitle.text == "PyTorch was not installed" and not panel.setup.installing
+
+
 @pytest.mark.parametrize("name", ["_installLightTheTorch", "_getPipInstallArguments"])
 def test_whatever_the_extension_fails_with_is_a_card_and_installing_can_be_tried_again(
     panel, pytorch_extension, until, name

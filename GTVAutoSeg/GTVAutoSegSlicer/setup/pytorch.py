@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from typing import Any
 
 from ..failures import Failure
 from ..run import python_slicer
 from ..run.ended import Ended, failure_of
+
+EXTENSION = "PyTorchUtils"
 
 
 def probe_command() -> list[str]:
@@ -20,11 +24,5 @@ def probe_answer(ended: Ended) -> dict[str, Any] | Failure:
 
 
 def extension_is_there() -> bool:
-    """Whether the PyTorch extension is installed and loaded."""
-    try:
-        import PyTorchUtils  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    except Exception:
-        return True  # it is there and does not load; the installation says why
-    return True
+    """Whether the PyTorch extension is installed; why one does not load, the installation says."""
+    return sys.modules.get(EXTENSION) is not None or find_spec(EXTENSION) is not None
