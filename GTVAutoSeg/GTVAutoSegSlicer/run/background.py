@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -122,7 +123,7 @@ class Poller:
             self._busy = False
 
 
-class Ongoing:
+class Ongoing(ABC):
     """What a child process does for Slicer: it has one end, and Slicer's own end is one.
 
     A subclass carries its work on in `poll`, ends it in `abort`, and asks `_is_first_end` at its end. It calls this
@@ -144,13 +145,13 @@ class Ongoing:
         while not self.poll():
             time.sleep(WAIT_S)
 
+    @abstractmethod
     def poll(self) -> bool:
         """Carry it on without waiting; return whether it has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def abort(self) -> None:
         """End it now."""
-        raise NotImplementedError
 
     def _is_first_end(self) -> bool:
         """Let go of timer and Slicer; False where it has ended before."""
