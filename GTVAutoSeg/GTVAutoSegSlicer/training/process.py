@@ -76,13 +76,10 @@ class Training(Ongoing):
         self._on_finished, self._on_event, self._on_line = on_finished, on_event, on_line
         self._job: Job | None = None
         self._cancelled = False
-        self._held = ExitStack()
-        self._held.enter_context(folder.held())
-        try:
+        with ExitStack() as held:
+            held.enter_context(folder.held())
             self._next()
-        except BaseException:
-            self._held.close()
-            raise
+            self._held = held.pop_all()  # until the end
         super().__init__()
 
     def poll(self) -> bool:
