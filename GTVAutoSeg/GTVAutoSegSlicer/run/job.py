@@ -34,14 +34,18 @@ CANCELLED = 130
 WELL = {0, 2, CANCELLED}
 
 
+def ignore(_: Any) -> None:
+    """Do nothing with what a callback is told."""
+
+
 class Job:
     """What one child process does, or one request to a child that serves. `poll` runs all callbacks.
 
     Args:
         child: the process.
-        on_event: called with each event as it arrives.
         on_line: called with each line that is no event.
         on_ended: called once, after everything the child wrote for this job was handed out.
+        on_event: called with each event as it arrives; the last result and the last error are in the end as well.
         cancel_file: made to ask the child to stop; without one `cancel` kills at once.
         request: arguments of the worker, for a child that serves; only events with the request's id are then taken
             for answers, and "done" is the end. Without a request the job ends with its process.
@@ -54,9 +58,9 @@ class Job:
         self,
         child: Child,
         *,
-        on_event: Callable[[dict[str, Any]], None],
         on_line: Callable[[str], None],
         on_ended: Callable[[Ended], None],
+        on_event: Callable[[dict[str, Any]], None] = ignore,
         cancel_file: Path | None = None,
         request: Sequence[str] | None = None,
         renew: Callable[[], Child] | None = None,

@@ -13,13 +13,9 @@ from GTVAutoSegLib.errors import GTVAutoSegError
 from ..failures import Failure
 from .background import Background, Ongoing
 from .ended import Ended, failure_of
-from .job import KEPT_WORKER
+from .job import KEPT_WORKER, ignore
 from .run_folder import RunFolder
 from .work import Outcome, Request
-
-
-def ignore(_: Any) -> None:
-    """Do nothing with what a callback is told."""
 
 
 class Run(Ongoing):

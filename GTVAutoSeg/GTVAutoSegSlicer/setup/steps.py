@@ -58,7 +58,6 @@ class Steps(Ongoing):
             command = self._commands.pop(0)
             self._job = Job(
                 Child(command, python_slicer.child_environment()),
-                on_event=lambda event: None,  # noqa: ARG005  only the last event counts
                 on_line=self._on_line,
                 on_ended=self._ended,
             )
