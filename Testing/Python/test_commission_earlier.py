@@ -1,4 +1,4 @@
-"""Commissioning: what an earlier commission tells, and that none is replaced."""
+"""Commissioning: what an earlier commission tells, and that a new one takes its place whole or not at all."""
 
 from __future__ import annotations
 
@@ -73,19 +73,6 @@ def test_the_interval_of_a_change_is_drawn_over_patients_and_not_over_their_case
     assert (change.cases, change.difference, change.low, change.high) == (4, -0.2, -0.4, 0.0)
     alone = made(*(replace(one, patient="a") for one in now))
     assert next(one for one in compared(alone, earlier).changes if one.text == "DSC").low is None
-
-
-def test_an_earlier_commission_is_never_replaced_unless_asked(filed, clinic, everywhere, tmp_path, capsys):
-    copy = shutil.copytree(filed, tmp_path / "copy")
-    before = (copy / "commission.json").read_bytes()
-
-    assert run(clinic, "--model", everywhere, "--output", copy) == 2
-    assert "holds a commission already, which is a record" in capsys.readouterr().err
-    assert (copy / "commission.json").read_bytes() == before
-
-    assert run(clinic, "--model", everywhere, "--output", copy, "--replace") == 1
-    assert (copy / "commission.json").read_bytes() != before
-    assert run("--write-limits", copy / "commission.json") == 2
 
 
 def test_a_commission_or_a_data_set_of_another_structure_is_refused(filed, clinic, everywhere, tmp_path, capsys):

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from GTVAutoSegLib.evaluation.commission.agreement import agreement, mean_of
-from GTVAutoSegLib.evaluation.commission.figures import (
-    agreement_figures,
-)
+from GTVAutoSegLib.evaluation.commission.figures import agreement_figures
 from GTVAutoSegLib.evaluation.commission.measure import worst_slices
 from GTVAutoSegLib.evaluation.commission.outline import Outlined
 from GTVAutoSegLib.images.metrics import added_path_length, compare, surface_dice

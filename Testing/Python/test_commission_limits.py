@@ -9,9 +9,7 @@ import pytest
 from commissions import case, judgement, made, read, run
 
 from GTVAutoSegLib.evaluation.cases import Failure
-from GTVAutoSegLib.evaluation.commission.figures import (
-    Ends,
-)
+from GTVAutoSegLib.evaluation.commission.figures import Ends
 from GTVAutoSegLib.evaluation.commission.judge import RULES, judged
 from GTVAutoSegLib.evaluation.commission.limits import Limits, load_limits
 from GTVAutoSegLib.system.settings import as_json

@@ -68,7 +68,7 @@ def test_fewer_than_three_weeks_after_the_baseline_are_not_judged():
         assert phase.is_judged == (late == SHORTEST) and (phase.shift is not None) == (late == SHORTEST)
 
 
-def test_shuffled_weeks_differ_as_much_in_5_of_100_years(tmp_path):
+def test_shuffled_weeks_differ_as_much_in_5_of_100_years():
     chance = np.random.default_rng(0)
     found = [largest_shift(chance.gamma(2.0, size=40), 12) for _ in range(60)]
     low = sum(one is not None and one.p <= 0.05 for one in found)

@@ -35,12 +35,6 @@ def dataset(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    """Finds tumour everywhere, so that the three ways to choose slices differ."""
-    return make_bundle(tmp_path_factory.mktemp("models") / "everywhere", size=32, bias=50.0)
-
-
 def run(*arguments: object) -> int:
     return main(["evaluate", *map(str, arguments)])
 
@@ -55,11 +49,11 @@ def agreement(**values) -> Agreement:
     return Agreement(**{**dict.fromkeys(names, 0.5), "empty": "", **values})
 
 
-def test_a_cascade_is_measured_as_it_is_on_all_slices_and_on_the_true_ones(dataset, bundle):
-    model = load_model(bundle, device="cpu")
+def test_a_cascade_is_measured_as_it_is_on_all_slices_and_on_the_true_ones(dataset, everywhere):
+    model = load_model(everywhere, device="cpu")
     cases = find_cases(dataset)
 
-    found = [one for result in evaluate(cases, Subject((bundle,), device="cpu")) for one in result]
+    found = [one for result in evaluate(cases, Subject((everywhere,), device="cpu")) for one in result]
 
     assert [(one.case, one.variant) for one in found] == [
         (case.name, variant) for case in cases for variant in ("cascade", "all_slices", "true_slices")
@@ -86,7 +80,7 @@ def test_a_model_that_has_changed_on_disk_is_measured_as_it_is_now(dataset, tmp_
         shutil.rmtree(bundle)
 
 
-def test_slices_are_counted_along_the_head_feet_axis_of_the_file(tmp_path, bundle):
+def test_slices_are_counted_along_the_head_feet_axis_of_the_file(tmp_path, everywhere):
     # Stored sagittally: the first array axis is not the axial one.
     write_case(tmp_path / "val" / "patient0", 0)
     for path in (tmp_path / "val" / "patient0").iterdir():
@@ -96,7 +90,7 @@ def test_slices_are_counted_along_the_head_feet_axis_of_the_file(tmp_path, bundl
     assert volume.array.shape == (44, 6, 40)
     abnormal = int(tumour_slices(read_label(case, volume), volume).sum())
 
-    (result,) = evaluate([case], Subject((bundle,), device="cpu"))
+    (result,) = evaluate([case], Subject((everywhere,), device="cpu"))
 
     assert result[0].slices == SliceCounts(hit=abnormal, wrong=6 - abnormal)
 
@@ -123,8 +117,8 @@ def test_masks_of_another_system_go_through_the_same_metrics(tmp_path, dataset, 
     assert (first["slices_wrong"], first["slices_missed"]) == ("1", "1")
 
 
-def test_files_and_table_hold_the_figures(tmp_path, dataset, bundle, capsys):
-    assert run(dataset, "--model", bundle, "--output", tmp_path / "out", "--device", "cpu") == 0
+def test_files_and_table_hold_the_figures(tmp_path, dataset, everywhere, capsys):
+    assert run(dataset, "--model", everywhere, "--output", tmp_path / "out", "--device", "cpu") == 0
 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "cases.csv",
@@ -146,7 +140,7 @@ def test_files_and_table_hold_the_figures(tmp_path, dataset, bundle, capsys):
     assert (figures["hd95_mm"]["n"], figures["hd95_mm"]["undefined"]) == (2, 1)
     assert next(line for line in lines if line["case"] == "patient2")["hd95_mm"] == ""
     assert content["models"]["everywhere"]["true_slices"]["empty"]["both"] == 1
-    assert content["bundles"]["everywhere"]["digest"] == load_model(bundle, device="cpu").bundle.digest
+    assert content["bundles"]["everywhere"]["digest"] == load_model(everywhere, device="cpu").bundle.digest
     assert (tmp_path / "out" / "evaluation.svg").read_text().startswith("<svg")
     output = capsys.readouterr().out
     assert f"{card['dsc']:.3f} ±{card['dsc_std']:.3f}" in output
@@ -154,16 +148,16 @@ def test_files_and_table_hold_the_figures(tmp_path, dataset, bundle, capsys):
     assert "distances are undefined for 1 case and left out of their means" in output
 
 
-def test_two_models_of_one_id_are_told_apart_by_their_paths(tmp_path, dataset, bundle, capsys):
-    other = shutil.copytree(bundle, tmp_path / "other")
-    models = ("--model", bundle, "--model", other)
+def test_two_models_of_one_id_are_told_apart_by_their_paths(tmp_path, dataset, everywhere, capsys):
+    other = shutil.copytree(everywhere, tmp_path / "other")
+    models = ("--model", everywhere, "--model", other)
     assert run(dataset, *models, "--output", tmp_path / "out", "--device", "cpu") == 0
     output = capsys.readouterr().out
-    assert f"note: everywhere (1) is {bundle}" in output and f"note: everywhere (2) is {other}" in output
+    assert f"note: everywhere (1) is {everywhere}" in output and f"note: everywhere (2) is {other}" in output
 
 
-def test_the_figures_are_recorded_in_the_model_when_asked(tmp_path, dataset, bundle, capsys):
-    model = Path(shutil.copytree(bundle, tmp_path / "everywhere"))
+def test_the_figures_are_recorded_in_the_model_when_asked(tmp_path, dataset, everywhere, capsys):
+    model = Path(shutil.copytree(everywhere, tmp_path / "everywhere"))
     assert run(dataset, "--model", model, "--output", tmp_path / "out", "--device", "cpu", "--record") == 0
     recorded = json.loads((model / "model.json").read_text())["metrics"]
     assert recorded == json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
@@ -173,9 +167,9 @@ def test_the_figures_are_recorded_in_the_model_when_asked(tmp_path, dataset, bun
     assert "expected exactly one --model" in capsys.readouterr().err
 
 
-def test_several_workers_find_exactly_the_same(tmp_path, dataset, bundle):
+def test_several_workers_find_exactly_the_same(tmp_path, dataset, everywhere):
     for workers in (1, 2):
-        arguments = (dataset, "--model", bundle, "--device", "cpu", "--workers", workers)
+        arguments = (dataset, "--model", everywhere, "--device", "cpu", "--workers", workers)
         assert run(*arguments, "--output", tmp_path / str(workers)) == 0
 
     for name in ("cases.csv", "metrics.json"):
@@ -197,22 +191,22 @@ def test_a_worker_that_dies_ends_the_run_with_a_sentence(dataset):
         list(evaluate([Deadly()], Subject(), workers=2))
 
 
-def test_what_is_wrong_with_a_model_or_device_is_said_before_workers_start(tmp_path, dataset, bundle, capsys):
-    damaged = shutil.copytree(bundle, tmp_path / "damaged")
+def test_what_is_wrong_with_a_model_or_device_is_said_before_workers_start(tmp_path, dataset, everywhere, capsys):
+    damaged = shutil.copytree(everywhere, tmp_path / "damaged")
     (damaged / "segmenter.safetensors").write_bytes(b"nothing")
 
     assert run(dataset, "--model", damaged, "--workers", 2, "--output", tmp_path / "out") == 3
     assert "segmenter.safetensors has sha256" in capsys.readouterr().err
-    assert run(dataset, "--model", bundle, "--device", "cuda:7", "--workers", 2, "--output", tmp_path / "out") == 2
+    assert run(dataset, "--model", everywhere, "--device", "cuda:7", "--workers", 2, "--output", tmp_path / "out") == 2
     assert "device 'cuda:7' is not available" in capsys.readouterr().err
 
 
-def test_several_models_get_a_standard_deviation_over_the_models(tmp_path, dataset, bundle, capsys):
-    other = shutil.copytree(bundle, tmp_path / "fold_2")
+def test_several_models_get_a_standard_deviation_over_the_models(tmp_path, dataset, everywhere, capsys):
+    other = shutil.copytree(everywhere, tmp_path / "fold_2")
     nowhere = make_bundle(tmp_path / "nowhere", size=32, bias=-50.0)
     out = tmp_path / "out"
 
-    models = [part for model in (bundle, other, nowhere) for part in ("--model", model)]
+    models = [part for model in (everywhere, other, nowhere) for part in ("--model", model)]
     assert run(dataset, *models, "--device", "cpu", "--output", out) == 0
 
     content = json.loads((out / "metrics.json").read_text())
@@ -232,11 +226,11 @@ def test_several_models_get_a_standard_deviation_over_the_models(tmp_path, datas
     assert "mean and standard deviation over the models" in capsys.readouterr().out
 
 
-def test_a_case_that_cannot_be_read_is_named_and_the_others_are_measured(tmp_path, dataset, bundle, capsys):
+def test_a_case_that_cannot_be_read_is_named_and_the_others_are_measured(tmp_path, dataset, everywhere, capsys):
     broken = shutil.copytree(dataset, tmp_path / "val")
     save(np.zeros((6, 40, 43), np.uint8), broken / "patient1" / "label.nii.gz")
 
-    assert run(broken, "--model", bundle, "--device", "cpu", "--output", tmp_path / "out") == 1
+    assert run(broken, "--model", everywhere, "--device", "cpu", "--output", tmp_path / "out") == 1
 
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert content["failed"] == ["patient1"]
@@ -278,16 +272,16 @@ def test_two_predictions_of_a_case_are_not_chosen_from(tmp_path, dataset, capsys
         (["--model", "m", "--workers", "0"], "workers is 0; expected at least 1"),
     ],
 )
-def test_wrong_usage_is_a_sentence(tmp_path, dataset, bundle, monkeypatch, capsys, arguments, message):
+def test_wrong_usage_is_a_sentence(tmp_path, dataset, everywhere, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(bundle, "m")
+    shutil.copytree(everywhere, "m")
 
     assert run(dataset, *arguments, "--output", "out") == 2
     assert message in capsys.readouterr().err
 
 
-def test_results_are_not_put_into_the_data_set(dataset, bundle, capsys):
-    assert run(dataset, "--model", bundle, "--output", dataset / "." / "patient0" / "..") == 2
+def test_results_are_not_put_into_the_data_set(dataset, everywhere, capsys):
+    assert run(dataset, "--model", everywhere, "--output", dataset / "." / "patient0" / "..") == 2
     assert "is the data set itself" in capsys.readouterr().err and not (dataset / "cases.csv").exists()
 
 

@@ -20,12 +20,6 @@ def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data") / "val", 2)
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """Outlines all that it is shown."""
-    return make_bundle(tmp_path_factory.mktemp("models") / "everywhere", size=32, bias=50.0)
-
-
 def run(*arguments: object) -> int:
     return main(["evaluate", *map(str, arguments)])
 
@@ -41,8 +35,8 @@ def test_a_box_has_its_slack_around_the_label_and_is_shifted_by_up_to_half_of_it
     assert simulated_box(label, volume, 8.0, "case0") == regions[0] != simulated_box(label, volume, 9.0, "case0")
 
 
-def test_the_overlap_is_reported_by_the_slack(dataset, bundle, tmp_path, capsys):
-    assert run(dataset, "--model", bundle, "--box", 1, 6, "--output", tmp_path / "out") == 0
+def test_the_overlap_is_reported_by_the_slack(dataset, everywhere, tmp_path, capsys):
+    assert run(dataset, "--model", everywhere, "--box", 1, 6, "--output", tmp_path / "out") == 0
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())["models"]["everywhere"]
     assert list(figures) == [
         boxed(variant, slack) for slack in (1.0, 6.0) for variant in ("cascade", "all_slices", "true_slices")
@@ -52,17 +46,17 @@ def test_the_overlap_is_reported_by_the_slack(dataset, bundle, tmp_path, capsys)
     printed = capsys.readouterr().out
     assert "box 1 mm: cascade" in printed and "box 6 mm: segmenter on the true slices" in printed
     again = tmp_path / "again"
-    assert run(dataset, "--model", bundle, "--box", 1, 6, "--output", again) == 0
+    assert run(dataset, "--model", everywhere, "--box", 1, 6, "--output", again) == 0
     assert (again / "cases.csv").read_text() == (tmp_path / "out" / "cases.csv").read_text()
 
 
-def test_figures_of_whole_cts_say_so_of_a_model_that_looks_inside_a_box(dataset, bundle, capsys, tmp_path):
+def test_figures_of_whole_cts_say_so_of_a_model_that_looks_inside_a_box(dataset, everywhere, capsys, tmp_path):
     crops = {"size": 32, "crops": {"margin_mm": 4}}
     boxes = make_bundle(tmp_path / "boxes", bias=50.0, in_channels=3, preprocessing=crops)
     for given, told in (((), True), (("--box", 1), False)):
         assert run(dataset, "--model", boxes, "--output", tmp_path / "out", *given) == 0
         assert ("boxes: made to look inside a box, and measured here on whole CTs" in capsys.readouterr().out) is told
-    assert run(dataset, "--model", bundle, "--output", tmp_path / "out") == 0
+    assert run(dataset, "--model", everywhere, "--output", tmp_path / "out") == 0
     assert "whole CTs" not in capsys.readouterr().out
 
 
@@ -74,8 +68,8 @@ def test_a_variant_says_whether_it_was_in_a_box():
 @pytest.mark.parametrize(
     ("given", "words"), [((5, 5), "different mm"), ((-1,), "from 0 to 1000"), (("nan",), "from 0 to 1000")]
 )
-def test_a_slack_that_makes_no_sense_is_refused(dataset, bundle, tmp_path, capsys, given, words):
-    assert run(dataset, "--model", bundle, "--output", tmp_path / "out", "--box", *given) == 2
+def test_a_slack_that_makes_no_sense_is_refused(dataset, everywhere, tmp_path, capsys, given, words):
+    assert run(dataset, "--model", everywhere, "--output", tmp_path / "out", "--box", *given) == 2
     assert words in capsys.readouterr().err
 
 
