@@ -100,6 +100,16 @@ class Cancelled(GTVAutoSegError):
     kind = "cancelled"
 
 
+def exit_code_of(kind: str) -> int:
+    """What the command line ends with for an error that the worker protocol calls so."""
+    classes = [GTVAutoSegError]
+    for one in classes:
+        if one.kind == kind:
+            return one.exit_code
+        classes += one.__subclasses__()
+    return GTVAutoSegError.exit_code
+
+
 def broken_package(error: ImportError) -> GTVAutoSegError | None:
     """The error for a package that cannot be imported; None when it is this library's own module."""
     package = (error.name or "").partition(".")[0]

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import traceback
 
-from GTVAutoSegLib.errors import GTVAutoSegError, RunError
+from GTVAutoSegLib.errors import GTVAutoSegError, InputError, RunError, exit_code_of
 
-EXIT_CODES = {
-    "input": 2,
-    "transform": 2,
-    "device": 2,
-    "model": 3,
-    "torch-missing": 3,
-    "torch-broken": 3,
-    "segment": 2,
-    "no-dicom": 2,
-}
+# Kinds of unsuitable input that the worker protocol does not tell apart.
+INPUT_CODES = {"transform", "segment", "no-dicom"}
 
 # Their sentences name nodes and files of the user, and with them perhaps the patient.
 NAMING_CODES = {"input", "transform", "segment", "no-dicom", "export"}
@@ -24,11 +16,10 @@ CANCELLED = "The run was cancelled; the scene is as it was."
 
 
 class Failure(GTVAutoSegError):
-    """A run that gave no segmentation, or an export that gave no file.
+    """Something asked for that did not come about.
 
     Attributes:
-        code: which card to show; the codes of the worker protocol, and "transform", "killed", "segment",
-            "no-dicom" and "export".
+        code: which card of `panel.failure_card` to show; what the worker protocol calls an error is one too.
         message: one sentence: what was got, what was expected, what to do.
         hint: a further sentence, or "".
         details: what the button for details shows.
@@ -37,12 +28,21 @@ class Failure(GTVAutoSegError):
     def __init__(self, code: str, message: str, hint: str = "", details: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.hint, self.details = code, message, hint, details
-        self.exit_code = 130 if code == "cancelled" else EXIT_CODES.get(code, 4)
+        self.exit_code = InputError.exit_code if code in INPUT_CODES else exit_code_of(code)
 
     @classmethod
-    def of(cls, error: GTVAutoSegError) -> Failure:
-        """The failure an expected error of the library means."""
-        return error if isinstance(error, cls) else cls(error.kind, str(error))
+    def of(cls, error: GTVAutoSegError, code: str = "") -> Failure:
+        """The failure an expected error of the library means.
+
+        Args:
+            error: a failure stays what it is, unless there is a code.
+            code: which card to show; "" for that of the error's kind.
+        """
+        if isinstance(error, cls) and not code:
+            return error
+        failure = cls(code or error.kind, str(error))
+        failure.exit_code = error.exit_code
+        return failure
 
     @classmethod
     def unforeseen(cls, what: str, error: Exception) -> Failure:

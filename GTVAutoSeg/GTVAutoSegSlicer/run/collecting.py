@@ -140,4 +140,4 @@ def _failing_as_collect() -> Iterator[None]:
     try:
         yield
     except GTVAutoSegError as error:
-        raise Failure("collect", str(error)) from error
+        raise Failure.of(error, "collect") from error

@@ -186,7 +186,7 @@ class SegmentRequest:
         try:
             check_box(volume, self.bundle.info, self.region)
         except InputError as error:
-            raise Failure("box", str(error)) from error
+            raise Failure.of(error, "box") from error
 
     def work(self, folder: RunFolder) -> CtWork:
         """Take the CT from the scene."""
