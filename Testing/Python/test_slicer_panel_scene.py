@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from dicom_scenes import draw
@@ -126,10 +124,11 @@ def test_a_double_click_starts_a_run_and_does_not_cancel_it(panel, until, monkey
 
     monkeypatch.setenv("FAKE_WORKER", "slow")
     add_ct()
+    monkeypatch.setattr(slicer.app, "doubleClickInterval", 60_000)
     panel.ui.segmentButton.click()
     panel.ui.segmentButton.click()
     assert panel.running and not panel.runs.run._job.cancelled
-    time.sleep(slicer.app.doubleClickInterval / 1000)
+    monkeypatch.setattr(slicer.app, "doubleClickInterval", -1)
     panel.ui.segmentButton.click()
     assert panel.runs.run._job.cancelled
     until(lambda: not panel.running, timeout=2)
