@@ -1,8 +1,27 @@
-"""Names of what was measured inside a box."""
+"""Simulated boxes that models are measured in: which make sense, and the names of what was measured inside."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..errors import InputError
+
 PREFIX = "box"
+LARGEST_MM = 1000
+
+
+def checked_slacks(asked: Sequence[float] | None) -> tuple[float, ...]:
+    """Slack of the boxes that were asked for, mm; none where nobody asked.
+
+    Raises:
+        InputError: one is negative, too large or there twice.
+    """
+    slacks = tuple(asked or ())
+    if len(set(slacks)) < len(slacks) or not all(0 <= slack < LARGEST_MM for slack in slacks):
+        given = " ".join(f"{slack:g}" for slack in slacks)
+        different = "different " if len(slacks) > 1 else ""
+        raise InputError(f"--box is {given}; expected {different}mm from 0 to {LARGEST_MM}")
+    return slacks
 
 
 def boxed(variant: str, slack_mm: float | None) -> str:

@@ -55,14 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace, send: Send | None) -> int:
+    from ...evaluation.boxes import checked_slacks
     from ...evaluation.cases import Failure
     from ...evaluation.comparison import measure_pairs, plan_comparison
     from ...system.files import make_folder
     from ...training.data.dataset import read_patients
     from ...training.data.folds import read_dataset
 
-    if arguments.box is not None and not 0 <= arguments.box < 1000:
-        raise InputError(f"--box is {arguments.box:g}; expected mm from 0 to 1000")
+    checked_slacks(None if arguments.box is None else [arguments.box])
     check_apart_from_data(arguments.output, arguments.dataset)
     arguments.dataset = labelled(arguments.dataset, arguments.label)
     cases, sides = plan_comparison(arguments.dataset, arguments.old, arguments.new)

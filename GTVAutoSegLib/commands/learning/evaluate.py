@@ -148,6 +148,7 @@ def run_drawn(arguments: argparse.Namespace) -> None:
 def plan_models(arguments: argparse.Namespace) -> Plan:
     """How models or predictions are measured on all cases."""
     from ...errors import InputError
+    from ...evaluation.boxes import checked_slacks
     from ...evaluation.cases import Subject, evaluate, model_names
     from ...model.bundle import find_model, read_bundle
     from ...training.data.dataset import find_cases
@@ -162,24 +163,10 @@ def plan_models(arguments: argparse.Namespace) -> Plan:
         raise InputError("--box was given without a model; expected --model or --run, as only models look inside a box")
     if arguments.record and len(models) != 1:
         raise InputError(f"--record was given with {len(models)} models; expected exactly one --model")
-    subject = Subject(models, arguments.predictions, arguments.device, boxes_of(arguments))
+    subject = Subject(models, arguments.predictions, arguments.device, checked_slacks(arguments.box))
     bundles = dict(zip(model_names(models), map(read_bundle, models)))
     alike = [f"{name} is {bundle.path}" for name, bundle in bundles.items() if name != bundle.info.id]
     return partial(evaluate, cases, subject, arguments.workers), bundles, alike
-
-
-def boxes_of(arguments: argparse.Namespace) -> tuple[float, ...]:
-    """Slack of the boxes that models look inside, mm.
-
-    Raises:
-        InputError: they make no sense.
-    """
-    from ...errors import InputError
-
-    boxes = tuple(arguments.box or ())
-    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
-        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
-    return boxes
 
 
 def box_remarks(bundles: dict[str, Bundle]) -> list[str]:
@@ -192,6 +179,7 @@ def box_remarks(bundles: dict[str, Bundle]) -> list[str]:
 def plan_folds(arguments: argparse.Namespace) -> Plan:
     """How the folds of a run are measured."""
     from ...errors import InputError
+    from ...evaluation.boxes import checked_slacks
     from ...evaluation.folds import evaluate_folds, held_out
     from ...model.bundle import read_bundle
 
@@ -199,7 +187,7 @@ def plan_folds(arguments: argparse.Namespace) -> Plan:
         raise InputError("--record was given with a run; expected exactly one --model")
     parts, remarks = held_out(arguments.run, arguments.dataset)
     bundles = {part.name: read_bundle(part.bundle) for part in parts}
-    measure = partial(evaluate_folds, parts, arguments.device, arguments.workers, boxes=boxes_of(arguments))
+    measure = partial(evaluate_folds, parts, arguments.device, arguments.workers, boxes=checked_slacks(arguments.box))
     return measure, bundles, remarks
 
 

@@ -21,6 +21,7 @@ from ...system.progress import Progress, followed
 from ...training.data.collected.case import read_collected
 from ...training.data.dataset import Case, find_cases, read_patients
 from ...training.data.slice_store import content_of
+from ..boxes import checked_slacks
 from ..cases import Failure
 from ..in_order import in_order
 from ..learned import UNKNOWN, Learned, learned_from
@@ -71,10 +72,7 @@ def boxes_of(info: ModelInfo, asked: Sequence[float] | None) -> tuple[float, ...
     Raises:
         InputError: they make no sense.
     """
-    boxes = tuple(asked or ())
-    if len(set(boxes)) < len(boxes) or not all(0 <= slack < 1000 for slack in boxes):
-        raise InputError(f"--box is {' '.join(f'{slack:g}' for slack in boxes)}; expected different mm from 0 to 1000")
-    return boxes or (() if info.preprocessing.crops is None else DEFAULT_BOXES)
+    return checked_slacks(asked) or (() if info.preprocessing.crops is None else DEFAULT_BOXES)
 
 
 def check_region(dataset: Path, cases: Sequence[Case], roi: str, named: str) -> str:
